@@ -1,0 +1,489 @@
+"""Keras-RL's DQNAgent over the compiled learner."""
+
+from kerasrl import compat as compat  # before the imports that it makes work
+
+# isort: split
+
+import os
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import rl.core
+import rl.memory
+from rl.agents.dqn import mean_q
+from rl.agents.dqn import DQNAgent as KerasRLDQNAgent
+
+from kerasrl import weights
+from kerasrl.dueling import dueling_model
+from kerasrl.errors import UserError
+from kerasrl.learner import Learner
+from kerasrl.loop import Loop
+from kerasrl.memory import SequentialMemory, parts
+
+
+class DQNAgent(KerasRLDQNAgent):
+    """Deep Q-learning (Mnih et al. 2015) with Keras-RL's arguments, defaults and methods.
+
+    Replaced, because they cannot work on Keras 3, are wrong, or slow: `compile` and the update (one compiled
+    call for each step, in `kerasrl.learner`), `fit` and `test` (Keras-RL's counters overflow at 32,767 steps on
+    NumPy 2), weights files (`kerasrl.weights`). One thing differs on purpose: an episode that a time limit ends
+    (`truncated`) keeps the value of its last state; Keras-RL treats it as terminal.
+
+    `model` is exact whenever it is read from the agent, at each end of an episode and after `fit`; a reference
+    that was taken before may be up to one episode behind during `fit`.
+
+    Args:
+        model: Keras model from states [B, window_length, *observation] to Q-values [B, nb_actions].
+        policy: Policy during `fit`; EpsGreedyQPolicy() by default.
+        test_policy: Policy during `test`; GreedyQPolicy() by default.
+        enable_double_dqn: Let the online network choose the action that the target network values.
+        enable_dueling_network: Replace the model's last layer by a dueling one (see `kerasrl.dueling`).
+        dueling_type: 'avg', 'max' or 'naive'.
+        nb_actions: Number of actions.
+        memory: kerasrl.SequentialMemory, or any Keras-RL memory, which is slower.
+        gamma: Discount factor.
+        batch_size: Transitions in an update.
+        nb_steps_warmup: Steps before the first update.
+        train_interval: Steps between training steps.
+        memory_interval: Steps between those that are stored.
+        target_model_update: Below 1 the mixing rate of a soft update after each update, from 1 on the number
+            of steps between hard updates.
+        delta_range: Deprecated, use delta_clip.
+        delta_clip: Size of the temporal-difference error from which the Huber loss is linear.
+        custom_model_objects: Classes by name, needed to copy a model that holds them.
+        processor: rl.core.Processor between environment and agent.
+        gradient_steps: Updates in each training step, in one call.
+
+    Raises:
+        UserError: The arguments do not fit each other.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        policy: Any = None,
+        test_policy: Any = None,
+        enable_double_dqn: bool = False,
+        enable_dueling_network: bool = False,
+        dueling_type: str = "avg",
+        *args: Any,
+        gradient_steps: int = 1,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        _check_model(model)
+        if enable_dueling_network:
+            model = dueling_model(model, dueling_type)
+        self._learner: Learner | None = None
+        self._target_clone: Any = None
+        self._lent: set[str] = set()  # 'model', 'target': a caller may have changed its weights
+        self._upcoming: Any = None  # the observation to act on next, while `fit` knows it
+        self._upcoming_q_values: np.ndarray | None = None
+        self.recent_truncated = False
+        self.did_abort = False  # whether Ctrl-C ended the last `fit`
+        self.gradient_steps = gradient_steps
+        self.metadata = metadata
+        super().__init__(model, policy, test_policy, enable_double_dqn, False, dueling_type, *args, **kwargs)
+        self.enable_dueling_network = enable_dueling_network
+        self._check()
+
+    def _check(self) -> None:
+        for name in ("nb_actions", "batch_size", "train_interval", "memory_interval", "gradient_steps"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, is {getattr(self, name)}")
+        if not self.delta_clip > 0:
+            raise UserError(f"delta_clip must be positive, is {self.delta_clip}")
+        if not isinstance(self.memory, rl.memory.Memory) or isinstance(self.memory, rl.memory.EpisodeParameterMemory):
+            raise UserError(f"DQNAgent learns from a kerasrl.SequentialMemory, not from {self.memory!r}")
+        stateful = [layer.name for layer in self._model.layers if getattr(layer, "stateful", False)]
+        if stateful:
+            raise UserError(f"stateful layers ({', '.join(stateful)}) cannot learn from shuffled transitions")
+        # A processor, or a memory of Keras-RL's own, hands over states instead of frames.
+        process = getattr(type(self.processor), "process_state_batch", None)
+        self._processes_states = process not in (None, rl.core.Processor.process_state_batch)
+        self._draws_frames = isinstance(self.memory, SequentialMemory) and not self._processes_states
+
+    # Models
+
+    @property
+    def model(self) -> Any:
+        """The online network. Reading it brings it up to date; changes to it take effect."""
+        if self._learner is not None:
+            self._learner.synchronise()
+            self._lend("model")
+        return self._model
+
+    @model.setter
+    def model(self, model: Any) -> None:
+        if self._learner is not None:
+            raise UserError("the model of a compiled agent cannot be replaced; make a new agent")
+        self._model = model
+
+    @property
+    def target_model(self) -> Any:
+        """The target network, a copy that is made when it is read; changes to it take effect."""
+        if self._target_clone is None:
+            with keras.saving.custom_object_scope(self.custom_model_objects):
+                self._target_clone = keras.models.clone_model(self._model)
+        self._compiled_learner().write_target(self._target_clone)
+        self._lend("target")
+        return self._target_clone
+
+    def _lend(self, which: str) -> None:
+        self._lent.add(which)
+        self._upcoming_q_values = None
+
+    def _compiled_learner(self) -> Learner:
+        """Return the learner, with what callers may have changed in the models they were lent."""
+        if self._learner is None:
+            raise RuntimeError("the agent has not been compiled yet: call compile() first")
+        if self._lent:
+            if "model" in self._lent:
+                self._learner.read_model()
+            if "target" in self._lent:
+                self._learner.read_target(self._target_clone)
+            self._lent.clear()
+        return self._learner
+
+    def compile(self, optimizer: Any, metrics: Sequence[Any] = (), jit_compile: bool | str = "auto") -> None:
+        """Set the optimizer and the metrics, which are logged after the loss and before mean_q.
+
+        Args:
+            optimizer: Keras optimizer or its name.
+            metrics: Keras metrics, their names, or functions of (target Q-values, Q-values).
+            jit_compile: As in Keras: compile with XLA, or not, or wherever it is possible ('auto').
+
+        Raises:
+            UserError: The optimizer or a metric cannot be used.
+        """
+        try:
+            optimizer = keras.optimizers.get(optimizer)
+            named = [_metric(metric) for metric in [*metrics, mean_q]]
+        except (ValueError, TypeError) as error:
+            raise UserError(f"cannot compile: {' '.join(str(error).split())}") from error
+        if optimizer.use_ema:
+            raise UserError("use_ema is not supported: the target network is this agent's moving average")
+        if optimizer.built:  # an optimizer's state belongs to one set of weights
+            optimizer = type(optimizer).from_config(optimizer.get_config())
+        soft = self.target_model_update < 1
+        # A copy after every step is a soft update at rate 1, which the compiled call includes.
+        always = self.target_model_update == 1 and self.gradient_steps == 1
+        self._learner = Learner(
+            self._model,
+            optimizer,
+            [metric for _, metric in named],
+            gamma=self.gamma,
+            delta_clip=self.delta_clip,
+            double=self.enable_double_dqn,
+            tau=self.target_model_update if soft else 1.0 if always else None,
+            batch_size=self.batch_size,
+            gradient_steps=self.gradient_steps,
+            jit_compile=jit_compile,
+        )
+        self.optimizer = optimizer
+        self._learner_metrics_names = ["loss", *(name for name, _ in named)]
+        self._target_clone = None
+        self._lent.clear()
+        self.compiled = True
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of the values that `backward` returns: loss, metrics, mean_q, then policy's and processor's."""
+        names = self._learner_metrics_names + self.policy.metrics_names
+        return names + self.processor.metrics_names if self.processor is not None else names
+
+    def reset_states(self) -> None:
+        """Forget the recent action and observation."""
+        self.recent_action = None
+        self.recent_observation = None
+        self._upcoming = None
+
+    def update_target_model_hard(self) -> None:
+        """Make the target network equal to the online network."""
+        self._compiled_learner().copy_target()
+
+    # Weights
+
+    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the online network's weights and the agent's `metadata` to one HDF5 file.
+
+        Raises:
+            FileExistsError: The file exists and `overwrite` is False.
+            OSError: The file cannot be written; what was there stays.
+        """
+        if not overwrite and os.path.exists(filepath):
+            raise FileExistsError(f"{os.fspath(filepath)} exists; pass overwrite=True to replace it")
+        if self._learner is not None:
+            self._learner.synchronise()
+        weights.write(filepath, self._model, self.metadata)
+
+    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+        """Read weights of this or any older Keras-RL into the online and the target network.
+
+        Raises:
+            WeightsError: The file is missing, damaged, or holds the weights of another network.
+        """
+        weights.assign(self._model, weights.read(filepath))
+        if self._learner is not None:
+            self._lend("model")
+            self.update_target_model_hard()
+
+    # States
+
+    def process_state_batch(self, batch: list[Any]) -> list[np.ndarray]:
+        """Turn a list of states, each a list of observations, into an array for each input of the model."""
+        arrays = [np.stack(part) for part in zip(*(self._state(state) for state in batch), strict=True)]
+        return self._processed(arrays, batch[0][0]) if self._processes_states else arrays
+
+    @staticmethod
+    def _state(state: list[Any]) -> list[np.ndarray]:
+        """Stack a state's observations: an array [W, *part] for each part of them."""
+        if len(state) == 1:
+            return [array[None] for array in parts(state[0])]
+        newest = parts(state[-1])
+        stacked = [np.empty((len(state), *array.shape), array.dtype) for array in newest]
+        for row, observation in enumerate(state):
+            for target, array in zip(stacked, parts(observation), strict=True):
+                target[row] = array
+        return stacked
+
+    def _processed(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:
+        """Let the processor see states [B, W, *part] as Keras-RL shows them to it."""
+        if isinstance(observation, dict):
+            batch: Any = np.empty(arrays[0].shape[:2], object)
+            for index in np.ndindex(batch.shape):
+                batch[index] = {key: array[index] for key, array in zip(observation, arrays, strict=True)}
+        elif len(arrays) > 1:
+            nb_states, window = arrays[0].shape[:2]
+            batch = [[tuple(array[i, w] for array in arrays) for w in range(window)] for i in range(nb_states)]
+        else:
+            batch = arrays[0]
+        processed = self.processor.process_state_batch(batch)
+        if isinstance(processed, dict):
+            inputs = keras.tree.flatten(self._model.inputs)
+            names = self._model.input if isinstance(self._model.input, dict) else [i.name for i in inputs]
+            processed = [processed[name] for name in names]
+        return [np.asarray(p, np.float32) for p in processed] if isinstance(processed, list | tuple) else [processed]
+
+    def compute_batch_q_values(self, state_batch: list[Any]) -> np.ndarray:
+        """Return the Q-values [B, nb_actions] of a list of states."""
+        return self._compiled_learner().q_values(self.process_state_batch(state_batch))
+
+    def compute_q_values(self, state: list[Any]) -> np.ndarray:
+        """Return the Q-values [nb_actions] of one state, a list of observations."""
+        q_values: np.ndarray = self.compute_batch_q_values([state])[0]
+        return q_values
+
+    # One step
+
+    def forward(self, observation: Any) -> Any:
+        """Choose an action for `observation`."""
+        if self._upcoming_q_values is not None and observation is self._upcoming:
+            q_values = self._upcoming_q_values
+        else:
+            q_values = self.compute_q_values(self.memory.get_recent_state(observation))
+        self._upcoming_q_values = None
+        policy = self.policy if self.training else self.test_policy
+        action = policy.select_action(q_values=q_values)
+        self.recent_observation = observation
+        self.recent_action = action
+        return action
+
+    def backward(self, reward: float, terminal: bool) -> list[float]:
+        """Store the step that `forward` began and, when it is due, train; return the metrics."""
+        if self.step % self.memory_interval == 0:
+            self._remember(reward, terminal)
+        if not self.training:
+            return [np.nan] * len(self.metrics_names)
+        if (
+            self.step > self.nb_steps_warmup
+            and self.step % self.train_interval == 0
+            and self.memory.nb_entries >= self.memory.window_length + 2
+        ):
+            metrics = [*self._train(), *self.policy.metrics]
+            if self.processor is not None:
+                metrics += self.processor.metrics
+        else:
+            metrics = [np.nan] * len(self.metrics_names)
+        if self.target_model_update >= 1 and self.step % self.target_model_update == 0:
+            if self.target_model_update > 1 or self.gradient_steps > 1:
+                self.update_target_model_hard()
+        return metrics
+
+    def _remember(self, reward: float, terminal: bool) -> None:
+        step = (self.recent_observation, self.recent_action, reward, terminal)
+        if isinstance(self.memory, SequentialMemory):
+            self.memory.append(*step, training=self.training, truncated=self.recent_truncated)
+        else:
+            self.memory.append(*step, training=self.training)
+
+    def _train(self) -> list[float]:
+        """Update the networks and, in the same call, value the observation to act on next."""
+        learner = self._compiled_learner()
+        if self._draws_frames:
+            sample = self.memory.draw(self.batch_size, self.gradient_steps)
+            states0, states1, actions, rewards, terminated = sample.frames, [], *sample[1:]
+        else:
+            states0, states1, actions, rewards, terminated = self._draw_states()
+        observation = self.recent_observation if self._upcoming is None else self._upcoming
+        upcoming = self.process_state_batch([self.memory.get_recent_state(observation)])
+        rest = [actions.astype(np.float32), rewards, 1.0 - terminated]
+        metrics, q_values = learner.update(states0, states1, rest, upcoming)
+        if self._upcoming is not None:
+            self._upcoming_q_values = q_values
+        result: list[float] = metrics.tolist()
+        return result
+
+    def _draw_states(self) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+        """Sample as Keras-RL does, for memories and processors that know no frames."""
+        experiences = [e for _ in range(self.gradient_steps) for e in self.memory.sample(self.batch_size)]
+        return (
+            self.process_state_batch([e.state0 for e in experiences]),
+            self.process_state_batch([e.state1 for e in experiences]),
+            np.array([e.action for e in experiences]),
+            np.array([e.reward for e in experiences], np.float32),
+            np.array([e.terminal1 for e in experiences], np.bool_),
+        )
+
+    # Loops
+
+    def fit(
+        self,
+        env: Any,
+        nb_steps: int,
+        action_repetition: int = 1,
+        callbacks: Sequence[Any] | None = None,
+        verbose: int = 1,
+        visualize: bool = False,
+        nb_max_start_steps: int = 0,
+        start_step_policy: Callable[[Any], Any] | None = None,
+        log_interval: int = 10000,
+        nb_max_episode_steps: int | None = None,
+        seed: int | None = None,
+    ) -> keras.callbacks.History:
+        """Train for `nb_steps` steps in `env`, as Keras-RL's `fit`; Ctrl-C ends it early.
+
+        Args:
+            env: Environment with discrete actions: gym, Gymnasium, or `rl.core.Env`.
+            nb_steps: Number of steps.
+            action_repetition: Times each action is repeated within a step.
+            callbacks: Keras-RL callbacks.
+            verbose: 0 for nothing, 1 for a line each `log_interval` steps, 2 for a line each episode.
+            visualize: Show the environment in a window.
+            nb_max_start_steps: Upper limit of the number of steps at each episode's start that are not learned from.
+            start_step_policy: Their policy, observation -> action; random actions by default.
+            log_interval: Steps between lines at verbose=1.
+            nb_max_episode_steps: Time limit of an episode in steps.
+            seed: Start of every random draw of this run: exploration, replay, random starts, and the
+                environment, whose k-th episode starts from a seed made of (seed, k).
+
+        Returns:
+            The History of the episodes.
+
+        Raises:
+            RuntimeError: The agent has not been compiled.
+            UserError: An argument cannot be used.
+        """
+        if nb_steps < 1:
+            raise UserError(f"nb_steps must be at least 1, is {nb_steps}")
+        loop = Loop(
+            self, env, action_repetition, callbacks, visualize, nb_max_start_steps, start_step_policy,
+            nb_max_episode_steps, seed,
+        )  # fmt: skip
+        self._seed(seed)
+        return loop.fit(nb_steps, verbose, log_interval)
+
+    def test(
+        self,
+        env: Any,
+        nb_episodes: int = 1,
+        action_repetition: int = 1,
+        callbacks: Sequence[Any] | None = None,
+        visualize: bool = True,
+        nb_max_episode_steps: int | None = None,
+        nb_max_start_steps: int = 0,
+        start_step_policy: Callable[[Any], Any] | None = None,
+        verbose: int = 1,
+        seed: int | None = None,
+    ) -> keras.callbacks.History:
+        """Play `nb_episodes` episodes with the test policy, without learning; arguments as for `fit`.
+
+        Called from a callback during `fit`, it leaves the training as it was.
+
+        Returns:
+            The History of the episodes.
+        """
+        if nb_episodes < 1:
+            raise UserError(f"nb_episodes must be at least 1, is {nb_episodes}")
+        loop = Loop(
+            self, env, action_repetition, callbacks, visualize, nb_max_start_steps, start_step_policy,
+            nb_max_episode_steps, seed,
+        )  # fmt: skip
+        if seed is not None:
+            np.random.seed(seed)
+        return loop.test(nb_episodes, verbose)
+
+    # What `Loop` asks for
+
+    def synchronise(self) -> None:
+        """Bring `model` up to date for whoever holds a reference to it."""
+        self._compiled_learner().synchronise()
+
+    def end_training(self, observation: Any) -> None:
+        """Leave `model` and memory true after `fit`; `observation` is where it stopped, None between episodes."""
+        self.synchronise()
+        if observation is not None and isinstance(self.memory, SequentialMemory):
+            self.memory.truncate_episode(observation)
+
+    def begin_test(self) -> dict[str, Any]:
+        """Start acting without learning; return what `end_test` needs to go on with an interrupted `fit`."""
+        names = ("training", "step", "recent_observation", "recent_action", "recent_truncated", "_upcoming")
+        recent = (list(self.memory.recent_observations), list(self.memory.recent_terminals))
+        interrupted = {**{name: getattr(self, name) for name in names}, "recent": recent}
+        self.training = False
+        self.step = 0
+        self.memory.recent_observations.clear()
+        self.memory.recent_terminals.clear()
+        return interrupted
+
+    def end_test(self, interrupted: dict[str, Any]) -> None:
+        """Undo `begin_test`."""
+        observations, terminals = interrupted.pop("recent")
+        for deque, values in (
+            (self.memory.recent_observations, observations),
+            (self.memory.recent_terminals, terminals),
+        ):
+            deque.clear()
+            deque.extend(values)
+        for name, value in interrupted.items():
+            setattr(self, name, value)
+        self._upcoming_q_values = None
+
+    def _seed(self, seed: int | None) -> None:
+        """Start the generators that exploration (NumPy's, in rl.policy) and replay draw from."""
+        if seed is None:
+            return
+        np.random.seed(seed)
+        random.seed(seed)
+        if isinstance(self.memory, SequentialMemory):
+            self.memory.seed(seed)
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, keras.Model) or not model.built:
+        raise UserError("model must be a Keras model that knows its input's shape: begin it with keras.Input(...)")
+    if isinstance(model, keras.Sequential):
+        model(model.inputs[0])  # Keras 3 defines the input and output of a Sequential model when it is first called
+    if not isinstance(model.output, keras.KerasTensor):
+        raise UserError("model must have one output, the Q-values [B, nb_actions]")
+
+
+def _metric(metric: Any) -> tuple[str, Any]:
+    """Return a metric's name in the log and a Keras metric object."""
+    found = keras.metrics.get(metric)
+    if not isinstance(found, keras.metrics.Metric):
+        found = keras.metrics.MeanMetricWrapper(found, name=getattr(found, "__name__", type(found).__name__))
+    return (metric if isinstance(metric, str) else found.name), found

@@ -1,0 +1,123 @@
+"""What keras-rl2 1.0.5 needs to import and run on TensorFlow with Keras 3; importing this module is enough.
+
+Every repair names the upstream file and line. All are idempotent, and none is visible to code that
+does not use Keras-RL. gym's repairs are in `kerasrl.gym_compat`, which does not import TensorFlow.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from kerasrl import gym_compat as gym_compat
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keep what a library's C++ code writes to stderr off the screen, unless the block fails."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as captured:
+        saved = os.dup(2)
+        os.dup2(captured.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            captured.seek(0)
+            os.write(saved, captured.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+# TensorFlow announces oneDNN, CUDA and CPU features while it is imported, before its logger obeys
+# any setting. What it says later obeys TF_CPP_MIN_LOG_LEVEL; at 2, a machine without a GPU still gets an error.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _quiet_stderr():
+    import tensorflow as tf
+    import tensorflow.keras.models  # noqa: F401
+import keras
+
+
+@contextlib.contextmanager
+def _modules(**replacements: types.ModuleType) -> Iterator[None]:
+    """Stand in for modules, named with `__` for dots, while something is imported."""
+    names = {key.replace("__", "."): module for key, module in replacements.items()}
+    saved = {name: sys.modules.get(name) for name in names}
+    sys.modules.update(names)
+    try:
+        yield
+    finally:
+        for name, module in saved.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
+
+
+def _module(name: str, **contents: Any) -> types.ModuleType:
+    module = types.ModuleType(name)
+    vars(module).update(contents)
+    return module
+
+
+def _model_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """Rebuild a model from `{'class_name': ..., 'config': ...}`, as Keras 2 did under this name."""
+    return keras.layers.deserialize(config, custom_objects=custom_objects)
+
+
+def _progress_bar(target: int, **options: Any) -> Any:
+    """A Keras progress bar where someone watches; elsewhere it would write twenty lines a second."""
+    watched = sys.stdout.isatty() or "ipykernel" in sys.modules
+    return keras.utils.Progbar(target, verbose=1 if watched else 0, **options)
+
+
+def _sample_batch_indexes(low: int, high: int, size: int) -> Any:
+    """Draw `size` indexes from [low, high): each at most once where there are enough of them."""
+    import random
+
+    import numpy as np
+
+    if high - low >= size:
+        return random.sample(range(low, high), size)
+    return np.random.randint(low, high, size=size).tolist()
+
+
+def _import_keras_rl() -> None:
+    # rl/util.py:3 imports `model_from_config`, which Keras 3 dropped.
+    if not hasattr(tf.keras.models, "model_from_config"):
+        tf.keras.models.model_from_config = _model_from_config
+
+    # rl/callbacks.py:9-10 builds on TensorFlow's private copy of Keras 2, rl/core.py:5 on Keras 3;
+    # mixed in one CallbackList they fail ('History' has no '_implements_train_batch_hooks').
+    with _modules(
+        tensorflow__python__keras__callbacks=_module(
+            "tensorflow.python.keras.callbacks",
+            Callback=keras.callbacks.Callback,
+            CallbackList=keras.callbacks.CallbackList,
+        ),
+        tensorflow__python__keras__utils__generic_utils=_module(
+            "tensorflow.python.keras.utils.generic_utils", Progbar=_progress_bar
+        ),
+    ):
+        import rl.callbacks
+
+    # rl/agents/ddpg.py:9 switches eager execution off for the whole process.
+    disable_eager_execution = tf.compat.v1.disable_eager_execution
+    tf.compat.v1.disable_eager_execution = lambda: None
+    try:
+        import rl.agents
+    finally:
+        tf.compat.v1.disable_eager_execution = disable_eager_execution
+
+    # rl/memory.py:41 draws with np.random.random_integers, deprecated since NumPy 1.11, and warns
+    # on every step of the tutorial's warm-up.
+    import rl.memory
+
+    rl.memory.sample_batch_indexes = _sample_batch_indexes
+
+
+_import_keras_rl()

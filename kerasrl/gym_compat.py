@@ -1,0 +1,34 @@
+"""What gym 0.26.2 needs to run on NumPy 2 and to stay quiet; importing this module is enough.
+
+Every repair names the upstream file and line. Does not import TensorFlow, so that a wrong
+environment is found at once.
+"""
+
+import os
+import warnings
+
+import numpy as np
+
+# gym/utils/passive_env_checker.py:225 tests against np.bool8 and
+# gym/envs/classic_control/acrobot.py:446 allocates np.float_; NumPy 2 dropped both aliases.
+if "bool8" not in vars(np):
+    np.bool8 = np.bool_  # type: ignore[attr-defined]
+if "float_" not in vars(np):
+    np.float_ = np.float64  # type: ignore[attr-defined]
+
+# gym/__init__.py:38 prints a notice from this table on stderr whenever it is imported.
+try:
+    import gym_notices.notices
+
+    gym_notices.notices.notices.clear()
+except ImportError:
+    pass
+
+# gym/logger.py:17 shows the DeprecationWarnings of every module below gym, whatever the user chose.
+with warnings.catch_warnings():
+    import gym as gym
+
+# pygame/pkgdata.py:25 imports pkg_resources, whose deprecation notice is for pygame's authors.
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+# pygame/__init__.py greets on stdout; gym sets this too, but only in gym/__init__.py:26.
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")

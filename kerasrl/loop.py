@@ -1,0 +1,206 @@
+"""How an agent and an environment take turns, and what callbacks hear of it: `fit` and `test`."""
+
+from kerasrl import compat as compat  # before the imports that it makes work
+
+# isort: split
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import rl.callbacks
+
+from kerasrl.environment import Environment
+from kerasrl.errors import UserError
+
+
+class Loop:
+    """One run of `DQNAgent.fit` or `DQNAgent.test`; arguments as there."""
+
+    def __init__(
+        self,
+        agent: Any,
+        env: Any,
+        action_repetition: int,
+        callbacks: Sequence[Any] | None,
+        visualize: bool,
+        nb_max_start_steps: int,
+        start_step_policy: Callable[[Any], Any] | None,
+        nb_max_episode_steps: int | None,
+        seed: int | None,
+    ) -> None:
+        if not agent.compiled:
+            raise RuntimeError("the agent has not been compiled yet: call compile() first")
+        if action_repetition < 1:
+            raise UserError(f"action_repetition must be at least 1, is {action_repetition}")
+        self.agent, self.env = agent, env
+        self.environment = Environment(env, visualize)
+        self.processor = agent.processor
+        self.action_repetition = action_repetition
+        self.user_callbacks = list(callbacks or [])
+        self.nb_max_start_steps, self.start_step_policy = nb_max_start_steps, start_step_policy
+        self.nb_max_episode_steps = nb_max_episode_steps
+        self.seed = seed
+        if seed is not None:
+            self.environment.seed_actions(seed)
+
+    def fit(self, nb_steps: int, verbose: int, log_interval: int) -> keras.callbacks.History:
+        agent = self.agent
+        loggers: list[Any] = []
+        if verbose == 1:
+            loggers = [rl.callbacks.TrainIntervalLogger(interval=log_interval)]
+        elif verbose > 1:
+            loggers = [rl.callbacks.TrainEpisodeLogger()]
+        callbacks, history = self._callbacks(loggers, {"nb_steps": nb_steps})
+        agent.training = True
+        agent.step = 0
+        episode = 0
+        observation = None
+        agent.did_abort = False
+        agent._on_train_begin()
+        callbacks.on_train_begin()
+        try:
+            while agent.step < nb_steps:
+                observation = self._begin_episode(callbacks, episode)
+                episode_step, episode_reward, done = 0, 0.0, False
+                while not done and agent.step < nb_steps:
+                    observation, reward, terminated, truncated, step_logs = self._step(
+                        callbacks, observation, episode_step
+                    )
+                    done = terminated or truncated
+                    agent.recent_truncated = truncated and not terminated
+                    agent._upcoming = observation
+                    step_logs["metrics"] = agent.backward(reward, terminal=done)
+                    episode_reward += reward
+                    step_logs["episode"] = episode
+                    callbacks.on_step_end(episode_step, step_logs)
+                    episode_step += 1
+                    agent.step += 1
+                if done:
+                    self._leave_episode(observation)
+                    agent.synchronise()
+                    episode_logs = {
+                        "episode_reward": episode_reward,
+                        "nb_episode_steps": episode_step,
+                        "nb_steps": agent.step,
+                    }
+                    callbacks.on_episode_end(episode, episode_logs)
+                    observation = None
+                    episode += 1
+        except KeyboardInterrupt:
+            agent.did_abort = True
+        finally:
+            agent.end_training(observation)
+            callbacks.on_train_end(logs={"did_abort": agent.did_abort})
+            agent._on_train_end()
+        return history
+
+    def test(self, nb_episodes: int, verbose: int) -> keras.callbacks.History:
+        agent = self.agent
+        loggers = [rl.callbacks.TestLogger()] if verbose >= 1 else []
+        callbacks, history = self._callbacks(loggers, {"nb_episodes": nb_episodes})
+        interrupted = agent.begin_test()
+        agent._on_test_begin()
+        callbacks.on_train_begin()
+        try:
+            for episode in range(nb_episodes):
+                observation = self._begin_episode(callbacks, episode)
+                episode_step, episode_reward, done = 0, 0.0, False
+                while not done:
+                    observation, reward, terminated, truncated, step_logs = self._step(
+                        callbacks, observation, episode_step
+                    )
+                    done = terminated or truncated
+                    agent.backward(reward, terminal=done)
+                    episode_reward += reward
+                    step_logs["episode"] = episode
+                    callbacks.on_step_end(episode_step, step_logs)
+                    episode_step += 1
+                    agent.step += 1
+                self._leave_episode(observation)
+                callbacks.on_episode_end(episode, {"episode_reward": episode_reward, "nb_steps": episode_step})
+        finally:
+            callbacks.on_train_end()
+            agent._on_test_end()
+            agent.end_test(interrupted)
+        return history
+
+    def _callbacks(self, loggers: list[Any], params: dict[str, Any]) -> tuple[Any, keras.callbacks.History]:
+        history = keras.callbacks.History()
+        callbacks = rl.callbacks.CallbackList([*self.user_callbacks, *loggers, history])
+        callbacks.set_model(self.agent)
+        callbacks._set_env(self.env)
+        callbacks.set_params(params)
+        return callbacks, history
+
+    def _begin_episode(self, callbacks: Any, episode: int) -> Any:
+        """Reset the environment, take the random start steps, and return the first observation."""
+        callbacks.on_episode_begin(episode)
+        self.agent.reset_states()
+        observation = self._reset(episode)
+        nb_start_steps = np.random.randint(self.nb_max_start_steps) if self.nb_max_start_steps else 0
+        for _ in range(nb_start_steps):
+            policy = self.start_step_policy
+            action = self.env.action_space.sample() if policy is None else policy(observation)
+            if self.processor is not None:
+                action = self.processor.process_action(action)
+            callbacks.on_action_begin(action)
+            observation, _, terminated, truncated, _ = self._step_environment(action)
+            callbacks.on_action_end(action)
+            if terminated or truncated:
+                warnings.warn(
+                    f"the episode ended within its {nb_start_steps} start steps; lower nb_max_start_steps",
+                    stacklevel=4,
+                )
+                observation = self._reset(None)
+                break
+        return observation
+
+    def _reset(self, episode: int | None) -> Any:
+        seed = None
+        if self.seed is not None and episode is not None:
+            seed = int(np.random.SeedSequence([self.seed, episode]).generate_state(1)[0] >> 1)
+        observation = self.environment.reset(seed)
+        return observation if self.processor is None else self.processor.process_observation(observation)
+
+    def _step_environment(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.environment.step(action)
+        if self.processor is not None:
+            done = terminated or truncated
+            observation, reward, processed, info = self.processor.process_step(observation, reward, done, info)
+            if processed != done:  # a processor may end episodes, or let them go on
+                terminated, truncated = processed, False
+        return observation, reward, terminated, truncated, info
+
+    def _step(
+        self, callbacks: Any, observation: Any, episode_step: int
+    ) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Let the agent act once; return observation, reward, terminated, truncated and the step's logs."""
+        callbacks.on_step_begin(episode_step)
+        action = self.agent.forward(observation)
+        if self.processor is not None:
+            action = self.processor.process_action(action)
+        total_reward, totals = 0.0, {}
+        for _ in range(self.action_repetition):
+            callbacks.on_action_begin(action)
+            observation, reward, terminated, truncated, info = self._step_environment(action)
+            callbacks.on_action_end(action)
+            total_reward += reward
+            for key, value in info.items():
+                if np.isscalar(value) and np.isreal(value) and not isinstance(value, str | bytes):
+                    totals[key] = totals.get(key, 0) + value
+            if terminated or truncated:
+                break
+        if self.nb_max_episode_steps and episode_step >= self.nb_max_episode_steps - 1:
+            truncated = truncated or not terminated
+        logs = {"action": action, "observation": observation, "reward": total_reward, "info": totals}
+        return observation, total_reward, terminated, truncated, logs
+
+    def _leave_episode(self, observation: Any) -> None:
+        """Let the agent see the episode's last observation, as Keras-RL does; its action is not taken."""
+        self.agent.forward(observation)
+        self.agent.recent_truncated = False
+        self.agent._upcoming = None
+        self.agent.backward(0.0, terminal=False)

@@ -1,0 +1,171 @@
+"""Weights files: HDF5 in Keras' classic layout, written whole or not at all; every generation is read.
+
+A file is a block of 512 bytes (`HDF5` calls it the user block; it holds a checksum of the rest), followed by
+HDF5 that any Keras can read, with the agent's metadata as JSON in the attribute `kerasrl`.
+"""
+
+import hashlib
+import io
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from kerasrl.errors import WeightsError
+from kerasrl.files import write_whole
+
+_BLOCK = 512  # the smallest user block that HDF5 allows
+_MAGIC = b"kerasrl weights 1\nsha256 "
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The content of a weights file.
+
+    `layers` has, for each layer with weights in the model's order, its arrays by name. `metadata` is what the agent
+    stored, None in files of older Keras-RL versions. `origin` says in words what wrote the file.
+    """
+
+    layers: list[dict[str, np.ndarray]]
+    metadata: dict[str, Any] | None
+    origin: str
+
+
+def _model_layers(model: Any) -> list[tuple[str, list[Any]]]:
+    """Return name and variables, the trained ones first, of each layer that has any."""
+    layers = [(layer.name, [*layer.trainable_weights, *layer.non_trainable_weights]) for layer in model.layers]
+    return [(name, variables) for name, variables in layers if variables]
+
+
+def write(path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | None) -> None:
+    """Write the weights of a Keras model and `metadata` (anything JSON can hold) to `path`.
+
+    Raises:
+        OSError: The file cannot be written; what was there stays.
+    """
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", userblock_size=_BLOCK) as file:
+        layers = _model_layers(model)
+        file.attrs["layer_names"] = [name.encode() for name, _ in layers]
+        file.attrs["backend"] = b"tensorflow"
+        file.attrs["kerasrl"] = json.dumps(metadata)
+        for name, variables in layers:
+            group = file.create_group(name)
+            names = [f"{name}/{i}_{variable.name}" for i, variable in enumerate(variables)]
+            group.attrs["weight_names"] = [weight.encode() for weight in names]
+            for weight, variable in zip(names, variables, strict=True):
+                group[weight] = np.asarray(variable)
+    content = buffer.getvalue()[_BLOCK:]
+    head = _MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n"
+    write_whole(path, head.ljust(_BLOCK, b"\0") + content)
+
+
+def read(path: str | os.PathLike[str]) -> Weights:
+    """Read weights written by this project, keras-rl (HDF5) or keras-rl2 (TensorFlow checkpoint).
+
+    Raises:
+        WeightsError: There is no such file, or it holds no weights, or it is damaged.
+    """
+    name = os.fspath(path)
+    if os.path.isdir(name):
+        raise WeightsError(f"{name} is a folder; name a weights file in it")
+    checkpoint = name.removesuffix(".index")
+    if os.path.isfile(checkpoint + ".index") and not os.path.isfile(checkpoint):
+        return _read_checkpoint(checkpoint)
+    try:
+        content = Path(name).read_bytes()
+    except FileNotFoundError:
+        raise WeightsError(f"there is no weights file {name}") from None
+    except OSError as error:
+        raise WeightsError(f"{name} cannot be read: {error.strerror}") from None
+    if not content:
+        raise WeightsError(f"{name} is empty: the program that wrote it was interrupted; use an earlier file")
+    if content.startswith(_MAGIC):
+        digest = content[len(_MAGIC) :].split(b"\n", 1)[0]
+        if hashlib.sha256(content[_BLOCK:]).hexdigest().encode() != digest:
+            raise WeightsError(f"{name} is damaged (its checksum does not fit its content); use another file")
+    elif not h5py.is_hdf5(name):
+        raise WeightsError(f"{name} is no weights file: it is not HDF5")
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            return _read_hdf5(name, file, content.startswith(_MAGIC))
+    except WeightsError:
+        raise
+    except Exception as error:  # h5py raises anything from OSError to RuntimeError
+        raise WeightsError(f"{name} is damaged or incomplete ({_first_line(error)}); use another file") from error
+
+
+def _read_hdf5(name: str, file: h5py.File, has_checksum: bool) -> Weights:
+    if "kerasrl" in file.attrs and not has_checksum:
+        raise WeightsError(f"{name} is damaged (its checksum is missing); use another file")
+    root = file["model_weights"] if "model_weights" in file else file
+    if "layer_names" not in root.attrs:
+        raise WeightsError(f"{name} is HDF5, but holds no weights that Keras-RL wrote")
+    layers = []
+    for layer in root.attrs["layer_names"]:
+        group = root[_text(layer)]
+        arrays = {_text(weight): np.asarray(group[_text(weight)]) for weight in group.attrs["weight_names"]}
+        if arrays:
+            layers.append(arrays)
+    if "kerasrl" in file.attrs:
+        return Weights(layers, json.loads(file.attrs["kerasrl"]), "this project")
+    return Weights(layers, None, "keras-rl or Keras (HDF5)")
+
+
+def _read_checkpoint(name: str) -> Weights:
+    import tensorflow as tf
+
+    try:
+        reader = tf.train.load_checkpoint(name)
+        layers: dict[int, dict[str, np.ndarray]] = {}
+        for key in reader.get_variable_to_shape_map():
+            if key.startswith("layer_with_weights-") and key.endswith("/.ATTRIBUTES/VARIABLE_VALUE"):
+                layer, *inner = key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").split("/")
+                layers.setdefault(int(layer.rpartition("-")[2]), {})["/".join(inner)] = reader.get_tensor(key)
+    except Exception as error:
+        raise WeightsError(f"{name} is a damaged TensorFlow checkpoint ({_first_line(error)})") from error
+    if not layers:
+        raise WeightsError(f"{name} is a TensorFlow checkpoint, but holds no layers of a Keras model")
+    return Weights([layers[i] for i in sorted(layers)], None, "keras-rl2 (TensorFlow checkpoint)")
+
+
+def assign(model: Any, weights: Weights) -> None:
+    """Set the weights of a Keras model.
+
+    Raises:
+        WeightsError: The weights are another network's; the model keeps its own.
+    """
+    layers = _model_layers(model)
+    found = [[tuple(array.shape) for array in arrays.values()] for arrays in weights.layers]
+    ordered = []
+    if len(layers) == len(weights.layers):
+        for (_, variables), arrays in zip(layers, weights.layers, strict=True):
+            # A checkpoint knows its arrays by name only, HDF5 keeps the order.
+            by_name = all(variable.name in arrays for variable in variables)
+            values = [arrays[v.name] for v in variables] if by_name else list(arrays.values())
+            if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
+                break
+            ordered += zip(variables, values, strict=True)
+        else:
+            for variable, value in ordered:
+                variable.assign(value)
+            return
+    wanted = [[tuple(v.shape) for v in variables] for _, variables in layers]
+    raise WeightsError(f"the weights are another network's: the file has {_shapes(found)}, the model {_shapes(wanted)}")
+
+
+def _shapes(layers: list[list[tuple[int, ...]]]) -> str:
+    """Name each layer by the shape of its first array, such as '4x16, 16x2'."""
+    return ", ".join("x".join(map(str, shapes[0])) for shapes in layers) or "no layers"
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _first_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

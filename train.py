@@ -1,0 +1,75 @@
+"""Train Keras-RL's DQN agent; by default on CartPole-v0 as in the tutorial.
+
+python train.py
+python train.py --env CartPole-v1 --seed 3
+python train.py --help
+"""
+
+import dataclasses
+import secrets
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from config import Config, command_line
+
+
+def train(config: Config) -> int:
+    """Train as `config` says, save the weights, and return the exit status of the command line."""
+    from kerasrl import environment, files  # here, so that --help does not wait for gym and TensorFlow
+
+    if config.seed is None:
+        config = dataclasses.replace(config, seed=secrets.randbelow(2**32))
+    if config.verbose:
+        print(f"seed {config.seed}")
+        for name, value in config.changes().items():
+            if name != "seed":
+                print(f"{name} {value}")
+
+    env = environment.make(config.env, render_mode="human" if config.visualize else None)
+    state_size, num_actions = environment.check_spaces(env)
+    env_name = config.env.replace("/", "-")
+    for folder in (config.checkpoint_dir, config.log_dir):
+        files.require_writable(folder)
+
+    from callbacks import build_callbacks
+    from kerasrl import device
+    from model import build_agent, build_model, set_random_seed
+
+    choice = device.configure(state_size, config.threads, config.device)
+    if config.verbose:
+        print(f"device  {choice}")
+    set_random_seed(config.seed)
+    model = build_model(state_size, num_actions, config.hidden_layers, config.window_length)
+    dqn = build_agent(model, num_actions, config)
+    callbacks = build_callbacks(
+        env_name, config.checkpoint_dir, config.log_dir, config.checkpoint_interval, config.log_interval
+    )
+    dqn.fit(
+        env,
+        nb_steps=config.nb_steps,
+        callbacks=callbacks,
+        visualize=config.visualize,
+        verbose=config.verbose,
+        seed=config.seed,
+    )
+    weights = Path(config.checkpoint_dir) / f"dqn_{env_name}_weights.h5f"
+    dqn.save_weights(weights, overwrite=True)
+    env.close()
+
+    if config.verbose:
+        print(f"weights {weights}")
+        print(f"next    python test.py --weights {shlex.quote(str(weights))}   (with --visualize to watch)")
+    if dqn.did_abort:
+        print(f"stopped by Ctrl-C after {dqn.step} of {config.nb_steps} steps", file=sys.stderr)
+        return 130
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return command_line(Config, train, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
