@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import rl.core
 import rl.memory
-from rl.agents.dqn import mean_q
 from rl.agents.dqn import DQNAgent as KerasRLDQNAgent
+from rl.agents.dqn import mean_q
 
 from kerasrl import weights
 from kerasrl.dueling import dueling_model
@@ -168,9 +168,9 @@ class DQNAgent(KerasRLDQNAgent):
             raise UserError("use_ema is not supported: the target network is this agent's moving average")
         if optimizer.built:  # an optimizer's state belongs to one set of weights
             optimizer = type(optimizer).from_config(optimizer.get_config())
-        soft = self.target_model_update < 1
-        # A copy after every step is a soft update at rate 1, which the compiled call includes.
+        # A copy after every update is a soft update at rate 1, which the compiled call includes.
         always = self.target_model_update == 1 and self.gradient_steps == 1
+        self._moves_target_in_call = self.target_model_update < 1 or always
         self._learner = Learner(
             self._model,
             optimizer,
@@ -178,7 +178,7 @@ class DQNAgent(KerasRLDQNAgent):
             gamma=self.gamma,
             delta_clip=self.delta_clip,
             double=self.enable_double_dqn,
-            tau=self.target_model_update if soft else 1.0 if always else None,
+            tau=float(self.target_model_update) if self._moves_target_in_call else None,
             batch_size=self.batch_size,
             gradient_steps=self.gradient_steps,
             jit_compile=jit_compile,
@@ -192,7 +192,7 @@ class DQNAgent(KerasRLDQNAgent):
     @property
     def metrics_names(self) -> list[str]:
         """Names of the values that `backward` returns: loss, metrics, mean_q, then policy's and processor's."""
-        names = self._learner_metrics_names + self.policy.metrics_names
+        names: list[str] = self._learner_metrics_names + self.policy.metrics_names
         return names + self.processor.metrics_names if self.processor is not None else names
 
     def reset_states(self) -> None:
@@ -308,13 +308,12 @@ class DQNAgent(KerasRLDQNAgent):
                 metrics += self.processor.metrics
         else:
             metrics = [np.nan] * len(self.metrics_names)
-        if self.target_model_update >= 1 and self.step % self.target_model_update == 0:
-            if self.target_model_update > 1 or self.gradient_steps > 1:
-                self.update_target_model_hard()
+        if not self._moves_target_in_call and self.step % self.target_model_update == 0:
+            self.update_target_model_hard()
         return metrics
 
     def _remember(self, reward: float, terminal: bool) -> None:
-        step = (self.recent_observation, self.recent_action, reward, terminal)
+        step: tuple[Any, ...] = (self.recent_observation, self.recent_action, reward, terminal)
         if isinstance(self.memory, SequentialMemory):
             self.memory.append(*step, training=self.training, truncated=self.recent_truncated)
         else:
@@ -325,7 +324,8 @@ class DQNAgent(KerasRLDQNAgent):
         learner = self._compiled_learner()
         if self._draws_frames:
             sample = self.memory.draw(self.batch_size, self.gradient_steps)
-            states0, states1, actions, rewards, terminated = sample.frames, [], *sample[1:]
+            states0, states1 = sample.frames, []
+            actions, rewards, terminated = sample.actions, sample.rewards, sample.terminated
         else:
             states0, states1, actions, rewards, terminated = self._draw_states()
         observation = self.recent_observation if self._upcoming is None else self._upcoming

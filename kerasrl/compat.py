@@ -7,38 +7,18 @@ does not use Keras-RL. gym's repairs are in `kerasrl.gym_compat`, which does not
 import contextlib
 import os
 import sys
-import tempfile
 import types
 from collections.abc import Iterator
 from typing import Any
 
-from kerasrl import gym_compat as gym_compat
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Keep what a library's C++ code writes to stderr off the screen, unless the block fails."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as captured:
-        saved = os.dup(2)
-        os.dup2(captured.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            captured.seek(0)
-            os.write(saved, captured.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-
+from kerasrl.gym_compat import quiet_stderr
 
 # TensorFlow announces oneDNN, CUDA and CPU features while it is imported, before its logger obeys
 # any setting. What it says later obeys TF_CPP_MIN_LOG_LEVEL; at 2, a machine without a GPU still gets an error.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with _quiet_stderr():
+with quiet_stderr():
     import tensorflow as tf
-    import tensorflow.keras.models  # noqa: F401
+    import tensorflow.keras.models
 import keras
 
 

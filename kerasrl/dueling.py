@@ -26,6 +26,7 @@ class Dueling(keras.layers.Layer):
         self.dueling_type = dueling_type
 
     def call(self, inputs: Any) -> Any:
+        """Return the Q-values."""
         value, advantages = inputs[:, :1], inputs[:, 1:]
         if self.dueling_type == "avg":
             advantages = advantages - keras.ops.mean(advantages, axis=1, keepdims=True)
@@ -34,6 +35,7 @@ class Dueling(keras.layers.Layer):
         return value + advantages
 
     def get_config(self) -> dict[str, Any]:
+        """Return what Keras needs to copy the layer."""
         return {**super().get_config(), "dueling_type": self.dueling_type}
 
 

@@ -6,13 +6,14 @@ Does not import TensorFlow, so that a wrong environment or a missing display is 
 import copy
 import difflib
 import inspect
+import os
 import warnings
 from typing import Any
 
 import numpy as np
 
 from kerasrl.errors import UserError
-from kerasrl.gym_compat import gym
+from kerasrl.gym_compat import gym, quiet_stderr
 
 SUPPORTED = "supported are Box observations (any shape, numbers) with Discrete actions that start at 0"
 
@@ -28,7 +29,7 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
             warnings.simplefilter("ignore", UserWarning)
             return gym.make(env_name, render_mode=render_mode, disable_env_checker=True)
     except gym.error.UnregisteredEnv:
-        nearest = difflib.get_close_matches(env_name, list(gym.envs.registry), n=3, cutoff=0.5)
+        nearest = difflib.get_close_matches(env_name, list(gym.envs.registration.registry), n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else "see gym.envs.registry for all names"
         raise UserError(f"no environment is called {env_name!r}; {hint}") from None
     except (gym.error.Error, ImportError, ValueError) as error:
@@ -39,14 +40,18 @@ def require_display() -> None:
     """Raise `UserError` unless a window can be opened; it takes a fraction of a second."""
     import pygame
 
-    try:
-        pygame.display.init()
-    except pygame.error as error:
+    with quiet_stderr():
+        try:
+            pygame.display.init()
+            driver = pygame.display.get_driver()
+        except pygame.error:
+            driver = None
+    # Without a screen SDL draws where nobody sees it, which is right only for someone who asked for that.
+    if driver is None or (driver in ("offscreen", "dummy") and "SDL_VIDEODRIVER" not in os.environ):
         raise UserError(
-            f"no window can be opened here ({error}); leave --visualize away, or set DISPLAY "
-            "(over ssh: ssh -X), or run under xvfb-run"
-        ) from None
-    pygame.display.quit()
+            "there is no screen to open a window on; leave --visualize away, or connect with ssh -X, or run under "
+            "xvfb-run"
+        )
 
 
 def check_spaces(env: Any) -> tuple[tuple[int, ...], int]:
@@ -89,7 +94,7 @@ class Environment:
 
     def seed_actions(self, seed: int) -> None:
         """Seed the generator behind `env.action_space.sample()`, which random starts use."""
-        space = getattr(self.env, "action_space", None)
+        space: Any = getattr(self.env, "action_space", None)
         if hasattr(space, "seed"):
             space.seed(seed)
 

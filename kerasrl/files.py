@@ -16,7 +16,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     target = Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with open(beside, "wb") as file:
+        with beside.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -32,4 +32,6 @@ def require_writable(folder: str | os.PathLike[str]) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(f"folder {os.fspath(folder)} cannot be written to: {error.strerror}; name another one") from None
+        raise UserError(
+            f"folder {os.fspath(folder)} cannot be written to: {error.strerror}; name another one"
+        ) from None

@@ -4,8 +4,12 @@ Every repair names the upstream file and line. Does not import TensorFlow, so th
 environment is found at once.
 """
 
+import contextlib
 import os
+import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,7 +18,7 @@ import numpy as np
 if "bool8" not in vars(np):
     np.bool8 = np.bool_  # type: ignore[attr-defined]
 if "float_" not in vars(np):
-    np.float_ = np.float64  # type: ignore[attr-defined]
+    np.float64 = np.float64  # type: ignore[attr-defined]
 
 # gym/__init__.py:38 prints a notice from this table on stderr whenever it is imported.
 try:
@@ -32,3 +36,21 @@ with warnings.catch_warnings():
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 # pygame/__init__.py greets on stdout; gym sets this too, but only in gym/__init__.py:26.
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what a library's C++ code writes to stderr off the screen, unless the block fails."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as captured:
+        saved = os.dup(2)
+        os.dup2(captured.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            captured.seek(0)
+            os.write(saved, captured.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -15,7 +15,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-
 # Optimizers whose update of a weight depends on that weight alone, so that all weights may be one vector.
 _ELEMENTWISE = (
     keras.optimizers.SGD,

@@ -47,6 +47,7 @@ class Loop:
             self.environment.seed_actions(seed)
 
     def fit(self, nb_steps: int, verbose: int, log_interval: int) -> keras.callbacks.History:
+        """Train; see `DQNAgent.fit`."""
         agent = self.agent
         loggers: list[Any] = []
         if verbose == 1:
@@ -98,6 +99,7 @@ class Loop:
         return history
 
     def test(self, nb_episodes: int, verbose: int) -> keras.callbacks.History:
+        """Play; see `DQNAgent.test`."""
         agent = self.agent
         loggers = [rl.callbacks.TestLogger()] if verbose >= 1 else []
         callbacks, history = self._callbacks(loggers, {"nb_episodes": nb_episodes})
@@ -182,7 +184,8 @@ class Loop:
         action = self.agent.forward(observation)
         if self.processor is not None:
             action = self.processor.process_action(action)
-        total_reward, totals = 0.0, {}
+        total_reward = 0.0
+        totals: dict[str, Any] = {}
         for _ in range(self.action_repetition):
             callbacks.on_action_begin(action)
             observation, reward, terminated, truncated, info = self._step_environment(action)

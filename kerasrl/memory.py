@@ -195,10 +195,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
             batch_size: Number of transitions.
             batch_idxs: Their indexes from the oldest step, drawn at random if None.
         """
-        if batch_idxs is None:
-            sample = self.draw(batch_size)
-        else:
-            sample = self._gather(np.asarray(batch_idxs) + 1)
+        sample = self.draw(batch_size) if batch_idxs is None else self._gather(np.asarray(batch_idxs) + 1)
         experiences = []
         for i in range(batch_size):
             frames = [self._restored([a[i, w] for a in sample.frames]) for w in range(self.window_length + 1)]
@@ -219,7 +216,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         return arrays[0] if len(arrays) == 1 else type(self._structure)(arrays)
 
     def _chronological(self, array: np.ndarray) -> np.ndarray:
-        return array[self._rows(np.arange(self.nb_entries))]
+        return array.take(self._rows(np.arange(self.nb_entries)), axis=0)
 
     @property
     def observations(self) -> list[Any]:

@@ -102,7 +102,7 @@ def read(path: str | os.PathLike[str]) -> Weights:
 def _read_hdf5(name: str, file: h5py.File, has_checksum: bool) -> Weights:
     if "kerasrl" in file.attrs and not has_checksum:
         raise WeightsError(f"{name} is damaged (its checksum is missing); use another file")
-    root = file["model_weights"] if "model_weights" in file else file
+    root = file.get("model_weights", file)
     if "layer_names" not in root.attrs:
         raise WeightsError(f"{name} is HDF5, but holds no weights that Keras-RL wrote")
     layers = []
@@ -141,7 +141,7 @@ def assign(model: Any, weights: Weights) -> None:
     """
     layers = _model_layers(model)
     found = [[tuple(array.shape) for array in arrays.values()] for arrays in weights.layers]
-    ordered = []
+    ordered: list[tuple[Any, np.ndarray]] = []
     if len(layers) == len(weights.layers):
         for (_, variables), arrays in zip(layers, weights.layers, strict=True):
             # A checkpoint knows its arrays by name only, HDF5 keeps the order.
