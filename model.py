@@ -9,7 +9,7 @@ from kerasrl import DQNAgent, SequentialMemory, compat  # noqa: F401
 from keras import Input, Model
 from keras.layers import Dense, Flatten
 from keras.optimizers import Adam
-from keras.utils import set_random_seed  # noqa: F401  train.py calls it before it builds
+from keras.utils import set_random_seed as set_random_seed  # train.py calls it before it builds
 from rl.policy import EpsGreedyQPolicy, LinearAnnealedPolicy
 
 from config import Config

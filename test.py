@@ -43,6 +43,7 @@ def test(config: TestConfig) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
     return command_line(TestConfig, test, argv)
 
 

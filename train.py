@@ -68,6 +68,7 @@ def train(config: Config) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
     return command_line(Config, train, argv)
 
 

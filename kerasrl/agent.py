@@ -313,18 +313,17 @@ class DQNAgent(KerasRLDQNAgent):
         return metrics
 
     def _remember(self, reward: float, terminal: bool) -> None:
-        step: tuple[Any, ...] = (self.recent_observation, self.recent_action, reward, terminal)
-        if isinstance(self.memory, SequentialMemory):
-            self.memory.append(*step, training=self.training, truncated=self.recent_truncated)
-        else:
-            self.memory.append(*step, training=self.training)
+        known = {"truncated": self.recent_truncated} if isinstance(self.memory, SequentialMemory) else {}
+        self.memory.append(
+            self.recent_observation, self.recent_action, reward, terminal, training=self.training, **known
+        )
 
     def _train(self) -> list[float]:
         """Update the networks and, in the same call, value the observation to act on next."""
         learner = self._compiled_learner()
         if self._draws_frames:
             sample = self.memory.draw(self.batch_size, self.gradient_steps)
-            states0, states1 = sample.frames, []
+            states0, states1 = sample.frames, list[np.ndarray]()
             actions, rewards, terminated = sample.actions, sample.rewards, sample.terminated
         else:
             states0, states1, actions, rewards, terminated = self._draw_states()

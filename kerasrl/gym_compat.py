@@ -15,10 +15,9 @@ import numpy as np
 
 # gym/utils/passive_env_checker.py:225 tests against np.bool8 and
 # gym/envs/classic_control/acrobot.py:446 allocates np.float_; NumPy 2 dropped both aliases.
-if "bool8" not in vars(np):
-    np.bool8 = np.bool_  # type: ignore[attr-defined]
-if "float_" not in vars(np):
-    np.float64 = np.float64  # type: ignore[attr-defined]
+for _name, _type in (("bool8", np.bool_), ("float_", np.float64)):
+    if _name not in vars(np):
+        setattr(np, _name, _type)
 
 # gym/__init__.py:38 prints a notice from this table on stderr whenever it is imported.
 try:

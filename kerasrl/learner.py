@@ -298,10 +298,7 @@ class Learner:
         else:
             states0, states1 = transitions[:nb_inputs], transitions[nb_inputs:]
         batches = [*states0, *states1, tf.cast(actions, tf.int32), rewards, continues]
-        if self.gradient_steps == 1:
-            metrics = self._update_once(*batches)
-        else:
-            metrics = self._update_repeatedly(batches)
+        metrics = self._update_once(*batches) if self.gradient_steps == 1 else self._update_repeatedly(batches)
         q_values = self._q_values(*upcoming)[0]
         return tf.concat([metrics, tf.cast(q_values, tf.float32)], 0)
 
