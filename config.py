@@ -48,6 +48,10 @@ class Config:
     """Learning rate of Adam."""
     batch_size: int = 32
     """Transitions in an update."""
+    train_interval: int = 1
+    """Steps between training steps."""
+    gradient_steps: int = 1
+    """Updates in each training step. 8 and train_interval 8: as many updates in an eighth of the calls."""
     nb_steps_warmup: int = 10
     """Steps before the first update."""
     target_model_update: float = 1e-2
@@ -76,7 +80,7 @@ class Config:
     """Episodes between writes of the log."""
 
     def __post_init__(self) -> None:
-        whole = "memory_limit window_length eps_nb_steps batch_size nb_steps checkpoint_interval log_interval"
+        whole = "memory_limit window_length eps_nb_steps batch_size train_interval gradient_steps nb_steps checkpoint_interval log_interval"
         for name in whole.split():
             _require(name, getattr(self, name), "at least 1", getattr(self, name) >= 1)
         for name in ("eps_max", "eps_min", "eps_test", "gamma"):

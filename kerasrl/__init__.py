@@ -8,6 +8,7 @@ from typing import Any
 
 _HOMES = {
     "DQNAgent": "kerasrl.agent",
+    "ExponentialAnnealedPolicy": "kerasrl.policy",
     "SequentialMemory": "kerasrl.memory",
     "UserError": "kerasrl.errors",
     "WeightsError": "kerasrl.errors",

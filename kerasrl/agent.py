@@ -233,9 +233,15 @@ class DQNAgent(KerasRLDQNAgent):
 
     # States
 
+    def _recent_state(self, observation: Any) -> list[Any]:
+        return [observation] if self.memory.window_length == 1 else self.memory.get_recent_state(observation)
+
     def process_state_batch(self, batch: list[Any]) -> list[np.ndarray]:
         """Turn a list of states, each a list of observations, into an array for each input of the model."""
-        arrays = [np.stack(part) for part in zip(*(self._state(state) for state in batch), strict=True)]
+        if len(batch) == 1:
+            arrays = [array[None] for array in self._state(batch[0])]
+        else:
+            arrays = [np.stack(part) for part in zip(*map(self._state, batch), strict=True)]
         return self._processed(arrays, batch[0][0]) if self._processes_states else arrays
 
     @staticmethod
@@ -284,7 +290,7 @@ class DQNAgent(KerasRLDQNAgent):
         if self._upcoming_q_values is not None and observation is self._upcoming:
             q_values = self._upcoming_q_values
         else:
-            q_values = self.compute_q_values(self.memory.get_recent_state(observation))
+            q_values = self.compute_q_values(self._recent_state(observation))
         self._upcoming_q_values = None
         policy = self.policy if self.training else self.test_policy
         action = policy.select_action(q_values=q_values)
@@ -328,9 +334,8 @@ class DQNAgent(KerasRLDQNAgent):
         else:
             states0, states1, actions, rewards, terminated = self._draw_states()
         observation = self.recent_observation if self._upcoming is None else self._upcoming
-        upcoming = self.process_state_batch([self.memory.get_recent_state(observation)])
-        rest = [actions.astype(np.float32), rewards, 1.0 - terminated]
-        metrics, q_values = learner.update(states0, states1, rest, upcoming)
+        upcoming = self.process_state_batch([self._recent_state(observation)])
+        metrics, q_values = learner.update(states0, states1, [actions, rewards, terminated], upcoming)
         if self._upcoming is not None:
             self._upcoming_q_values = q_values
         result: list[float] = metrics.tolist()

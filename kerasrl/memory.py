@@ -72,6 +72,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         self._terminals = np.zeros(limit, np.bool_)  # the episode ended after this step
         self._terminated = np.zeros(limit, np.bool_)  # ... and not by a time limit
         self._nb_appended = 0
+        self._offsets = np.arange(-window_length, 1)
 
     def seed(self, seed: int) -> None:
         """Start the generator that draws samples anew."""
@@ -139,16 +140,20 @@ class SequentialMemory(rl.memory.SequentialMemory):
 
         Within a batch no transition is drawn twice while enough are stored (but see `_skip_resets`).
         """
-        low, high = self.window_length, self.nb_entries - 1
-        if high - low >= batch_size:
-            draws = [self.rng.choice(high - low, batch_size, replace=False) for _ in range(nb_batches)]
-            indexes = draws[0] if nb_batches == 1 else np.concatenate(draws)
+        low, high = self.window_length + 1, self.nb_entries
+        if high <= low:
+            raise UserError(f"{self.nb_entries} steps are stored; a sample needs {self.window_length + 2}")
+        draws = [self._draw_indexes(low, high, batch_size) for _ in range(nb_batches)]
+        return self._gather(draws[0] if nb_batches == 1 else np.concatenate(draws))
+
+    def _draw_indexes(self, low: int, high: int, size: int) -> np.ndarray:
+        """Draw from [low, high): each index at most once where there are enough of them."""
+        indexes = self.rng.integers(low, high, size)
+        # Equal indexes are rare in a large memory: drawing all anew then is faster than never drawing them.
+        if size <= high - low and len(set(indexes.tolist())) < size:
+            indexes = self.rng.choice(high - low, size, replace=False)
             indexes += low
-        else:
-            if high <= low:
-                raise UserError(f"{self.nb_entries} steps are stored; a sample needs {self.window_length + 2}")
-            indexes = self.rng.integers(low, high, batch_size * nb_batches)
-        return self._gather(indexes + 1)
+        return indexes
 
     def _rows(self, indexes: np.ndarray) -> np.ndarray:
         """Turn indexes that count from the oldest step into rows of the arrays."""
@@ -161,7 +166,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         """
         low, high = self.window_length + 1, self.nb_entries
         for _ in range(100):
-            resets = self._terminals[self._rows(indexes - 2)]
+            resets = self._terminals.take(self._rows(indexes - 2))
             if not resets.any():
                 return indexes
             indexes[resets] = self.rng.integers(low, high, np.count_nonzero(resets))
@@ -176,7 +181,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         """Collect the transitions into the observations at `indexes`, counted from the oldest step."""
         indexes = self._skip_resets(indexes)
         window = self.window_length
-        history = indexes[:, None] + np.arange(-window, 1)  # [n, W + 1]
+        history = indexes[:, None] + self._offsets  # [n, W + 1]
         rows = self._rows(history)
         frames = [array.take(rows, axis=0) for array in self._frames]
         if window > 1 and not self.ignore_episode_boundaries:

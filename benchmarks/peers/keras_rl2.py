@@ -1,0 +1,78 @@
+"""One run of keras-rl2's DQN for benchmarks/speed.py, on Python 3.8: prints its figures as JSON."""
+
+import argparse
+import json
+import os
+import resource
+import time
+import warnings
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+warnings.simplefilter("ignore")
+
+import gym  # noqa: E402
+import numpy as np  # noqa: E402
+import rl.agents  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from rl.agents.dqn import DQNAgent  # noqa: E402
+from rl.callbacks import Callback, FileLogger, ModelIntervalCheckpoint  # noqa: E402
+from rl.memory import SequentialMemory  # noqa: E402
+from rl.policy import EpsGreedyQPolicy, LinearAnnealedPolicy  # noqa: E402
+from tensorflow.keras import Input, Model  # noqa: E402
+from tensorflow.keras.layers import Dense, Flatten  # noqa: E402
+from tensorflow.keras.optimizers import Adam  # noqa: E402
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--seed", type=int)
+parser.add_argument("--first", type=int)
+parser.add_argument("--last", type=int)
+options = parser.parse_args()
+
+
+class Clock(Callback):
+    """Note when the measured steps begin and end."""
+
+    steps = 0
+    first_learned = 0.0
+
+    def on_step_end(self, step, logs):
+        self.steps += 1
+        if self.steps == options.first:
+            self.start = time.perf_counter()
+        elif self.steps == options.last:
+            self.end = time.perf_counter()
+        if not self.first_learned and not np.isnan(logs["metrics"][0]):
+            self.first_learned = time.time()
+
+
+np.random.seed(options.seed)
+env = gym.make("CartPole-v0")
+env.seed(options.seed)
+x = inputs = Input((1, 4))
+x = Flatten()(x)
+for _ in range(3):
+    x = Dense(16, activation="relu")(x)
+model = Model(inputs, Dense(2)(x))
+policy = LinearAnnealedPolicy(EpsGreedyQPolicy(), "eps", value_max=1.0, value_min=0.1, value_test=0.05, nb_steps=10000)
+dqn = DQNAgent(
+    model,
+    nb_actions=2,
+    memory=SequentialMemory(limit=50000, window_length=1),
+    nb_steps_warmup=10,
+    target_model_update=1e-2,
+    policy=policy,
+)
+dqn.compile(Adam(1e-3), metrics=["mae"])
+clock = Clock()
+callbacks = [ModelIntervalCheckpoint("/tmp/keras_rl2_{step}.h5f", 5000), FileLogger("/tmp/keras_rl2.json", 100), clock]
+dqn.fit(env, nb_steps=options.last, callbacks=callbacks, verbose=0)
+print(
+    json.dumps(
+        {
+            "seconds": clock.end - clock.start,
+            "first_learned": clock.first_learned,
+            "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "versions": {"tensorflow": tf.__version__, "keras-rl2": "1.0.5", "gym": gym.__version__},
+        }
+    )
+)

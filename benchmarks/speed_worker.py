@@ -1,0 +1,116 @@
+"""One run of this project for benchmarks/speed.py: prints its figures as JSON."""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from kerasrl import compat, device  # noqa: F401
+
+# isort: split
+
+import keras
+import numpy as np
+import rl.callbacks
+import tensorflow as tf
+
+from callbacks import build_callbacks
+from config import Config
+from kerasrl import environment
+from kerasrl.learner import Learner
+from model import build_agent, build_model
+
+
+def peak_memory() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+class Clock(rl.callbacks.Callback):
+    """Note when step `first` and `last` end, and when the first update was made."""
+
+    def __init__(self, first: int, last: int) -> None:
+        super().__init__()
+        self.marks, self.steps, self.first_learned = {first: 0.0, last: 0.0}, 0, 0.0
+
+    def on_step_end(self, step: int, logs: dict) -> None:
+        self.steps += 1
+        if self.steps in self.marks:
+            self.marks[self.steps] = time.perf_counter()
+        if not self.first_learned and logs["metrics"][0] == logs["metrics"][0]:
+            self.first_learned = time.time()
+
+
+class Flatness(rl.callbacks.Callback):
+    """Print time and memory of each block of steps."""
+
+    def __init__(self, block: int) -> None:
+        super().__init__()
+        self.block, self.steps, self.start = block, 0, 0.0
+
+    def on_step_end(self, step: int, logs: dict) -> None:
+        self.steps += 1
+        if self.steps == 1_000:
+            self.start = time.perf_counter()
+        if self.steps % self.block == 0:
+            seconds = time.perf_counter() - self.start
+            nb_steps = self.block - 1_000 if self.steps == self.block else self.block
+            print(f"to step {self.steps:>9,}: {seconds / nb_steps * 1e6:6.1f} us/step, peak {peak_memory():,.0f} MB")
+            sys.stdout.flush()
+            self.start = time.perf_counter()
+
+
+def fit(train_interval: int, seed: int, nb_steps: int, callback: rl.callbacks.Callback) -> None:
+    keras.utils.set_random_seed(seed)
+    env = environment.make("CartPole-v0")
+    config = Config(train_interval=train_interval, gradient_steps=train_interval)
+    dqn = build_agent(build_model(4, 2), 2, config)
+    with tempfile.TemporaryDirectory() as folder:
+        callbacks = build_callbacks("CartPole-v0", checkpoint_dir=folder, log_dir=folder)
+        dqn.fit(env, nb_steps, callbacks=[*callbacks, callback], verbose=0, seed=seed)
+
+
+def floor(nb_updates: int = 20_000) -> float:
+    """Return the microseconds of an update when many of them are one call."""
+    options = {"gamma": 0.99, "delta_clip": np.inf, "double": False, "tau": 0.01, "batch_size": 32}
+    learner = Learner(build_model(4, 2), keras.optimizers.Adam(1e-3), gradient_steps=nb_updates, **options)
+    rng = np.random.default_rng(0)
+    nb_transitions = 32 * nb_updates
+    frames = rng.standard_normal((nb_transitions, 2, 4), np.float32)
+    rest = [rng.integers(0, 2, nb_transitions), np.ones(nb_transitions), np.zeros(nb_transitions, bool)]
+    arguments = ([frames], [], rest, [frames[:1, :1]])
+    learner.update(*arguments)
+    start = time.perf_counter()
+    learner.update(*arguments)
+    return (time.perf_counter() - start) / nb_updates * 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--train-interval", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=2_000)
+    parser.add_argument("--last", type=int, default=22_000)
+    parser.add_argument("--floor", action="store_true")
+    parser.add_argument("--flat", action="store_true")
+    options = parser.parse_args()
+    device.configure((4,))
+    if options.floor:
+        print(floor())
+    elif options.flat:
+        fit(options.train_interval, options.seed, 1_000_000, Flatness(100_000))
+    else:
+        clock = Clock(options.first, options.last)
+        fit(options.train_interval, options.seed, options.last, clock)
+        seconds = clock.marks[options.last] - clock.marks[options.first]
+        versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
+        found = {"seconds": seconds, "first_learned": clock.first_learned, "peak_memory": peak_memory()}
+        print(json.dumps({**found, "versions": versions}))
+
+
+if __name__ == "__main__":
+    main()
