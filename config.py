@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -157,13 +158,36 @@ def parse(settings: type[Settings], argv: Sequence[str] | None = None) -> Settin
         raise UserError(_panel_text(panel.getvalue())) from None
 
 
+# What tyro says -> what a person needs to know.
+_PLAIN = (
+    (r"Error parsing (Test)?Config: ", ""),
+    (r"Error parsing (--\S+): ", r"\1: "),
+    (r"invalid literal for int\(\) with base 10: (.*)", r"\1 is not a whole number"),
+    (r"could not convert string to float: (.*)", r"\1 is not a number"),
+    (r"Could not find valid parse for arguments: \[(.*)\]", r"\1 cannot be used"),
+    (r"no type matching \S+ could be instantiated from \[(.*?)\]\..*", r"\1 cannot be used"),
+    (r"invalid choice (.*) for argument '(.*)'\. Expected one of \((.*)\) ?\.", r"\2: \1 is not one of \3"),
+    (r"Missing value for argument '(.*)'\..*", r"\1 needs a value"),
+    (r"Missing from .*?: (--\S+ \S+) (.*)\. \(required\)", r"\1 is missing: \2"),
+    (r"Unrecognized options: (.*)", r"unknown option: \1"),
+)
+
+
 def _panel_text(panel: str) -> str:
     """Put tyro's panel, which says what is wrong in a box above its hints, on one line."""
     lines = [line.strip("│ ") for line in panel.splitlines() if not line.startswith(("╭", "╰"))]
-    sections = "\n".join(lines).split("─" * 8)
-    words = [" ".join(section.strip("─\n").split()) for section in sections]
-    words = [text for text in words if text and not text.startswith("Argument helptext")]
-    return "; ".join(words).removeprefix("Error parsing Config: ").removeprefix("Error parsing TestConfig: ")
+    sections = [section.strip("─\n") for section in "\n".join(lines).split("─" * 8)]
+    problems: list[str] = []
+    meant: list[str] = []
+    for section in sections:
+        if section.startswith(("Perhaps you meant", "Arguments similar")):
+            meant += [line.split()[0] for line in section.splitlines() if line.startswith("--")]
+        elif section and not section.startswith(("Argument helptext", "For full helptext")):
+            problems.append(" ".join(section.split()))
+    for said, plain in _PLAIN:
+        problems = [re.sub(said, plain, problem) for problem in problems]
+    hint = f"did you mean {' or '.join(meant)}?" if meant else "see --help" if "unknown option" in problems[0] else ""
+    return "; ".join([*problems, *filter(None, [hint])])
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ python train.py --help
 """
 
 import dataclasses
+import os
 import secrets
 import shlex
 import sys
@@ -60,7 +61,8 @@ def train(config: Config) -> int:
 
     if config.verbose:
         print(f"weights {weights}")
-        print(f"next    python test.py --weights {shlex.quote(str(weights))}   (with --visualize to watch)")
+        print("play them, with --visualize in a window:")
+        print(shlex.join(["python", os.path.relpath(Path(__file__).with_name("test.py")), "--weights", str(weights)]))
     if dqn.did_abort:
         print(f"stopped by Ctrl-C after {dqn.step} of {config.nb_steps} steps", file=sys.stderr)
         return 130

@@ -161,6 +161,8 @@ class DQNAgent(KerasRLDQNAgent):
         """
         try:
             optimizer = keras.optimizers.get(optimizer)
+            if optimizer is None:
+                raise ValueError("an optimizer is needed, such as Adam()")
             named = [_metric(metric) for metric in [*metrics, mean_q]]
         except (ValueError, TypeError) as error:
             raise UserError(f"cannot compile: {' '.join(str(error).split())}") from error
@@ -261,7 +263,7 @@ class DQNAgent(KerasRLDQNAgent):
         if isinstance(observation, dict):
             batch: Any = np.empty(arrays[0].shape[:2], object)
             for index in np.ndindex(batch.shape):
-                batch[index] = {key: array[index] for key, array in zip(observation, arrays, strict=True)}
+                batch[index] = {key: array[index] for key, array in zip(sorted(observation), arrays, strict=True)}
         elif len(arrays) > 1:
             nb_states, window = arrays[0].shape[:2]
             batch = [[tuple(array[i, w] for array in arrays) for w in range(window)] for i in range(nb_states)]

@@ -3,6 +3,7 @@
 Does not import TensorFlow, so that a wrong environment or a missing display is found at once.
 """
 
+import contextlib
 import copy
 import difflib
 import inspect
@@ -79,7 +80,8 @@ class Environment:
             parameters = inspect.signature(unwrapped.reset).parameters
         except (TypeError, ValueError):
             parameters = {}  # type: ignore[assignment]
-        self._reset_takes_seed = "seed" in parameters
+        takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+        self._reset_takes_seed = "seed" in parameters or takes_any
         self._render = self._choose_rendering(unwrapped) if visualize else None
 
     def _choose_rendering(self, unwrapped: Any) -> Any:
@@ -105,8 +107,10 @@ class Environment:
         elif self._reset_takes_seed:
             result = self.env.reset(seed=seed)
         else:
-            if callable(getattr(self.env, "seed", None)):
-                self.env.seed(seed)
+            seed_environment = getattr(self.env, "seed", None)
+            if callable(seed_environment):
+                with contextlib.suppress(NotImplementedError):  # rl.core.Env.seed is abstract
+                    seed_environment(seed)
             result = self.env.reset()
         if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
             result = result[0]

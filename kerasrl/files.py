@@ -32,6 +32,5 @@ def require_writable(folder: str | os.PathLike[str]) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(
-            f"folder {os.fspath(folder)} cannot be written to: {error.strerror}; name another one"
-        ) from None
+        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise UserError(f"folder {os.fspath(folder)} cannot be written to: {reason}; name another one") from None

@@ -35,6 +35,9 @@ with warnings.catch_warnings():
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 # pygame/__init__.py greets on stdout; gym sets this too, but only in gym/__init__.py:26.
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
+# SDL fills its windows through OpenGL. Mesa's software driver then calls into LLVM, finds the one that
+# libtensorflow_framework.so exports instead of its own, and crashes (gym/envs/classic_control/cartpole.py:230).
+os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
 
 
 @contextlib.contextmanager
@@ -46,7 +49,7 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(captured.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             captured.seek(0)
             os.write(saved, captured.read())
             raise

@@ -26,14 +26,20 @@ class Transitions(NamedTuple):
 
 
 def parts(observation: Any) -> list[np.ndarray]:
-    """Split an observation into its arrays: one for each input of the model."""
+    """Split an observation into its arrays, one for each input of the model; a dictionary's sorted by key."""
     if type(observation) is np.ndarray:
         return [observation]
     if isinstance(observation, dict):
-        return [np.asarray(value) for value in observation.values()]
+        return [np.asarray(observation[key]) for key in sorted(observation)]
     if isinstance(observation, list | tuple) and any(isinstance(x, np.ndarray) for x in observation):
         return [np.asarray(value) for value in observation]
     return [np.asarray(observation)]
+
+
+def _holds(stored: np.dtype, given: np.dtype) -> bool:
+    """Tell whether numbers can be stored; the network computes in 32 bits, so that wider floats may be cut."""
+    floats = np.issubdtype(stored, np.floating) and np.issubdtype(given, np.floating)
+    return floats or np.can_cast(given, stored)
 
 
 class SequentialMemory(rl.memory.SequentialMemory):
@@ -57,12 +63,12 @@ class SequentialMemory(rl.memory.SequentialMemory):
         ignore_episode_boundaries: bool = False,
         seed: int | None = None,
     ) -> None:
-        # Past rl.memory.SequentialMemory.__init__, which allocates its deques.
-        rl.memory.Memory.__init__(self, window_length, ignore_episode_boundaries)
         if window_length < 1:
             raise UserError(f"window_length must be at least 1, is {window_length}")
         if limit < window_length + 2:
             raise UserError(f"limit must be at least window_length + 2 = {window_length + 2}, is {limit}")
+        # Past rl.memory.SequentialMemory.__init__, which allocates its deques.
+        rl.memory.Memory.__init__(self, window_length, ignore_episode_boundaries)
         self.limit = limit
         self.rng = np.random.default_rng(seed)
         self._structure: Any = None  # the first observation's container, to give observations back
@@ -104,6 +110,8 @@ class SequentialMemory(rl.memory.SequentialMemory):
         arrays = parts(observation)
         if not self._frames:
             self._allocate(observation, arrays)
+        if len(arrays) != len(self._frames):
+            raise UserError(f"an observation of {len(arrays)} parts follows observations of {len(self._frames)}")
         for k, array in enumerate(arrays):
             frames = self._frames[k]
             if array.shape != frames.shape[1:]:
@@ -111,7 +119,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
                     f"an observation of shape {array.shape} follows observations of shape {frames.shape[1:]}; "
                     "a replay memory holds observations of one shape"
                 )
-            if array.dtype != frames.dtype and not np.can_cast(array.dtype, frames.dtype, "same_kind"):
+            if array.dtype != frames.dtype and not _holds(frames.dtype, array.dtype):
                 frames = self._frames[k] = frames.astype(np.result_type(array, frames))
             frames[row] = array
         self._actions[row] = action
@@ -217,7 +225,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
 
     def _restored(self, arrays: list[np.ndarray]) -> Any:
         if isinstance(self._structure, dict):
-            return dict(zip(self._structure, arrays, strict=True))
+            return dict(zip(sorted(self._structure), arrays, strict=True))
         return arrays[0] if len(arrays) == 1 else type(self._structure)(arrays)
 
     def _chronological(self, array: np.ndarray) -> np.ndarray:

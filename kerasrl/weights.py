@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,14 @@ class Weights:
     """The content of a weights file.
 
     `layers` has, for each layer with weights in the model's order, its arrays by name. `metadata` is what the agent
-    stored, None in files of older Keras-RL versions. `origin` says in words what wrote the file.
+    stored, None in files of older Keras-RL versions. `origin` says in words what wrote the file. `ordered` tells
+    whether a layer's arrays are in the model's order, so that their names do not matter.
     """
 
     layers: list[dict[str, np.ndarray]]
     metadata: dict[str, Any] | None
     origin: str
+    ordered: bool = True
 
 
 def _model_layers(model: Any) -> list[tuple[str, list[Any]]]:
@@ -73,7 +76,7 @@ def read(path: str | os.PathLike[str]) -> Weights:
     name = os.fspath(path)
     if os.path.isdir(name):
         raise WeightsError(f"{name} is a folder; name a weights file in it")
-    checkpoint = name.removesuffix(".index")
+    checkpoint = re.sub(r"\.(index|data-\d+-of-\d+)$", "", name)
     if os.path.isfile(checkpoint + ".index") and not os.path.isfile(checkpoint):
         return _read_checkpoint(checkpoint)
     try:
@@ -117,20 +120,21 @@ def _read_hdf5(name: str, file: h5py.File, has_checksum: bool) -> Weights:
 
 
 def _read_checkpoint(name: str) -> Weights:
-    import tensorflow as tf
+    from kerasrl.compat import tf  # here, so that HDF5 is read without waiting for TensorFlow
 
     try:
         reader = tf.train.load_checkpoint(name)
         layers: dict[int, dict[str, np.ndarray]] = {}
         for key in reader.get_variable_to_shape_map():
-            if key.startswith("layer_with_weights-") and key.endswith("/.ATTRIBUTES/VARIABLE_VALUE"):
-                layer, *inner = key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").split("/")
-                layers.setdefault(int(layer.rpartition("-")[2]), {})["/".join(inner)] = reader.get_tensor(key)
+            layer, _, variable = key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").partition("/")
+            is_weight = key.endswith("/.ATTRIBUTES/VARIABLE_VALUE") and ".OPTIMIZER_SLOT" not in key
+            if layer.startswith("layer_with_weights-") and is_weight:
+                layers.setdefault(int(layer.rpartition("-")[2]), {})[variable] = reader.get_tensor(key)
     except Exception as error:
         raise WeightsError(f"{name} is a damaged TensorFlow checkpoint ({_first_line(error)})") from error
     if not layers:
         raise WeightsError(f"{name} is a TensorFlow checkpoint, but holds no layers of a Keras model")
-    return Weights([layers[i] for i in sorted(layers)], None, "keras-rl2 (TensorFlow checkpoint)")
+    return Weights([layers[i] for i in sorted(layers)], None, "keras-rl2 (TensorFlow checkpoint)", ordered=False)
 
 
 def assign(model: Any, weights: Weights) -> None:
@@ -144,9 +148,7 @@ def assign(model: Any, weights: Weights) -> None:
     ordered: list[tuple[Any, np.ndarray]] = []
     if len(layers) == len(weights.layers):
         for (_, variables), arrays in zip(layers, weights.layers, strict=True):
-            # A checkpoint knows its arrays by name only, HDF5 keeps the order.
-            by_name = all(variable.name in arrays for variable in variables)
-            values = [arrays[v.name] for v in variables] if by_name else list(arrays.values())
+            values = list(arrays.values()) if weights.ordered else _by_name(arrays, variables)
             if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
                 break
             ordered += zip(variables, values, strict=True)
@@ -156,6 +158,13 @@ def assign(model: Any, weights: Weights) -> None:
             return
     wanted = [[tuple(v.shape) for v in variables] for _, variables in layers]
     raise WeightsError(f"the weights are another network's: the file has {_shapes(found)}, the model {_shapes(wanted)}")
+
+
+def _by_name(arrays: dict[str, np.ndarray], variables: list[Any]) -> list[np.ndarray]:
+    """Order a layer's arrays by its variables' names; none if the names do not tell them apart."""
+    named = {path.rpartition("/")[2]: array for path, array in arrays.items()}
+    names = [variable.name for variable in variables]
+    return [named[name] for name in names] if sorted(names) == sorted(named) and len(named) == len(arrays) else []
 
 
 def _shapes(layers: list[list[tuple[int, ...]]]) -> str:

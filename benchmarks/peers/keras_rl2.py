@@ -12,7 +12,6 @@ warnings.simplefilter("ignore")
 
 import gym  # noqa: E402
 import numpy as np  # noqa: E402
-import rl.agents  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from rl.agents.dqn import DQNAgent  # noqa: E402
 from rl.callbacks import Callback, FileLogger, ModelIntervalCheckpoint  # noqa: E402
