@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -81,8 +82,8 @@ class Config:
     """Episodes between writes of the log."""
 
     def __post_init__(self) -> None:
-        whole = "memory_limit window_length eps_nb_steps batch_size train_interval gradient_steps nb_steps checkpoint_interval log_interval"
-        for name in whole.split():
+        whole = "memory_limit window_length eps_nb_steps batch_size train_interval gradient_steps nb_steps "
+        for name in (whole + "checkpoint_interval log_interval").split():
             _require(name, getattr(self, name), "at least 1", getattr(self, name) >= 1)
         for name in ("eps_max", "eps_min", "eps_test", "gamma"):
             _require(name, getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
@@ -165,6 +166,7 @@ _PLAIN = (
     (r"invalid literal for int\(\) with base 10: (.*)", r"\1 is not a whole number"),
     (r"could not convert string to float: (.*)", r"\1 is not a number"),
     (r"Could not find valid parse for arguments: \[(.*)\]", r"\1 cannot be used"),
+    (r"no type matching \{None\}\|INT could be instantiated from \[(.*?)\]\..*", r"\1 is not a whole number"),
     (r"no type matching \S+ could be instantiated from \[(.*?)\]\..*", r"\1 cannot be used"),
     (r"invalid choice (.*) for argument '(.*)'\. Expected one of \((.*)\) ?\.", r"\2: \1 is not one of \3"),
     (r"Missing value for argument '(.*)'\..*", r"\1 needs a value"),
@@ -186,8 +188,11 @@ def _panel_text(panel: str) -> str:
             problems.append(" ".join(section.split()))
     for said, plain in _PLAIN:
         problems = [re.sub(said, plain, problem) for problem in problems]
-    hint = f"did you mean {' or '.join(meant)}?" if meant else "see --help" if "unknown option" in problems[0] else ""
-    return "; ".join([*problems, *filter(None, [hint])])
+    text = "; ".join(problems)
+    if meant:
+        return f"{text}; did you mean {' or '.join(meant)}?"
+    says_enough = "unknown option" not in text and "cannot be used" not in text
+    return text if says_enough else f"{text}; see --help"
 
 
 @contextlib.contextmanager
@@ -195,9 +200,13 @@ def _errors_on_one_line() -> Iterator[None]:
     """End the program with a line on stderr: status 2 for a wrong call, 1 for a failure, 130 for Ctrl-C."""
     try:
         yield
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # `| head` has read enough; without this Python complains once more when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from config import Config, TestConfig, command_line
+from kerasrl.errors import WeightsError
 
 
 def test(config: TestConfig) -> int:
@@ -29,7 +30,10 @@ def test(config: TestConfig) -> int:
     from model import build_agent, build_model
 
     model = build_model(state_size, num_actions, trained.hidden_layers, trained.window_length)
-    weights.assign(model, saved)
+    try:
+        weights.assign(model, saved)
+    except WeightsError as error:
+        raise WeightsError(f"{config.weights} does not fit {trained.env}: {error}") from None
     dqn = build_agent(model, num_actions, trained)
     history = dqn.test(env, nb_episodes=config.episodes, visualize=config.visualize, seed=config.seed)
     env.close()

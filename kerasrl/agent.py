@@ -74,15 +74,19 @@ class DQNAgent(KerasRLDQNAgent):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        _check_model(model)
+        model = _checked(model)
         if enable_dueling_network:
             model = dueling_model(model, dueling_type)
         self._learner: Learner | None = None
         self._target_clone: Any = None
         self._lent: set[str] = set()  # 'model', 'target': a caller may have changed its weights
-        self._upcoming: Any = None  # the observation to act on next, while `fit` knows it
+        # The observation to act on next, while `fit` knows it; its state as the model sees it; its Q-values.
+        self._upcoming: Any = None
+        self._upcoming_state: list[np.ndarray] | None = None
         self._upcoming_q_values: np.ndarray | None = None
+        self._input_order: list[int] | None = None
         self.recent_truncated = False
+        self.is_fitting = False  # whether `fit` is running
         self.did_abort = False  # whether Ctrl-C ended the last `fit`
         self.gradient_steps = gradient_steps
         self.metadata = metadata
@@ -105,6 +109,11 @@ class DQNAgent(KerasRLDQNAgent):
         process = getattr(type(self.processor), "process_state_batch", None)
         self._processes_states = process not in (None, rl.core.Processor.process_state_batch)
         self._draws_frames = isinstance(self.memory, SequentialMemory) and not self._processes_states
+        window = self._model.inputs[0].shape[1] if len(self._model.inputs[0].shape) > 1 else None
+        if not self._processes_states and window not in (None, self.memory.window_length):
+            raise UserError(
+                f"the model takes {window} observations, the memory's window_length is {self.memory.window_length}"
+            )
 
     # Models
 
@@ -201,7 +210,10 @@ class DQNAgent(KerasRLDQNAgent):
         """Forget the recent action and observation."""
         self.recent_action = None
         self.recent_observation = None
-        self._upcoming = None
+        self._forget_upcoming()
+
+    def _forget_upcoming(self) -> None:
+        self._upcoming = self._upcoming_state = self._upcoming_q_values = None
 
     def update_target_model_hard(self) -> None:
         """Make the target network equal to the online network."""
@@ -244,19 +256,32 @@ class DQNAgent(KerasRLDQNAgent):
             arrays = [array[None] for array in self._state(batch[0])]
         else:
             arrays = [np.stack(part) for part in zip(*map(self._state, batch), strict=True)]
-        return self._processed(arrays, batch[0][0]) if self._processes_states else arrays
+        observation = batch[0][0]
+        return self._processed(arrays, observation) if self._processes_states else self._ordered(arrays, observation)
 
     @staticmethod
     def _state(state: list[Any]) -> list[np.ndarray]:
         """Stack a state's observations: an array [W, *part] for each part of them."""
         if len(state) == 1:
             return [array[None] for array in parts(state[0])]
-        newest = parts(state[-1])
-        stacked = [np.empty((len(state), *array.shape), array.dtype) for array in newest]
-        for row, observation in enumerate(state):
-            for target, array in zip(stacked, parts(observation), strict=True):
-                target[row] = array
-        return stacked
+        return [np.stack(arrays) for arrays in zip(*map(parts, state), strict=True)]
+
+    def _ordered(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:
+        """Hand the parts of a dictionary, which come sorted by key, to the model's inputs of these names."""
+        if not isinstance(observation, dict):
+            return arrays
+        if self._input_order is None:
+            names, keys = self._input_names(), sorted(observation)
+            if sorted(names) != keys:
+                raise UserError(f"the observation's keys {keys} are not the names of the model's inputs {names}")
+            self._input_order = [keys.index(name) for name in names]
+        return [arrays[i] for i in self._input_order]
+
+    def _input_names(self) -> list[str]:
+        """Return the names of the model's inputs, in their order."""
+        if isinstance(self._model.input, dict):
+            return sorted(self._model.input)
+        return [tensor.name for tensor in self._model.inputs]
 
     def _processed(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:
         """Let the processor see states [B, W, *part] as Keras-RL shows them to it."""
@@ -271,9 +296,7 @@ class DQNAgent(KerasRLDQNAgent):
             batch = arrays[0]
         processed = self.processor.process_state_batch(batch)
         if isinstance(processed, dict):
-            inputs = keras.tree.flatten(self._model.inputs)
-            names = self._model.input if isinstance(self._model.input, dict) else [i.name for i in inputs]
-            processed = [processed[name] for name in names]
+            processed = [processed[name] for name in self._input_names()]
         return [np.asarray(p, np.float32) for p in processed] if isinstance(processed, list | tuple) else [processed]
 
     def compute_batch_q_values(self, state_batch: list[Any]) -> np.ndarray:
@@ -289,11 +312,13 @@ class DQNAgent(KerasRLDQNAgent):
 
     def forward(self, observation: Any) -> Any:
         """Choose an action for `observation`."""
-        if self._upcoming_q_values is not None and observation is self._upcoming:
-            q_values = self._upcoming_q_values
-        else:
+        if self._upcoming_state is None or observation is not self._upcoming:
             q_values = self.compute_q_values(self._recent_state(observation))
-        self._upcoming_q_values = None
+        elif self._upcoming_q_values is None:  # somebody may have changed the weights since
+            q_values = self._compiled_learner().q_values(self._upcoming_state)[0]
+        else:
+            q_values = self._upcoming_q_values
+        self._forget_upcoming()
         policy = self.policy if self.training else self.test_policy
         action = policy.select_action(q_values=q_values)
         self.recent_observation = observation
@@ -331,15 +356,15 @@ class DQNAgent(KerasRLDQNAgent):
         learner = self._compiled_learner()
         if self._draws_frames:
             sample = self.memory.draw(self.batch_size, self.gradient_steps)
-            states0, states1 = sample.frames, list[np.ndarray]()
+            states0, states1 = self._ordered(sample.frames, self.recent_observation), list[np.ndarray]()
             actions, rewards, terminated = sample.actions, sample.rewards, sample.terminated
         else:
             states0, states1, actions, rewards, terminated = self._draw_states()
-        observation = self.recent_observation if self._upcoming is None else self._upcoming
-        upcoming = self.process_state_batch([self._recent_state(observation)])
-        metrics, q_values = learner.update(states0, states1, [actions, rewards, terminated], upcoming)
-        if self._upcoming is not None:
-            self._upcoming_q_values = q_values
+        if self._upcoming is None:  # the episode is over: any state will do
+            upcoming = [s[:1] if states1 else s[:1, 1:] for s in states0]
+        else:
+            upcoming = self._upcoming_state = self.process_state_batch([self._recent_state(self._upcoming)])
+        metrics, self._upcoming_q_values = learner.update(states0, states1, [actions, rewards, terminated], upcoming)
         result: list[float] = metrics.tolist()
         return result
 
@@ -428,8 +453,6 @@ class DQNAgent(KerasRLDQNAgent):
             self, env, action_repetition, callbacks, visualize, nb_max_start_steps, start_step_policy,
             nb_max_episode_steps, seed,
         )  # fmt: skip
-        if seed is not None:
-            np.random.seed(seed)
         return loop.test(nb_episodes, verbose)
 
     # What `Loop` asks for
@@ -444,11 +467,16 @@ class DQNAgent(KerasRLDQNAgent):
         if observation is not None and isinstance(self.memory, SequentialMemory):
             self.memory.truncate_episode(observation)
 
-    def begin_test(self) -> dict[str, Any]:
+    def begin_test(self, seed: int | None) -> dict[str, Any]:
         """Start acting without learning; return what `end_test` needs to go on with an interrupted `fit`."""
-        names = ("training", "step", "recent_observation", "recent_action", "recent_truncated", "_upcoming")
-        recent = (list(self.memory.recent_observations), list(self.memory.recent_terminals))
-        interrupted = {**{name: getattr(self, name) for name in names}, "recent": recent}
+        names = ["training", "step", "recent_observation", "recent_action", "recent_truncated"]
+        interrupted = {
+            **{name: getattr(self, name) for name in [*names, "_upcoming", "_upcoming_state"]},
+            "recent": (list(self.memory.recent_observations), list(self.memory.recent_terminals)),
+            "generator": np.random.get_state() if self.is_fitting else None,
+        }
+        if seed is not None:
+            np.random.seed(seed)
         self.training = False
         self.step = 0
         self.memory.recent_observations.clear()
@@ -458,6 +486,9 @@ class DQNAgent(KerasRLDQNAgent):
     def end_test(self, interrupted: dict[str, Any]) -> None:
         """Undo `begin_test`."""
         observations, terminals = interrupted.pop("recent")
+        generator = interrupted.pop("generator")
+        if generator is not None:
+            np.random.set_state(generator)
         for deque, values in (
             (self.memory.recent_observations, observations),
             (self.memory.recent_terminals, terminals),
@@ -478,13 +509,15 @@ class DQNAgent(KerasRLDQNAgent):
             self.memory.seed(seed)
 
 
-def _check_model(model: Any) -> None:
+def _checked(model: Any) -> Any:
+    """Return a model that DQN can use, or raise `UserError`."""
     if not isinstance(model, keras.Model) or not model.built:
         raise UserError("model must be a Keras model that knows its input's shape: begin it with keras.Input(...)")
     if isinstance(model, keras.Sequential):
         model(model.inputs[0])  # Keras 3 defines the input and output of a Sequential model when it is first called
-    if not isinstance(model.output, keras.KerasTensor):
-        raise UserError("model must have one output, the Q-values [B, nb_actions]")
+    if len(model.outputs) != 1:
+        raise UserError(f"model must have one output, the Q-values [B, nb_actions], not {len(model.outputs)}")
+    return model if isinstance(model.output, keras.KerasTensor) else keras.Model(model.input, model.outputs[0])
 
 
 def _metric(metric: Any) -> tuple[str, Any]:

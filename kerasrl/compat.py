@@ -6,6 +6,7 @@ does not use Keras-RL. gym's repairs are in `kerasrl.gym_compat`, which does not
 
 import contextlib
 import os
+import random
 import sys
 import types
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ with quiet_stderr():
     import tensorflow as tf
     import tensorflow.keras.models
 import keras
+import numpy as np
 
 
 @contextlib.contextmanager
@@ -46,7 +48,14 @@ def _module(name: str, **contents: Any) -> types.ModuleType:
 
 def _model_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
     """Rebuild a model from `{'class_name': ..., 'config': ...}`, as Keras 2 did under this name."""
-    return keras.layers.deserialize(config, custom_objects=custom_objects)
+    classes = {
+        "Sequential": keras.Sequential,
+        "Functional": keras.Model,
+        "Model": keras.Model,
+        **(custom_objects or {}),
+    }
+    with keras.saving.custom_object_scope(custom_objects):
+        return classes[config["class_name"]].from_config(config["config"])
 
 
 def _progress_bar(target: int, **options: Any) -> Any:
@@ -57,13 +66,18 @@ def _progress_bar(target: int, **options: Any) -> Any:
 
 def _sample_batch_indexes(low: int, high: int, size: int) -> Any:
     """Draw `size` indexes from [low, high): each at most once where there are enough of them."""
-    import random
-
-    import numpy as np
-
     if high - low >= size:
         return random.sample(range(low, high), size)
     return np.random.randint(low, high, size=size).tolist()
+
+
+def _zeroed_observation(observation: Any) -> Any:
+    """Return zeros in the observation's shape and type."""
+    if isinstance(observation, dict):
+        return {key: _zeroed_observation(value) for key, value in observation.items()}
+    if isinstance(observation, list | tuple):
+        return [_zeroed_observation(value) for value in observation]
+    return np.zeros_like(observation)
 
 
 def _import_keras_rl() -> None:
@@ -98,6 +112,9 @@ def _import_keras_rl() -> None:
     import rl.memory
 
     rl.memory.sample_batch_indexes = _sample_batch_indexes
+
+    # rl/memory.py:54 fills the frames before an episode with zeros in 64-bit floats, whatever the observations are.
+    rl.memory.zeroed_observation = _zeroed_observation
 
 
 _import_keras_rl()

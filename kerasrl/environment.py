@@ -30,7 +30,8 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
             warnings.simplefilter("ignore", UserWarning)
             return gym.make(env_name, render_mode=render_mode, disable_env_checker=True)
     except gym.error.UnregisteredEnv:
-        nearest = difflib.get_close_matches(env_name, list(gym.envs.registration.registry), n=3, cutoff=0.5)
+        names = {name.lower(): name for name in gym.envs.registration.registry}
+        nearest = [names[match] for match in difflib.get_close_matches(env_name.lower(), names, n=3, cutoff=0.7)]
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else "see gym.envs.registry for all names"
         raise UserError(f"no environment is called {env_name!r}; {hint}") from None
     except (gym.error.Error, ImportError, ValueError) as error:

@@ -1,10 +1,31 @@
 """Files that appear whole or not at all, and folders that can hold them."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
 
 from kerasrl.errors import UserError
+
+BLOCK = 512  # bytes before a sealed content; HDF5 can begin there
+
+
+class DamagedError(Exception):
+    """A sealed file is not what was written."""
+
+
+def seal(kind: bytes, content: bytes) -> bytes:
+    """Put a block of 512 bytes with the kind of the file and a checksum before the content."""
+    head = kind + b"\nsha256 " + hashlib.sha256(content).hexdigest().encode() + b"\n"
+    return head.ljust(BLOCK, b"\0") + content
+
+
+def unseal(kind: bytes, sealed: bytes) -> bytes:
+    """Return the content behind the seal; raise `DamagedError` if it is of another kind or not what was sealed."""
+    content = sealed[BLOCK:]
+    if seal(kind, content) != sealed:
+        raise DamagedError
+    return content
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:

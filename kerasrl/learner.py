@@ -137,7 +137,7 @@ class Learner:
         self.model, self.optimizer, self.metrics = model, optimizer, list(metrics)
         self.gamma, self.delta_clip, self.double, self.tau = gamma, delta_clip, double, tau
         self.batch_size, self.gradient_steps, self.jit_compile = batch_size, gradient_steps, jit_compile
-        self._fresh_metrics = [[keras.ops.convert_to_numpy(v) for v in m.variables] for m in self.metrics]
+        self._fresh_metrics = [[tf.convert_to_tensor(v).numpy() for v in m.variables] for m in self.metrics]
         self._shapes = [tuple(v.shape) for v in model.trainable_variables]
         self._as_vector = self._can_be_vector()
         if self._as_vector:

@@ -109,6 +109,7 @@ class Loop:
         episode = 0
         observation = None
         agent.did_abort = False
+        agent.is_fitting = True
         agent._on_train_begin()
         callbacks.on_train_begin()
         try:
@@ -142,6 +143,7 @@ class Loop:
         except KeyboardInterrupt:
             agent.did_abort = True
         finally:
+            agent.is_fitting = False
             agent.end_training(observation)
             callbacks.on_train_end(logs={"did_abort": agent.did_abort})
             agent._on_train_end()
@@ -152,7 +154,7 @@ class Loop:
         agent = self.agent
         loggers = [rl.callbacks.TestLogger()] if verbose >= 1 else []
         callbacks, history = self._callbacks(loggers, {"nb_episodes": nb_episodes})
-        interrupted = agent.begin_test()
+        interrupted = agent.begin_test(self.seed)
         agent._on_test_begin()
         callbacks.on_train_begin()
         try:

@@ -1,0 +1,445 @@
+"""train.py and test.py as a person runs them."""
+
+import dataclasses
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import rl.callbacks
+import test as player
+import train
+
+import config
+import model
+from callbacks import build_callbacks
+from kerasrl import weights
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(__file__).parent / "data"
+RUN = "--nb-steps 600 --checkpoint-interval 200 --log-interval 5 --seed 1".split()
+EPISODE = r"Episode \d+: reward: \d+\.000, steps: \d+"
+SUMMARY = r"mean \d+\.\d, standard deviation \d+\.\d, minimum \d+\.\d, episodes \d+"
+
+
+def start(script, *arguments, folder, **environment):
+    """Start a script in `folder`, without what the tests' own imports left in the environment."""
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, ROOT / script, *arguments] if script else ["sh", "-c", *arguments]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**kept, "PATH": path, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(script, *arguments, folder, **environment):
+    """Return status, stdout and stderr."""
+    process = start(script, *arguments, folder=folder, **environment)
+    out, errors = process.communicate(timeout=60)
+    return process.returncode, out, errors
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two folders, and what was printed on the way, of the same training in two processes."""
+    folders = [tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")]
+    processes = [start("train.py", *RUN, folder=folder) for folder in folders]
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    return list(zip(folders, *zip(*outputs, strict=True), strict=True))
+
+
+@pytest.fixture
+def short(tmp_path):
+    """The options of a training of 300 steps into a folder of its own."""
+    folders = ["--checkpoint-dir", str(tmp_path / "weights"), "--log-dir", str(tmp_path / "logs")]
+    return ["--nb-steps", "300", "--checkpoint-interval", "100", *folders]
+
+
+# Training
+
+
+def test_training_leaves_weights_and_a_log_and_nothing_else(trained):
+    folder = trained[0][0]
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert names == [
+        "checkpoints/dqn_CartPole-v0_weights.h5f",
+        "checkpoints/dqn_CartPole-v0_weights_200.h5f",
+        "checkpoints/dqn_CartPole-v0_weights_400.h5f",
+        "checkpoints/dqn_CartPole-v0_weights_600.h5f",
+        "logs/dqn_CartPole-v0_log.json",
+    ]
+
+
+def test_checkpoints_are_of_their_steps(trained):
+    folder = trained[0][0] / "checkpoints"
+    kernels = [
+        next(iter(weights.read(folder / f"dqn_CartPole-v0_weights{step}.h5f").layers[0].values()))
+        for step in ("_200", "_400", "_600", "")
+    ]
+    assert (kernels[0] != kernels[1]).any()
+    assert (kernels[1] != kernels[2]).any()
+    assert (kernels[2] == kernels[3]).all()
+
+
+def test_the_log_is_keras_rls(trained):
+    log = json.loads((trained[0][0] / "logs/dqn_CartPole-v0_log.json").read_text())
+    old = json.loads((DATA / "keras_rl_0.4.2_log.json").read_text())
+    assert list(log) == [{"mean_absolute_error": "mae"}.get(key, key) for key in old]
+    assert log["episode"] == list(range(len(log["episode"])))
+    assert log["nb_steps"] == np.cumsum(log["nb_episode_steps"]).tolist()
+    assert log["episode_reward"] == log["nb_episode_steps"]
+    assert log["mean_eps"][-1] == pytest.approx(1 - 0.9 * 600 / 10_000, abs=0.01)
+    assert 0 < log["loss"][-1] < 10
+
+
+def test_the_same_seed_gives_the_same_files_in_another_process(trained):
+    first, second = trained[0][0], trained[1][0]
+    for path in first.glob("checkpoints/*"):
+        assert path.read_bytes() == (second / "checkpoints" / path.name).read_bytes()
+
+
+def test_training_says_seed_and_settings_first_and_what_to_type_last(trained):
+    _, out, errors = trained[0]
+    lines = out.splitlines()
+    assert lines[:4] == ["seed 1", "nb_steps 600", "checkpoint_interval 200", "log_interval 5"]
+    assert lines[4].startswith("device  CPU, 1 thread")
+    assert lines[5:7] == ["Training for 600 steps ...", "Interval 1 (0 steps performed)"]
+    assert re.fullmatch(r"done, took \d+\.\d{3} seconds", lines[7])
+    assert lines[8] == "weights checkpoints/dqn_CartPole-v0_weights.h5f"
+    script = os.path.relpath(ROOT / "test.py", trained[0][0])
+    assert lines[-1] == f"python {script} --weights checkpoints/dqn_CartPole-v0_weights.h5f"
+    assert len(lines) == 11
+    assert errors == ""
+
+
+def test_the_last_line_works_as_it_stands_and_with_visualize(trained):
+    folder, out, _ = trained[0]
+    line = out.splitlines()[-1]
+    # A real X server where there is one: it once crashed together with TensorFlow.
+    xvfb = "xvfb-run -a " if shutil.which("xvfb-run") else "SDL_VIDEODRIVER=dummy "
+    lines = [line, f"{xvfb}{line} --visualize --episodes 1"]
+    processes = [start(None, command, folder=folder) for command in lines]
+    for process, episodes in zip(processes, (5, 1), strict=True):
+        out, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (0, "")
+        assert re.fullmatch(f"Testing for {episodes} episodes ...\n({EPISODE}\n){{{episodes}}}{SUMMARY}\n", out)
+
+
+def test_keras_rls_episode_lines(short, capsys):
+    assert train.main([*short, "--verbose", "2"]) == 0
+    line = re.compile(
+        r" *(\d+)/300: episode: (\d+), duration: \d\.\d{3}s, episode steps: +\d+, steps per second: +\d+, "
+        r"episode reward: +\d+\.000, mean reward: +1\.000 \[ ?1\.000, +1\.000\], mean action: 0\.\d{3} \[0\.000, 1\.000\], "
+        r" loss: \d\.\d{6}, mae: \d\.\d{6}, mean_q: -?\d\.\d{6}, mean_eps: 0\.9\d{5}"
+    )
+    lines = [match for match in map(line.fullmatch, capsys.readouterr().out.splitlines()) if match]
+    assert [int(match[2]) for match in lines] == list(range(1, len(lines) + 1))
+    assert len(lines) > 5
+
+
+def test_verbose_0_prints_nothing(short, capfd):
+    assert train.main([*short, "--verbose", "0"]) == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_seed_is_drawn_and_printed_and_kept(short, tmp_path, capsys):
+    path = tmp_path / "weights/dqn_CartPole-v0_weights.h5f"
+    seeds, contents = [], []
+    for _ in range(2):
+        train.main(short)
+        seeds.append(int(re.match(r"seed (\d+)\n", capsys.readouterr().out)[1]))
+        assert weights.read(path).metadata["seed"] == seeds[-1]
+        contents.append(weights.read(path).layers[0].popitem()[1].tolist())
+    assert seeds[0] != seeds[1]
+    assert contents[0] != contents[1]
+
+
+def test_the_weights_carry_every_setting(short, tmp_path):
+    train.main([*short, "--hidden-layers", "8", "--window-length", "2", "--seed", "3"])
+    metadata = weights.read(tmp_path / "weights/dqn_CartPole-v0_weights.h5f").metadata
+    settings = config.parse(config.Config, [*short, "--hidden-layers", "8", "--window-length", "2", "--seed", "3"])
+    assert metadata == json.loads(json.dumps(dataclasses.asdict(settings)))
+    assert config.Config.from_metadata(metadata) == settings
+
+
+def test_weights_need_no_options(short, tmp_path, capsys):
+    train.main([*short, "--env", "Acrobot-v1", "--hidden-layers", "8", "--window-length", "2"])
+    capsys.readouterr()
+    assert player.main(["--weights", str(tmp_path / "weights/dqn_Acrobot-v1_weights.h5f"), "--episodes", "1"]) == 0
+    assert "Episode 1: reward: -" in capsys.readouterr().out
+
+
+def test_braces_in_a_folders_name_are_no_placeholders(tmp_path):
+    folder = tmp_path / "{step} and {x}"
+    assert train.main(["--nb-steps", "100", "--checkpoint-interval", "100", "--checkpoint-dir", str(folder)]) == 0
+    assert sorted(os.listdir(folder)) == ["dqn_CartPole-v0_weights.h5f", "dqn_CartPole-v0_weights_100.h5f"]
+
+
+def test_ctrl_c_saves_the_weights(tmp_path):
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # what the child inherits
+    try:
+        process = start("train.py", "--nb-steps", "1000000", "--checkpoint-interval", "100", folder=tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "checkpoints/dqn_CartPole-v0_weights_100.h5f").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.fullmatch(r"stopped by Ctrl-C after \d+ of 1000000 steps\n", errors)
+    assert out.splitlines()[-1].endswith("test.py --weights checkpoints/dqn_CartPole-v0_weights.h5f")
+    assert player.main(["--weights", str(tmp_path / "checkpoints/dqn_CartPole-v0_weights.h5f")]) == 0
+
+
+def test_a_failure_during_training_is_one_line_and_status_1(short, tmp_path, capsys):
+    (tmp_path / "weights/dqn_CartPole-v0_weights_100.h5f").mkdir(parents=True)
+    with pytest.raises(SystemExit) as stop:
+        train.main(short)
+    assert stop.value.code == 1
+    assert re.fullmatch(r"error: IsADirectoryError: .*dqn_CartPole-v0_weights_100\.h5f'\n", capsys.readouterr().err)
+
+
+# Playing
+
+
+def play(capsys, *arguments):
+    """Return the lines that test.py prints."""
+    assert player.main([str(argument) for argument in arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_summary_is_of_the_episodes(trained, capsys):
+    path = trained[0][0] / "checkpoints/dqn_CartPole-v0_weights_400.h5f"
+    lines = play(capsys, "--weights", path, "--episodes", 7)
+    rewards = [float(re.fullmatch(r"Episode \d: reward: (.*), steps: \d+", line)[1]) for line in lines[1:-1]]
+    mean, deviation, minimum = np.mean(rewards), np.std(rewards), np.min(rewards)
+    assert lines[-1] == f"mean {mean:.1f}, standard deviation {deviation:.1f}, minimum {minimum:.1f}, episodes 7"
+    assert len(rewards) == 7
+
+
+def test_a_seed_repeats_the_episodes(capsys):
+    weights_file = DATA / "keras_rl_0.4.2_hdf5.h5f"
+    first, again, other = (play(capsys, "--weights", weights_file, "--seed", seed) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_another_environment_of_the_same_shape(capsys):
+    weights_file = DATA / "keras_rl2_tf24_checkpoint.h5f"
+    lines = play(capsys, "--weights", weights_file, "--env", "CartPole-v1", "--seed", 0, "--episodes", 2)
+    assert float(re.match(r"mean (.*?),", lines[-1])[1]) > 200
+
+
+def test_keras_rl_weights_play(capsys):
+    lines = play(capsys, "--weights", DATA / "keras_rl_0.4.2_hdf5.h5f", "--seed", 0, "--episodes", 20)
+    said = "written by keras-rl or Keras (HDF5), without settings: taking the tutorial's model and CartPole-v0"
+    assert lines[0] == said
+    assert float(re.match(r"mean (.*?),", lines[-1])[1]) > 80  # 98 over 100 episodes, computed with NumPy alone
+
+
+def test_keras_rl2_weights_play_without_a_banner(tmp_path):
+    status, out, errors = run("test.py", "--weights", DATA / "keras_rl2_tf24_checkpoint.h5f", folder=tmp_path)
+    assert (status, errors) == (0, "")
+    said = "written by keras-rl2 (TensorFlow checkpoint), without settings: taking the tutorial's model and CartPole-v0"
+    assert out.splitlines()[0] == said
+    assert out.splitlines()[-1] == "mean 200.0, standard deviation 0.0, minimum 200.0, episodes 5"
+
+
+# Mistakes
+
+
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory):
+    """A folder of files that are no weights."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    (folder / "folder").mkdir()
+    (folder / "empty.h5f").touch()
+    (folder / "text.h5f").write_text("weights\n")
+    (folder / "cut.h5f").write_bytes((DATA / "keras_rl_0.4.2_hdf5.h5f").read_bytes()[:9000])
+    keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]).save_weights(folder / "other.weights.h5")
+    return folder
+
+
+SUPPORTED = "supported are Box observations (any shape, numbers) with Discrete actions that start at 0"
+MISTAKES = {
+    "train.py --nb-steps 0": "nb_steps must be at least 1, is 0",
+    "train.py --nb-steps -1": "nb_steps must be at least 1, is -1",
+    "train.py --nb-steps abc": "--nb-steps: 'abc' is not a whole number",
+    "train.py --gamma 0,9": "--gamma: '0,9' is not a number",
+    "train.py --gamma 1.5": "gamma must be between 0 and 1, is 1.5",
+    "train.py --seed x": "--seed: 'x' is not a whole number",
+    "train.py --seed -1": "seed must be between 0 and 4294967295, is -1",
+    "train.py --verbose 3": "--verbose: '3' is not one of '0', '1', '2'",
+    "train.py --hidden-layers a": "--hidden-layers: 'a' cannot be used; see --help",
+    "train.py --env": "--env needs a value",
+    "train.py --nb-stesp 5": "unknown option: --nb-stesp, 5; did you mean --nb-steps?",
+    "train.py CartPole-v0": "unknown option: CartPole-v0; see --help",
+    "train.py --env CartPole-v7": "no environment is called 'CartPole-v7'; did you mean CartPole-v1 or CartPole-v0?",
+    "train.py --env Pendulum-v1": f"the action space Box(-2.0, 2.0, (1,), float32) is not supported by DQN; {SUPPORTED}",
+    "train.py --env FrozenLake-v1": f"the observation space Discrete(16) is not supported; {SUPPORTED}",
+    "train.py --checkpoint-dir text.h5f": "folder text.h5f cannot be written to: it is a file; name another one",
+    "train.py --checkpoint-dir text.h5f/x": "folder text.h5f/x cannot be written to: Not a directory; name another one",
+    "train.py --log-dir /proc/x": "folder /proc/x cannot be written to: No such file or directory; name another one",
+    "test.py": "--weights FILE is missing: Weights that train.py saved, or that keras-rl or keras-rl2 saved for the "
+    "tutorial's model",
+    "test.py --weights nothing.h5f": "there is no weights file nothing.h5f",
+    "test.py --weights folder": "folder is a folder; name a weights file in it",
+    "test.py --weights empty.h5f": "empty.h5f is empty: the program that wrote it was interrupted; use an earlier file",
+    "test.py --weights text.h5f": "text.h5f is no weights file: it is not HDF5",
+    "test.py --weights cut.h5f": "cut.h5f is damaged or incomplete (Unable to synchronously open file (truncated file: "
+    "eof = 9000, sblock->base_addr = 0, stored_eof = 22328)); use another file",
+    "test.py --weights other.weights.h5": "other.weights.h5 is HDF5, but holds no weights that Keras-RL wrote",
+    "test.py --weights text.h5f --episodes 0": "episodes must be at least 1, is 0",
+}
+
+
+@pytest.mark.parametrize("command", MISTAKES)
+def test_a_mistake_is_one_line_and_status_2(mistakes, command):
+    status, out, errors = run(*command.split(), folder=mistakes)
+    assert errors == f"error: {MISTAKES[command]}\n"
+    assert status == 2
+    assert "Training for" not in out
+
+
+@pytest.mark.parametrize("name", ["keras_rl_0.4.2_hdf5.h5f", "keras_rl2_tf24_checkpoint.h5f"])
+def test_weights_of_another_environment(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        player.main(["--weights", str(DATA / name), "--env", "Acrobot-v1"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        f"error: {DATA / name} does not fit Acrobot-v1: the weights are another network's: "
+        "the file has 4x16, 16x16, 16x16, 16x2, the model 6x16, 16x16, 16x16, 16x3\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train.py"], ["test.py", "--weights", DATA / "keras_rl_0.4.2_hdf5.h5f"]], ids=lambda a: a[0]
+)
+def test_no_screen_is_found_within_two_seconds(arguments, tmp_path):
+    begin = time.monotonic()
+    status, out, errors = run(*arguments, "--visualize", folder=tmp_path)
+    assert time.monotonic() - begin < 2
+    assert status == 2
+    assert errors == (
+        "error: there is no screen to open a window on; leave --visualize away, or connect with ssh -X, or run under "
+        "xvfb-run\n"
+    )
+    assert "Training for" not in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_output_that_nobody_reads_on_is_no_error(tmp_path):
+    command = f"python {ROOT / 'train.py'} --help | head -n 1"
+    status, out, errors = run(None, command, folder=tmp_path)
+    assert (status, errors) == (0, "")
+    assert out.startswith("usage: ")
+
+
+# Help and settings
+
+
+@pytest.mark.parametrize("script", ["train.py", "test.py"])
+def test_help_is_quick(script, tmp_path):
+    durations = []
+    for _ in range(3):
+        begin = time.monotonic()
+        status, out, errors = run(script, "--help", folder=tmp_path)
+        durations.append(time.monotonic() - begin)
+        assert (status, errors) == (0, "")
+    settings = config.Config if script == "train.py" else config.TestConfig
+    for field in dataclasses.fields(settings):
+        assert f"--{field.name.replace('_', '-')}" in out
+    assert min(durations) < 0.5
+
+
+def test_help_does_not_import_what_takes_long(tmp_path):
+    code = "import sys, train; sys.exitfunc = 0\ntry: train.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print(*{'tensorflow', 'keras', 'gym', 'numpy'} & set(sys.modules), file=sys.stderr)"
+    status, _, errors = run(None, f'python -c "{code}"', folder=ROOT)
+    assert (status, errors) == (0, "\n")
+
+
+def test_the_defaults_are_the_tutorials():
+    settings = dataclasses.asdict(config.Config())
+    tutorial = {
+        "env": "CartPole-v0",
+        "hidden_layers": (16, 16, 16),
+        "memory_limit": 50_000,
+        "window_length": 1,
+        "eps_max": 1.0,
+        "eps_min": 0.1,
+        "eps_test": 0.05,
+        "eps_nb_steps": 10_000,
+        "nb_steps_warmup": 10,
+        "target_model_update": 1e-2,
+        "gamma": 0.99,
+        "batch_size": 32,
+        "learning_rate": 1e-3,
+        "checkpoint_interval": 5_000,
+        "checkpoint_dir": "checkpoints",
+        "log_interval": 100,
+        "log_dir": "logs",
+        "nb_steps": 50_000,
+        "visualize": False,
+    }
+    assert {name: settings[name] for name in tutorial} == tutorial
+    assert config.TestConfig("file").episodes == 5
+
+
+def test_every_default_reaches_the_agent():
+    network = model.build_model(4, 2)
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds == ["InputLayer", "Flatten", "Dense", "Dense", "Dense", "Dense"]
+    assert network.input_shape == (None, 1, 4)
+    assert [(layer.units, layer.activation.__name__) for layer in network.layers[2:]] == [
+        *[(16, "relu")] * 3,
+        (2, "linear"),
+    ]
+    dqn = model.build_agent(network, 2)
+    assert (dqn.memory.limit, dqn.memory.window_length) == (50_000, 1)
+    policy = dqn.policy
+    assert (policy.attr, policy.value_max, policy.value_min, policy.value_test) == ("eps", 1.0, 0.1, 0.05)
+    assert (policy.nb_steps, type(policy.inner_policy).__name__) == (10_000, "EpsGreedyQPolicy")
+    assert (dqn.nb_steps_warmup, dqn.target_model_update, dqn.gamma, dqn.batch_size) == (10, 1e-2, 0.99, 32)
+    assert type(dqn.optimizer).__name__ == "Adam"
+    assert math.isclose(float(dqn.optimizer.learning_rate), 1e-3, rel_tol=1e-6)
+    assert dqn.metrics_names == ["loss", "mae", "mean_q", "mean_eps"]
+
+
+def test_the_tutorials_callbacks():
+    checkpoint, log = build_callbacks("CartPole-v0")
+    assert isinstance(checkpoint, rl.callbacks.ModelIntervalCheckpoint)
+    assert (checkpoint.filepath, checkpoint.interval) == ("checkpoints/dqn_CartPole-v0_weights_{step}.h5f", 5_000)
+    assert isinstance(log, rl.callbacks.FileLogger)
+    assert (log.filepath, log.interval) == ("logs/dqn_CartPole-v0_log.json", 100)
+
+
+def test_every_setting_has_a_line_of_help():
+    for settings in (config.Config, config.TestConfig):
+        names = [field.name for field in dataclasses.fields(settings)]
+        source = Path(config.__file__).read_text()
+        for name in names:
+            assert re.search(rf'\n    {name}: .*\n    """.+\."""\n', source), name
+
+
+def test_only_the_engine_is_installed():
+    text = (ROOT / "pyproject.toml").read_text()
+    assert re.search(r'\[tool\.setuptools\]\npackages = \["kerasrl"\]\n', text)
+    assert "py-modules" not in text
