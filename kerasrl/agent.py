@@ -517,7 +517,10 @@ def _checked(model: Any) -> Any:
         model(model.inputs[0])  # Keras 3 defines the input and output of a Sequential model when it is first called
     if len(model.outputs) != 1:
         raise UserError(f"model must have one output, the Q-values [B, nb_actions], not {len(model.outputs)}")
-    return model if isinstance(model.output, keras.KerasTensor) else keras.Model(model.input, model.outputs[0])
+    lone_input = len(model.inputs) == 1 and isinstance(getattr(model, "_inputs_struct", None), list)
+    if lone_input or not isinstance(model.output, keras.KerasTensor):  # a list of one tensor instead of the tensor
+        return keras.Model(model.inputs[0] if lone_input else model.input, model.outputs[0])
+    return model
 
 
 def _metric(metric: Any) -> tuple[str, Any]:

@@ -77,7 +77,7 @@ def _zeroed_observation(observation: Any) -> Any:
         return {key: _zeroed_observation(value) for key, value in observation.items()}
     if isinstance(observation, list | tuple):
         return [_zeroed_observation(value) for value in observation]
-    return np.zeros_like(observation)
+    return np.zeros_like(observation) if isinstance(observation, np.ndarray | np.generic) else 0
 
 
 def _import_keras_rl() -> None:

@@ -110,6 +110,8 @@ class SequentialMemory(rl.memory.SequentialMemory):
         arrays = parts(observation)
         if not self._frames:
             self._allocate(observation, arrays)
+        if isinstance(observation, dict) and observation.keys() != self._structure.keys():
+            raise UserError(f"an observation {sorted(observation)} follows observations {sorted(self._structure)}")
         if len(arrays) != len(self._frames):
             raise UserError(f"an observation of {len(arrays)} parts follows observations of {len(self._frames)}")
         for k, array in enumerate(arrays):
@@ -225,7 +227,8 @@ class SequentialMemory(rl.memory.SequentialMemory):
 
     def _restored(self, arrays: list[np.ndarray]) -> Any:
         if isinstance(self._structure, dict):
-            return dict(zip(sorted(self._structure), arrays, strict=True))
+            by_key = dict(zip(sorted(self._structure), arrays, strict=True))
+            return {key: by_key[key] for key in self._structure}
         return arrays[0] if len(arrays) == 1 else type(self._structure)(arrays)
 
     def _chronological(self, array: np.ndarray) -> np.ndarray:
