@@ -5,9 +5,12 @@ import dataclasses
 import io
 import os
 import re
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
@@ -214,6 +217,16 @@ def _errors_on_one_line() -> Iterator[None]:
         text = " ".join(str(error).split())
         print(f"error: {type(error).__name__}: {text}", file=sys.stderr)
         sys.exit(1)
+
+
+def command_to_type(script: str, *arguments: str) -> str:
+    """Return the line that runs a script beside this file, by this interpreter, from the current folder."""
+    python = Path(sys.executable)
+    if Path(shutil.which("python") or "").parent == python.parent:
+        python = Path("python")
+    elif python.is_relative_to(Path.cwd()):  # a virtual environment that is not activated
+        python = python.relative_to(Path.cwd())
+    return shlex.join([str(python), os.path.relpath(Path(__file__).with_name(script)), *arguments])
 
 
 def command_line(settings: type[Settings], run: Callable[[Settings], int], argv: Sequence[str] | None) -> int:

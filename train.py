@@ -6,14 +6,12 @@ python train.py --help
 """
 
 import dataclasses
-import os
 import secrets
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from config import Config, command_line
+from config import Config, command_line, command_to_type
 
 
 def train(config: Config) -> int:
@@ -62,7 +60,7 @@ def train(config: Config) -> int:
     if config.verbose:
         print(f"weights {weights}")
         print("play them, with --visualize in a window:")
-        print(shlex.join(["python", os.path.relpath(Path(__file__).with_name("test.py")), "--weights", str(weights)]))
+        print(command_to_type("test.py", "--weights", str(weights)))
     if dqn.did_abort:
         print(f"stopped by Ctrl-C after {dqn.step} of {config.nb_steps} steps", file=sys.stderr)
         return 130

@@ -4,6 +4,7 @@ from kerasrl import compat as compat  # before the imports that it makes work
 
 # isort: split
 
+import math
 import os
 import random
 from collections.abc import Callable, Sequence
@@ -18,10 +19,11 @@ from rl.agents.dqn import mean_q
 
 from kerasrl import weights
 from kerasrl.dueling import dueling_model
-from kerasrl.errors import UserError
+from kerasrl.errors import DivergenceError, UserError
 from kerasrl.learner import Learner
 from kerasrl.loop import Loop
 from kerasrl.memory import SequentialMemory, parts
+from kerasrl.state import TrainingState, attributes, set_attributes
 
 
 class DQNAgent(KerasRLDQNAgent):
@@ -87,6 +89,7 @@ class DQNAgent(KerasRLDQNAgent):
         self._input_order: list[int] | None = None
         self.recent_truncated = False
         self.is_fitting = False  # whether `fit` is running
+        self.stop_training = False  # set it, as in Keras, to let `fit` end
         self.did_abort = False  # whether Ctrl-C ended the last `fit`
         self.gradient_steps = gradient_steps
         self.metadata = metadata
@@ -366,6 +369,11 @@ class DQNAgent(KerasRLDQNAgent):
             upcoming = self._upcoming_state = self.process_state_batch([self._recent_state(self._upcoming)])
         metrics, self._upcoming_q_values = learner.update(states0, states1, [actions, rewards, terminated], upcoming)
         result: list[float] = metrics.tolist()
+        if not math.isfinite(result[0]):
+            raise DivergenceError(
+                f"the loss became {result[0]} at step {self.step}: lower the learning rate, set delta_clip, or scale "
+                f"the rewards (the largest of this batch is {np.abs(rewards).max():g})"
+            )
         return result
 
     def _draw_states(self) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
@@ -394,6 +402,8 @@ class DQNAgent(KerasRLDQNAgent):
         log_interval: int = 10000,
         nb_max_episode_steps: int | None = None,
         seed: int | None = None,
+        state: TrainingState | None = None,
+        resume: bool = False,
     ) -> keras.callbacks.History:
         """Train for `nb_steps` steps in `env`, as Keras-RL's `fit`; Ctrl-C ends it early.
 
@@ -410,14 +420,21 @@ class DQNAgent(KerasRLDQNAgent):
             nb_max_episode_steps: Time limit of an episode in steps.
             seed: Start of every random draw of this run: exploration, replay, random starts, and the
                 environment, whose k-th episode starts from a seed made of (seed, k).
+            state: Where to keep what an exact resume needs.
+            resume: Go on from `state`; with the same arguments and seed the result is that of one run.
 
         Returns:
             The History of the episodes.
 
         Raises:
             RuntimeError: The agent has not been compiled.
-            UserError: An argument cannot be used.
+            UserError: An argument cannot be used, or there is nothing to resume.
+            DivergenceError: The loss is no longer a finite number.
         """
+        if state is not None and not isinstance(self.memory, SequentialMemory):
+            raise UserError("an exact resume needs a kerasrl.SequentialMemory")
+        if resume and state is None:
+            raise UserError("resume needs the state to resume from: fit(state=TrainingState(...), resume=True)")
         if nb_steps < 1:
             raise UserError(f"nb_steps must be at least 1, is {nb_steps}")
         loop = Loop(
@@ -425,7 +442,7 @@ class DQNAgent(KerasRLDQNAgent):
             nb_max_episode_steps, seed,
         )  # fmt: skip
         self._seed(seed)
-        return loop.fit(nb_steps, verbose, log_interval)
+        return loop.fit(nb_steps, verbose, log_interval, state, resume)
 
     def test(
         self,
@@ -455,7 +472,20 @@ class DQNAgent(KerasRLDQNAgent):
         )  # fmt: skip
         return loop.test(nb_episodes, verbose)
 
-    # What `Loop` asks for
+    # What `Loop` and `kerasrl.state` ask for
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what the agent would need to go on between two episodes, but for its memory."""
+        policies = {"policy": attributes(self.policy), "test_policy": attributes(self.test_policy)}
+        learner = self._compiled_learner().get_state()
+        return {"step": self.step, "learner": learner, "processor": attributes(self.processor), **policies}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from `get_state`."""
+        self.step = state["step"]
+        self._compiled_learner().set_state(state["learner"])
+        for name in ("processor", "policy", "test_policy"):
+            set_attributes(getattr(self, name), state[name])
 
     def synchronise(self) -> None:
         """Bring `model` up to date for whoever holds a reference to it."""

@@ -1,5 +1,7 @@
 """The errors that a person can act on: one line that names what is wrong and what to do."""
 
+import errno
+
 
 class UserError(ValueError):
     """A wrong setting, environment or file. Command lines print its text and exit with status 2."""
@@ -7,3 +9,41 @@ class UserError(ValueError):
 
 class WeightsError(UserError):
     """A file of weights that cannot be used."""
+
+
+class DivergenceError(ArithmeticError):
+    """Training whose loss is no longer a finite number."""
+
+
+def describe(error: Exception) -> str:
+    """Say on one line what failed: the part of the program, the kind of error, its text."""
+    text = " ".join(str(error).split())
+    if isinstance(error, UserError | DivergenceError):
+        return text
+    if isinstance(error, OSError) and error.filename is not None and not _component(error):
+        cure = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "see to the folder"
+        return f"cannot write {error.filename}: {error.strerror}; {cure}, then go on with --resume"
+    component = _component(error)
+    return f"{component + ' failed: ' if component else ''}{type(error).__name__}: {text}"
+
+
+def _component(error: Exception) -> str | None:
+    """Name the part of the user's that raised the error: environment, processor, policy or callback."""
+    traceback = error.__traceback__
+    found = None
+    while traceback is not None:
+        frame = traceback.tb_frame
+        module, owner = frame.f_globals.get("__name__", ""), frame.f_locals.get("self")
+        if module == "kerasrl.environment":
+            found = "the environment"
+        elif owner is not None and not module.startswith("kerasrl.") and found is None:
+            bases = {f"{base.__module__}.{base.__name__}" for base in type(owner).__mro__}
+            for base, name in (
+                ("rl.callbacks.Callback", "callback"),
+                ("rl.core.Processor", "processor"),
+                ("rl.policy.Policy", "policy"),
+            ):
+                if base in bases:
+                    found = f"{name} {type(owner).__name__}"
+        traceback = traceback.tb_next
+    return found

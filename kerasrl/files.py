@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from filelock import BaseFileLock, FileLock, Timeout
+
 from kerasrl.errors import UserError
 
 BLOCK = 512  # bytes before a sealed content; HDF5 can begin there
@@ -42,8 +44,28 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from None
     finally:
         beside.unlink(missing_ok=True)
+
+
+def lock(folder: str | os.PathLike[str]) -> BaseFileLock:
+    """Take a folder for this process until it ends or the lock is released.
+
+    What an earlier process left of unfinished files is removed.
+
+    Raises:
+        UserError: Another process has it.
+    """
+    taken = FileLock(Path(folder) / ".lock")
+    try:
+        taken.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"another training writes to folder {os.fspath(folder)}; name another folder") from None
+    for unfinished in Path(folder).glob(".*.tmp"):
+        unfinished.unlink(missing_ok=True)
+    return taken
 
 
 def require_writable(folder: str | os.PathLike[str]) -> None:

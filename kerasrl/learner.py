@@ -221,6 +221,23 @@ class Learner:
     def _values(self) -> list[tf.Tensor]:
         return [tf.convert_to_tensor(v) for v in self._online]
 
+    def _all_variables(self) -> list[Any]:
+        others = [*self.optimizer.variables, *self.model.non_trainable_variables]
+        return [*self._online, *self._target, *self._target_statistics, *others]
+
+    def get_state(self) -> list[np.ndarray]:
+        """Return the values of all variables: networks, optimizer, generators of layers."""
+        return [np.asarray(tf.convert_to_tensor(variable)) for variable in self._all_variables()]
+
+    def set_state(self, state: list[np.ndarray]) -> None:
+        """Go on from `get_state`."""
+        variables = self._all_variables()
+        if [tuple(v.shape) for v in variables] != [array.shape for array in state]:
+            raise UserError("the training state is another network's or another optimizer's")
+        for variable, value in zip(variables, state, strict=True):
+            variable.assign(value)
+        self._model_is_behind = self._as_vector
+
     # Calls
 
     def q_values(self, states: list[np.ndarray]) -> np.ndarray:

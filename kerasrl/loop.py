@@ -4,6 +4,8 @@ from kerasrl import compat as compat  # before the imports that it makes work
 
 # isort: split
 
+import contextlib
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +16,7 @@ import rl.callbacks
 
 from kerasrl.environment import Environment
 from kerasrl.errors import UserError
+from kerasrl.state import TrainingState
 
 
 class Callbacks(rl.callbacks.CallbackList):
@@ -33,6 +36,17 @@ class Callbacks(rl.callbacks.CallbackList):
                 ("on_action_end", None),
             )
         }
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Tell every callback that the run is over, even if one fails; then raise the first failure."""
+        failures = []
+        for callback in self.callbacks:
+            try:
+                callback.on_train_end({} if logs is None else logs)
+            except Exception as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
 
     def on_step_begin(self, step: int, logs: dict[str, Any] | None = None) -> None:
         """Tell that a step begins."""
@@ -92,10 +106,13 @@ class Loop:
         self.nb_max_start_steps, self.start_step_policy = nb_max_start_steps, start_step_policy
         self.nb_max_episode_steps = nb_max_episode_steps
         self.seed = seed
+        self.observation: Any = None  # the current one, None between episodes
         if seed is not None:
             self.environment.seed_actions(seed)
 
-    def fit(self, nb_steps: int, verbose: int, log_interval: int) -> keras.callbacks.History:
+    def fit(
+        self, nb_steps: int, verbose: int, log_interval: int, state: TrainingState | None, resume: bool
+    ) -> keras.callbacks.History:
         """Train; see `DQNAgent.fit`."""
         agent = self.agent
         loggers: list[Any] = []
@@ -104,50 +121,78 @@ class Loop:
         elif verbose > 1:
             loggers = [rl.callbacks.TrainEpisodeLogger()]
         callbacks, history = self._callbacks(loggers, {"nb_steps": nb_steps})
-        agent.training = True
-        agent.step = 0
-        episode = 0
-        observation = None
-        agent.did_abort = False
-        agent.is_fitting = True
+        agent.training = agent.is_fitting = True
+        agent.stop_training = agent.did_abort = False
+        agent.step = episode = 0
+        if state is not None and resume:
+            episode = state.restore(state.load(), agent, callbacks.callbacks, self.env)
         agent._on_train_begin()
         callbacks.on_train_begin()
         try:
-            while agent.step < nb_steps:
-                observation = self._begin_episode(callbacks, episode)
-                episode_step, episode_reward, done = 0, 0.0, False
-                while not done and agent.step < nb_steps:
-                    observation, reward, terminated, truncated, step_logs = self._step(
-                        callbacks, observation, episode_step
-                    )
-                    done = terminated or truncated
-                    agent.recent_truncated = truncated and not terminated
-                    agent._upcoming = observation
-                    step_logs["metrics"] = agent.backward(reward, terminal=done)
-                    episode_reward += reward
-                    step_logs["episode"] = episode
-                    callbacks.on_step_end(episode_step, step_logs)
-                    episode_step += 1
-                    agent.step += 1
-                if done:
-                    self._leave_episode(observation)
-                    agent.synchronise()
-                    episode_logs = {
-                        "episode_reward": episode_reward,
-                        "nb_episode_steps": episode_step,
-                        "nb_steps": agent.step,
-                    }
-                    callbacks.on_episode_end(episode, episode_logs)
-                    observation = None
-                    episode += 1
+            if state is not None and not resume:
+                state.save(agent, episode, callbacks.callbacks, self.env)
+            while agent.step < nb_steps and not agent.stop_training:
+                self._begin_episode(callbacks, episode)
+                done, logs = self._train_for_an_episode(callbacks, episode, nb_steps, state)
+                if not done:
+                    break
+                self._leave_episode()
+                agent.synchronise()
+                callbacks.on_episode_end(episode, logs)
+                self.observation = None
+                episode += 1
+                if state is not None and (agent.stop_training or state.is_due(agent.step)):
+                    state.save(agent, episode, callbacks.callbacks, self.env)
         except KeyboardInterrupt:
             agent.did_abort = True
-        finally:
-            agent.is_fitting = False
-            agent.end_training(observation)
-            callbacks.on_train_end(logs={"did_abort": agent.did_abort})
-            agent._on_train_end()
+            self._end_training(callbacks)
+        except BaseException:
+            with contextlib.suppress(Exception):  # the first failure is the one to tell
+                self._end_training(callbacks)
+            raise
+        else:
+            self._end_training(callbacks)
         return history
+
+    def _train_for_an_episode(
+        self, callbacks: Any, episode: int, nb_steps: int, state: TrainingState | None
+    ) -> tuple[bool, dict[str, Any]]:
+        """Return whether the episode came to its end, and its logs."""
+        agent = self.agent
+        episode_step, episode_reward, done = 0, 0.0, False
+        # Asked to stop, go on for a moment if that completes the episode: only then a state can be kept.
+        patience = 1.0 if state is not None else 0.0
+        deadline = None
+        while not done and agent.step < nb_steps:
+            if agent.stop_training:
+                deadline = deadline or time.monotonic() + patience
+                if time.monotonic() >= deadline:
+                    break
+            action, reward, terminated, truncated, info = self._step(callbacks, episode_step)
+            done = terminated or truncated
+            agent.recent_truncated = truncated and not terminated
+            agent._upcoming = self.observation
+            metrics = agent.backward(reward, terminal=done)
+            episode_reward += reward
+            step_logs = {
+                "action": action,
+                "observation": self.observation,
+                "reward": reward,
+                "metrics": metrics,
+                "episode": episode,
+                "info": info,
+            }
+            callbacks.on_step_end(episode_step, step_logs)
+            episode_step += 1
+            agent.step += 1
+        logs = {"episode_reward": episode_reward, "nb_episode_steps": episode_step, "nb_steps": agent.step}
+        return done, logs
+
+    def _end_training(self, callbacks: Any) -> None:
+        self.agent.is_fitting = False
+        self.agent.end_training(self.observation)
+        callbacks.on_train_end(logs={"did_abort": self.agent.did_abort})
+        self.agent._on_train_end()
 
     def test(self, nb_episodes: int, verbose: int) -> keras.callbacks.History:
         """Play; see `DQNAgent.test`."""
@@ -159,20 +204,24 @@ class Loop:
         callbacks.on_train_begin()
         try:
             for episode in range(nb_episodes):
-                observation = self._begin_episode(callbacks, episode)
+                self._begin_episode(callbacks, episode)
                 episode_step, episode_reward, done = 0, 0.0, False
                 while not done:
-                    observation, reward, terminated, truncated, step_logs = self._step(
-                        callbacks, observation, episode_step
-                    )
+                    action, reward, terminated, truncated, info = self._step(callbacks, episode_step)
                     done = terminated or truncated
                     agent.backward(reward, terminal=done)
                     episode_reward += reward
-                    step_logs["episode"] = episode
+                    step_logs = {
+                        "action": action,
+                        "observation": self.observation,
+                        "reward": reward,
+                        "episode": episode,
+                        "info": info,
+                    }
                     callbacks.on_step_end(episode_step, step_logs)
                     episode_step += 1
                     agent.step += 1
-                self._leave_episode(observation)
+                self._leave_episode()
                 callbacks.on_episode_end(episode, {"episode_reward": episode_reward, "nb_steps": episode_step})
         finally:
             callbacks.on_train_end()
@@ -188,28 +237,27 @@ class Loop:
         callbacks.set_params(params)
         return callbacks, history
 
-    def _begin_episode(self, callbacks: Any, episode: int) -> Any:
-        """Reset the environment, take the random start steps, and return the first observation."""
+    def _begin_episode(self, callbacks: Any, episode: int) -> None:
+        """Reset the environment and take the random start steps."""
         callbacks.on_episode_begin(episode)
         self.agent.reset_states()
-        observation = self._reset(episode)
+        self.observation = self._reset(episode)
         nb_start_steps = np.random.randint(self.nb_max_start_steps) if self.nb_max_start_steps else 0
         for _ in range(nb_start_steps):
             policy = self.start_step_policy
-            action = self.env.action_space.sample() if policy is None else policy(observation)
+            action = self.env.action_space.sample() if policy is None else policy(self.observation)
             if self.processor is not None:
                 action = self.processor.process_action(action)
             callbacks.on_action_begin(action)
-            observation, _, terminated, truncated, _ = self._step_environment(action)
+            self.observation, _, terminated, truncated, _ = self._step_environment(action)
             callbacks.on_action_end(action)
             if terminated or truncated:
                 warnings.warn(
                     f"the episode ended within its {nb_start_steps} start steps; lower nb_max_start_steps",
                     stacklevel=4,
                 )
-                observation = self._reset(None)
+                self.observation = self._reset(None)
                 break
-        return observation
 
     def _reset(self, episode: int | None) -> Any:
         seed = None
@@ -227,19 +275,17 @@ class Loop:
                 terminated, truncated = processed, False
         return observation, reward, terminated, truncated, info
 
-    def _step(
-        self, callbacks: Any, observation: Any, episode_step: int
-    ) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Let the agent act once; return observation, reward, terminated, truncated and the step's logs."""
+    def _step(self, callbacks: Any, episode_step: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Let the agent act once; return action, reward, terminated, truncated and the sums of the info's numbers."""
         callbacks.on_step_begin(episode_step)
-        action = self.agent.forward(observation)
+        action = self.agent.forward(self.observation)
         if self.processor is not None:
             action = self.processor.process_action(action)
         total_reward = 0.0
         totals: dict[str, Any] = {}
         for _ in range(self.action_repetition):
             callbacks.on_action_begin(action)
-            observation, reward, terminated, truncated, info = self._step_environment(action)
+            self.observation, reward, terminated, truncated, info = self._step_environment(action)
             callbacks.on_action_end(action)
             total_reward += reward
             for key, value in info.items():
@@ -249,12 +295,11 @@ class Loop:
                 break
         if self.nb_max_episode_steps and episode_step >= self.nb_max_episode_steps - 1:
             truncated = truncated or not terminated
-        logs = {"action": action, "observation": observation, "reward": total_reward, "info": totals}
-        return observation, total_reward, terminated, truncated, logs
+        return action, total_reward, terminated, truncated, totals
 
-    def _leave_episode(self, observation: Any) -> None:
+    def _leave_episode(self) -> None:
         """Let the agent see the episode's last observation, as Keras-RL does; its action is not taken."""
-        self.agent.forward(observation)
+        self.agent.forward(self.observation)
         self.agent.recent_truncated = False
         self.agent._upcoming = None
         self.agent.backward(0.0, terminal=False)

@@ -85,6 +85,11 @@ class SequentialMemory(rl.memory.SequentialMemory):
         self.rng = np.random.default_rng(seed)
 
     @property
+    def nb_appended(self) -> int:
+        """Number of steps ever stored."""
+        return self._nb_appended
+
+    @property
     def nb_entries(self) -> int:
         """Number of steps stored."""
         return min(self._nb_appended, self.limit)
@@ -110,6 +115,8 @@ class SequentialMemory(rl.memory.SequentialMemory):
         arrays = parts(observation)
         if not self._frames:
             self._allocate(observation, arrays)
+        if self._structure is None:
+            self._structure = observation
         if isinstance(observation, dict) and observation.keys() != self._structure.keys():
             raise UserError(f"an observation {sorted(observation)} follows observations {sorted(self._structure)}")
         if len(arrays) != len(self._frames):
@@ -135,7 +142,6 @@ class SequentialMemory(rl.memory.SequentialMemory):
             raise UserError(f"an observation must hold numbers, not {type(observation).__name__} {observation!r:.60}")
         # Pages of np.zeros cost memory only once they are written.
         self._frames = [np.zeros((self.limit, *array.shape), array.dtype) for array in arrays]
-        self._structure = observation
 
     def truncate_episode(self, observation: Any) -> None:
         """End the running episode before `observation`, which was seen but not acted upon."""
@@ -253,3 +259,52 @@ class SequentialMemory(rl.memory.SequentialMemory):
     def terminals(self) -> np.ndarray:
         """Whether an episode ended after each stored step, the oldest first (a copy)."""
         return self._chronological(self._terminals)
+
+    # What `kerasrl.state` asks for
+
+    def record_type(self) -> np.dtype:
+        """Return the type of one stored step as `steps` gives it."""
+        frames = [(f"frame{k}", array.dtype, array.shape[1:]) for k, array in enumerate(self._frames)]
+        return np.dtype([*frames, *((name, array.dtype) for name, array in self._columns().items())])
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {
+            "action": self._actions,
+            "reward": self._rewards,
+            "terminal": self._terminals,
+            "terminated": self._terminated,
+        }
+
+    def steps(self, first: int, end: int) -> np.ndarray:
+        """Return the steps numbered [first, end), counted since the first ever stored; they must still be stored."""
+        rows = np.arange(first, end) % self.limit
+        records = np.zeros(end - first, self.record_type())
+        for name, array in {**{f"frame{k}": a for k, a in enumerate(self._frames)}, **self._columns()}.items():
+            records[name] = array[rows]
+        return records
+
+    def get_state(self) -> dict[str, Any]:
+        """Return all but the stored steps."""
+        return {
+            "nb_appended": self._nb_appended,
+            "recent_observations": list(self.recent_observations),
+            "recent_terminals": [bool(terminal) for terminal in self.recent_terminals],
+            "rng": self.rng.bit_generator.state,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from `get_state`; the stored steps come by `put_steps`."""
+        self._frames, self._structure = [], None
+        self._nb_appended = state["nb_appended"]
+        self.recent_observations.extend(state["recent_observations"])
+        self.recent_terminals.extend(state["recent_terminals"])
+        self.rng.bit_generator.state = state["rng"]
+
+    def put_steps(self, first: int, records: np.ndarray) -> None:
+        """Store steps as `steps` gave them, the first of which has the number `first`."""
+        names = [name for name in records.dtype.names or () if name.startswith("frame")]
+        if not self._frames:
+            self._frames = [np.zeros((self.limit, *records[name].shape[1:]), records[name].dtype) for name in names]
+        rows = np.arange(first, first + len(records)) % self.limit
+        for name, array in {**dict(zip(names, self._frames, strict=True)), **self._columns()}.items():
+            array[rows] = records[name]

@@ -20,6 +20,7 @@ from kerasrl.errors import UserError
 from kerasrl.files import DamagedError, seal, unseal, write_whole
 
 _KIND = b"kerasrl state 1"
+_CHUNK = 4_096  # steps that are copied at a time
 
 
 class TrainingState:
@@ -89,8 +90,8 @@ class TrainingState:
         """
         if tree["memory"] is not None:
             self._steps = MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
-            arrays = self._steps.read(tree["memory"]["file"])
-            agent.memory.set_state(tree["memory"], arrays)
+            agent.memory.set_state(tree["memory"])
+            self._steps.read(tree["memory"]["file"], agent.memory)
         agent.set_state(tree["agent"])
         states = {name: state for name, state in tree["callbacks"] if state is not None}
         for callback in callbacks:
@@ -121,11 +122,11 @@ class MemoryFile:
             # A new file, since the steps changed their type or do not fit beside those that must stay.
             numbers = [int(f.name.rpartition("-")[2]) for f in self.path.parent.glob(f"{self.path.name}.memory-*")]
             self.number, self.record, self.segments, self.end = max(numbers, default=0) + 1, record, [], first
-        if end > self.end:
-            steps = memory.steps(self.end, end)
+        while self.end < end:
+            steps = memory.steps(self.end, min(self.end + _CHUNK, end))
             self._write(self.end, steps)
-            self.segments.append((self.end, end, zlib.crc32(steps.tobytes())))
-            self.end = end
+            self.segments.append((self.end, self.end + len(steps), zlib.crc32(steps.tobytes())))
+            self.end += len(steps)
         self.segments = [segment for segment in self.segments if segment[1] > first]
         if self.segments and self.segments[0][0] < first:  # its first steps are forgotten
             _, stop, _ = self.segments[0]
@@ -133,46 +134,49 @@ class MemoryFile:
         return {
             "number": self.number,
             "capacity": self.capacity,
-            "record": record.descr if record.names else [],
+            "record": [[name, kind.base.str, list(kind.shape)] for name, (kind, *_) in record.fields.items()],
             "segments": self.segments,
         }
 
     def _write(self, first: int, steps: np.ndarray) -> None:
         size = self.record.itemsize
-        descriptor = os.open(self._file(), os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            slot = first % self.capacity
-            head = steps[: self.capacity - slot]
-            for part, position in ((head, slot), (steps[len(head) :], 0)):
-                content = memoryview(part.tobytes())
-                while content:
-                    written = os.pwrite(descriptor, content, position * size)
-                    content, position = content[written:], position + written / size  # type: ignore[assignment]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        slot = first % self.capacity
+        before_the_end = steps[: self.capacity - slot]
+        with self._file().open("r+b" if self._file().exists() else "wb") as file:
+            for part, position in ((before_the_end, slot), (steps[len(before_the_end) :], 0)):
+                if len(part):
+                    file.seek(position * size)
+                    file.write(part.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
 
-    def read(self, place: dict[str, Any]) -> np.ndarray:
-        """Return the steps that `add` spoke of, the oldest first."""
+    def read(self, place: dict[str, Any], memory: Any) -> None:
+        """Put the steps that `add` spoke of into the memory.
+
+        Raises:
+            UserError: They are missing or damaged.
+        """
         self.number, self.capacity = place["number"], place["capacity"]
-        self.record = np.dtype(
-            [(name, kind, tuple(shape)) for name, kind, *rest in place["record"] for shape in [rest[0] if rest else ()]]
-        )
+        self.record = np.dtype([(name, kind, tuple(shape)) for name, kind, shape in place["record"]])
         self.segments = [(first, end, checksum) for first, end, checksum in place["segments"]]
         if not self.segments:
-            return np.zeros(0, self.record)
-        first, self.end = self.segments[0][0], self.segments[-1][1]
+            return
+        self.end = self.segments[-1][1]
         try:
-            content = np.fromfile(self._file(), self.record)
-            steps = content[np.arange(first, self.end) % self.capacity]
-        except (OSError, IndexError):
+            records = np.memmap(self._file(), self.record, "r")
+        except (OSError, ValueError):
             raise UserError(
                 f"{self._file()}, the replay memory to resume with, is missing or cut; train anew"
             ) from None
-        for start, end, checksum in self.segments:
-            if zlib.crc32(steps[start - first : end - first].tobytes()) != checksum:
-                raise UserError(f"{self._file()}, the replay memory to resume with, is damaged; train anew") from None
-        return steps
+        for first, end, checksum in self.segments:
+            found = 0
+            for start in range(first, end, _CHUNK):
+                slots = np.arange(start, min(start + _CHUNK, end)) % self.capacity
+                steps = records[slots[slots < len(records)]]
+                found = zlib.crc32(steps.tobytes(), found)
+                memory.put_steps(start, steps)
+            if found != checksum:
+                raise UserError(f"{self._file()}, the replay memory to resume with, is damaged; train anew")
 
     def forget_others(self) -> None:
         """Remove files of earlier runs or types of steps, which the state no longer refers to."""

@@ -338,14 +338,14 @@ def test_one_seed_one_result():
 # Observations and processors
 
 
-def fit_line(model, observe, processor=None, window_length=1, env=None):
+def fit_line(model, observe, processor=None, window_length=1, env=None, jit_compile=False):
     """Fit on LineEnv from fixed seeds; return what was done and learned."""
     agent = DQNAgent(
         model=model, nb_actions=2, memory=SequentialMemory(limit=50, window_length=window_length),
         nb_steps_warmup=15, target_model_update=0.1, batch_size=8, policy=rl.policy.EpsGreedyQPolicy(eps=0.4),
         processor=processor,
     )  # fmt: skip
-    agent.compile(keras.optimizers.SGD(0.05))
+    agent.compile(keras.optimizers.SGD(0.05), jit_compile=jit_compile)
     recorder = Recorder()
     agent.fit(env or LineEnv(observe), nb_steps=45, callbacks=[recorder], verbose=0, seed=2)
     assert np.isfinite(recorder.losses[-1])
@@ -403,6 +403,11 @@ def one_input(request):
 def test_two_inputs_learn_what_one_learns(observe, processor, names, one_input):
     window_length, model, expected = one_input
     assert_same_learning(fit_line(two_input_model(model, names), observe, processor, window_length), expected)
+
+
+def test_observation_with_other_names_than_the_inputs_is_refused():
+    with pytest.raises(UserError, match=r"position.*rest"):
+        fit_line(two_input_model(build_model(2), ["position", "rest"]), lambda p: {"a": p, "b": p})
 
 
 def test_inputs_given_as_dict():
@@ -493,7 +498,7 @@ def test_state_keeps_fractions_of_python_numbers():
 def test_recurrent_layers():
     model = keras.Sequential([keras.Input((3, 2)), layers.GRU(4), layers.Dense(2)])
     before = model.get_weights()
-    _, agent = fit_line(model, vector, window_length=3)
+    _, agent = fit_line(model, vector, window_length=3, jit_compile="auto")
     assert all(np.any(old != new) for old, new in zip(before, agent.model.get_weights(), strict=True))
 
 
@@ -587,7 +592,8 @@ def test_kinds_of_models(kind):
     assert agent.model is model or kind == "input and output in lists"
     assert_close(agent.model.get_weights(), model.get_weights(), 0)
     assert all(np.any(old != new) for old, new in zip(before, model.get_weights(), strict=True))
-    expected = np.reshape(model(np.ones((1, 1, 2), np.float32)), 2)
+    states = np.ones((1, 1, 2), np.float32)
+    expected = np.reshape(model([states] if "lists" in kind else states), 2)
     np.testing.assert_allclose(agent.compute_q_values([np.ones(2, np.float32)]), expected, 1e-5)
 
 
@@ -637,7 +643,7 @@ def test_model_held_since_before_is_true_after_each_episode():
             differences.append(max(np.abs(a - b).max() for a, b in zip(held, true, strict=True)))
 
     agent = build_agent(model=model, nb_steps_warmup=10)
-    agent.compile("adam")
+    agent.compile("adam", jit_compile=False)
     agent.fit(LineEnv(), 60, callbacks=[Compare()], verbose=0)
     assert len(differences) > 3 and max(differences) == 0
     final = model.get_weights()
@@ -679,7 +685,7 @@ def test_weights_set_in_a_callback_take_effect(nb_steps):
 
     log = Log()
     agent = build_agent(nb_steps_warmup=15, batch_size=8, target_model_update=0, policy=rl.policy.GreedyQPolicy())
-    agent.compile(keras.optimizers.SGD(0.0), metrics=[mean_target])
+    agent.compile(keras.optimizers.SGD(0.0), metrics=[mean_target], jit_compile=False)
     agent.fit(EndlessEnv(), 40, callbacks=[At(nb_steps, change), log], verbose=0)
     assert {action for action, *_ in log.steps[nb_steps:]} == {0}
     for _, _, target, mean_q in log.steps[max(nb_steps, 16) :]:
@@ -716,7 +722,7 @@ def test_testing_in_a_callback_leaves_the_training_unchanged(seed):
             model=copy_of(model), memory=SequentialMemory(limit=50, window_length=3), nb_steps_warmup=10, batch_size=8,
             target_model_update=0.1, policy=annealed(60), test_policy=rl.policy.GreedyQPolicy(),
         )  # fmt: skip
-        agent.compile("adam")
+        agent.compile("adam", jit_compile=False)
         recorder = Recorder()
         agent.fit(LineEnv(), 60, callbacks=[recorder, *callbacks], verbose=0, seed=8)
         return recorder, agent
@@ -727,7 +733,7 @@ def test_testing_in_a_callback_leaves_the_training_unchanged(seed):
 def test_second_fit_goes_on():
     memory = SequentialMemory(limit=100, window_length=2)
     agent = build_agent(nb_steps_warmup=10, memory=memory, model=build_model(2, window_length=2))
-    agent.compile("adam")
+    agent.compile("adam", jit_compile=False)
     agent.fit(LineEnv(), 16, verbose=0)  # stops within an episode
     weights = agent.model.get_weights()
     agent.fit(LineEnv(), 30, verbose=0)
@@ -735,6 +741,13 @@ def test_second_fit_goes_on():
     for experience in memory.sample(300):
         before, after = experience.state0[-1][0] * 7, experience.state1[-1][0] * 7
         assert abs(before - after) == pytest.approx(1, abs=1e-5)  # no transition from one run into the next
+
+
+def test_divergence_is_told():
+    agent = build_agent(nb_steps_warmup=5, batch_size=8)
+    agent.compile(keras.optimizers.SGD(1e30), jit_compile=False)
+    with pytest.raises(ArithmeticError, match="learning rate"):
+        agent.fit(LineEnv(), 100, verbose=0)
 
 
 # What is refused

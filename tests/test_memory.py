@@ -298,6 +298,14 @@ def test_impossible_sizes_are_refused(arguments):
         SequentialMemory(limit, window_length=window_length)
 
 
+@pytest.mark.parametrize("indexes", [[1], [-3], [19], [25], [5, 6]])
+def test_indexes_out_of_range_are_refused(indexes):
+    for memory in (SequentialMemory(20, window_length=2), rl.memory.SequentialMemory(20, window_length=2)):
+        play([memory], [30], lambda i: np.array([i]))
+        with pytest.raises((UserError, AssertionError)):
+            memory.sample(1, batch_idxs=indexes)
+
+
 def test_too_few_steps_for_a_sample_are_told():
     memory = SequentialMemory(10, window_length=2)
     play([memory], [2], lambda i: np.array([i]))

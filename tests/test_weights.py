@@ -196,6 +196,10 @@ def test_checkpoints_whose_names_do_not_tell_are_refused(tmp_path):
     save(tmp_path / "w.h5f", {name: v.value for name, v in zip(names, bidirectional.weights, strict=True)})
     with pytest.raises(WeightsError):
         weights.assign(bidirectional, weights.read(tmp_path / "w.h5f"))
+    names = [f"layer_with_weights-0/{part}/{variable}" for part in "ab" for variable in ("kernel", "bias")]
+    save(tmp_path / "x.h5f", {name: np.zeros((4, 2) if "kernel" in name else 2) for name in names})
+    with pytest.raises(WeightsError):
+        weights.assign(build_model(4, 2, hidden_layers=()), weights.read(tmp_path / "x.h5f"))
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # in Keras' own saving
