@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from kerasrl import compat  # noqa: F401
+from kerasrl.callbacks import FileLogger, ModelIntervalCheckpoint
 
 # isort: split
 
-from rl.callbacks import Callback, FileLogger, ModelIntervalCheckpoint
+from rl.callbacks import Callback
 
 from config import Config
 

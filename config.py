@@ -1,17 +1,8 @@
-"""Every setting once, with its default, unit and meaning; the command lines are made from them."""
+"""Every setting once, with its default, unit and meaning; `command_line` makes the command lines from them."""
 
-import contextlib
 import dataclasses
-import io
-import os
-import re
-import shlex
-import shutil
-import sys
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -75,6 +66,12 @@ class Config:
     """Threads for TensorFlow. 0: one for vectors, all cores for images."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to compute. auto: small networks on the CPU, others on a GPU if there is one."""
+    resume: bool = False
+    """Go on with the run that was stopped or killed in checkpoint_dir, given its other settings."""
+    state_interval: int = 5_000
+    """Steps between saved training states, from which --resume goes on."""
+    save_memory: bool = True
+    """Keep the replay memory in them. Without it a resumed run is no longer exactly the same."""
     checkpoint_dir: str = "checkpoints"
     """Folder for weights."""
     checkpoint_interval: int = 5_000
@@ -86,7 +83,7 @@ class Config:
 
     def __post_init__(self) -> None:
         whole = "memory_limit window_length eps_nb_steps batch_size train_interval gradient_steps nb_steps "
-        for name in (whole + "checkpoint_interval log_interval").split():
+        for name in (whole + "state_interval checkpoint_interval log_interval").split():
             _require(name, getattr(self, name), "at least 1", getattr(self, name) >= 1)
         for name in ("eps_max", "eps_min", "eps_test", "gamma"):
             _require(name, getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
@@ -103,6 +100,24 @@ class Config:
         """Return the settings that differ from the defaults."""
         defaults = dataclasses.asdict(Config())
         return {name: value for name, value in dataclasses.asdict(self).items() if value != defaults[name]}
+
+    def resumed(self, metadata: dict[str, Any] | None) -> "Config":
+        """Return the configuration with which a run with `metadata` goes on: its seed, all else as it was there.
+
+        Raises:
+            UserError: Another setting than the length and the output of the run differs.
+        """
+        before = Config.from_metadata(metadata)
+        wanted = dataclasses.replace(self, seed=before.seed) if self.seed is None else self
+        free = {"nb_steps", "resume", "verbose", "visualize", "checkpoint_dir", "log_dir"}
+        differences = [
+            f"{name} is {value} here and was {getattr(before, name)} there"
+            for name, value in dataclasses.asdict(wanted).items()
+            if name not in free and value != getattr(before, name)
+        ]
+        if differences:
+            raise UserError(f"cannot resume with other settings: {'; '.join(differences)}")
+        return dataclasses.replace(wanted, resume=False)  # from here on it is the run that it was
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, Any] | None) -> "Config":
@@ -141,95 +156,3 @@ def _require(name: str, value: object, requirement: str, holds: bool) -> None:
 
 def _require_seed(seed: int | None) -> None:
     _require("seed", seed, "between 0 and 4294967295", seed is None or 0 <= seed < 2**32)
-
-
-Settings = TypeVar("Settings", Config, TestConfig)
-
-
-def parse(settings: type[Settings], argv: Sequence[str] | None = None) -> Settings:
-    """Read settings from a command line; prints help and exits if asked to.
-
-    Raises:
-        UserError: An option is unknown, or its value is impossible.
-    """
-    panel = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(panel):
-            return tyro.cli(settings, args=argv)
-    except SystemExit as stop:
-        if stop.code == 0:
-            raise
-        raise UserError(_panel_text(panel.getvalue())) from None
-
-
-# What tyro says -> what a person needs to know.
-_PLAIN = (
-    (r"Error parsing (Test)?Config: ", ""),
-    (r"Error parsing (--\S+): ", r"\1: "),
-    (r"invalid literal for int\(\) with base 10: (.*)", r"\1 is not a whole number"),
-    (r"could not convert string to float: (.*)", r"\1 is not a number"),
-    (r"Could not find valid parse for arguments: \[(.*)\]", r"\1 cannot be used"),
-    (r"no type matching \{None\}\|INT could be instantiated from \[(.*?)\]\..*", r"\1 is not a whole number"),
-    (r"no type matching \S+ could be instantiated from \[(.*?)\]\..*", r"\1 cannot be used"),
-    (r"invalid choice (.*) for argument '(.*)'\. Expected one of \((.*)\) ?\.", r"\2: \1 is not one of \3"),
-    (r"Missing value for argument '(.*)'\..*", r"\1 needs a value"),
-    (r"Missing from .*?: (--\S+ \S+) (.*)\. \(required\)", r"\1 is missing: \2"),
-    (r"Unrecognized options: (.*)", r"unknown option: \1"),
-)
-
-
-def _panel_text(panel: str) -> str:
-    """Put tyro's panel, which says what is wrong in a box above its hints, on one line."""
-    lines = [line.strip("│ ") for line in panel.splitlines() if not line.startswith(("╭", "╰"))]
-    sections = [section.strip("─\n") for section in "\n".join(lines).split("─" * 8)]
-    problems: list[str] = []
-    meant: list[str] = []
-    for section in sections:
-        if section.startswith(("Perhaps you meant", "Arguments similar")):
-            meant += [line.split()[0] for line in section.splitlines() if line.startswith("--")]
-        elif section and not section.startswith(("Argument helptext", "For full helptext")):
-            problems.append(" ".join(section.split()))
-    for said, plain in _PLAIN:
-        problems = [re.sub(said, plain, problem) for problem in problems]
-    text = "; ".join(problems)
-    if meant:
-        return f"{text}; did you mean {' or '.join(meant)}?"
-    says_enough = "unknown option" not in text and "cannot be used" not in text
-    return text if says_enough else f"{text}; see --help"
-
-
-@contextlib.contextmanager
-def _errors_on_one_line() -> Iterator[None]:
-    """End the program with a line on stderr: status 2 for a wrong call, 1 for a failure, 130 for Ctrl-C."""
-    try:
-        yield
-        sys.stdout.flush()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:  # `| head` has read enough; without this Python complains once more when it exits
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(130)
-    except Exception as error:
-        text = " ".join(str(error).split())
-        print(f"error: {type(error).__name__}: {text}", file=sys.stderr)
-        sys.exit(1)
-
-
-def command_to_type(script: str, *arguments: str) -> str:
-    """Return the line that runs a script beside this file, by this interpreter, from the current folder."""
-    python = Path(sys.executable)
-    if Path(shutil.which("python") or "").parent == python.parent:
-        python = Path("python")
-    elif python.is_relative_to(Path.cwd()):  # a virtual environment that is not activated
-        python = python.relative_to(Path.cwd())
-    return shlex.join([str(python), os.path.relpath(Path(__file__).with_name(script)), *arguments])
-
-
-def command_line(settings: type[Settings], run: Callable[[Settings], int], argv: Sequence[str] | None) -> int:
-    """Call `run` with the settings of a command line; return its exit status or exit with an error's."""
-    with _errors_on_one_line():
-        return run(parse(settings, argv))

@@ -8,7 +8,8 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from config import Config, TestConfig, command_line
+from command_line import command_line
+from config import Config, TestConfig
 from kerasrl.errors import WeightsError
 
 

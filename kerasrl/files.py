@@ -1,8 +1,10 @@
 """Files that appear whole or not at all, and folders that can hold them."""
 
+import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -30,6 +32,15 @@ def unseal(kind: bytes, sealed: bytes) -> bytes:
     return content
 
 
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Give an OSError of the block the name of the file that matters."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file beside `path`, flush it to the disk and rename it over `path`.
 
@@ -38,42 +49,37 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """
     target = Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(target)) from None
-    finally:
-        beside.unlink(missing_ok=True)
+    with naming(target):
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
-def lock(folder: str | os.PathLike[str]) -> BaseFileLock:
-    """Take a folder for this process until it ends or the lock is released.
+def take_folder(folder: str | os.PathLike[str]) -> BaseFileLock:
+    """Make `folder` unless it exists and keep other trainings out until this process ends or the lock is released.
 
     What an earlier process left of unfinished files is removed.
 
     Raises:
-        UserError: Another process has it.
+        UserError: Nothing can be written there, or another process has it.
     """
     taken = FileLock(Path(folder) / ".lock")
-    try:
-        taken.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"another training writes to folder {os.fspath(folder)}; name another folder") from None
-    for unfinished in Path(folder).glob(".*.tmp"):
-        unfinished.unlink(missing_ok=True)
-    return taken
-
-
-def require_writable(folder: str | os.PathLike[str]) -> None:
-    """Make `folder` unless it exists; raise `UserError` if nothing can be written there."""
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        taken.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"another training writes to folder {os.fspath(folder)}; name another folder") from None
     except OSError as error:
-        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-        raise UserError(f"folder {os.fspath(folder)} cannot be written to: {reason}; name another one") from None
+        raise UserError(
+            f"folder {os.fspath(folder)} cannot be written to: {error.strerror}; name another one"
+        ) from None
+    for unfinished in Path(folder).glob(".*.tmp"):
+        unfinished.unlink(missing_ok=True)
+    return taken

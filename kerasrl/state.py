@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from kerasrl.errors import UserError
-from kerasrl.files import DamagedError, seal, unseal, write_whole
+from kerasrl.files import DamagedError, naming, seal, unseal, write_whole
 
 _KIND = b"kerasrl state 1"
 _CHUNK = 4_096  # steps that are copied at a time
@@ -142,7 +142,7 @@ class MemoryFile:
         size = self.record.itemsize
         slot = first % self.capacity
         before_the_end = steps[: self.capacity - slot]
-        with self._file().open("r+b" if self._file().exists() else "wb") as file:
+        with naming(self._file()), self._file().open("r+b" if self._file().exists() else "wb") as file:
             for part, position in ((before_the_end, slot), (steps[len(before_the_end) :], 0)):
                 if len(part):
                     file.seek(position * size)

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pygame
 import pytest
 import rl.callbacks
 
+import command_line
 import config
 import model
 import test as player
@@ -177,7 +179,9 @@ def test_a_seed_is_drawn_and_printed_and_kept(short, tmp_path, capsys):
 def test_the_weights_carry_every_setting(short, tmp_path):
     train.main([*short, "--hidden-layers", "8", "--window-length", "2", "--seed", "3"])
     metadata = weights.read(tmp_path / "weights/dqn_CartPole-v0_weights.h5f").metadata
-    settings = config.parse(config.Config, [*short, "--hidden-layers", "8", "--window-length", "2", "--seed", "3"])
+    settings = command_line.parse(
+        config.Config, [*short, "--hidden-layers", "8", "--window-length", "2", "--seed", "3"]
+    )
     assert metadata == json.loads(json.dumps(dataclasses.asdict(settings)))
     assert config.Config.from_metadata(metadata) == settings
 
@@ -194,6 +198,14 @@ def test_braces_in_a_folders_name_are_no_placeholders(short, tmp_path):
     assert train.main([*short, "--nb-steps", "100", "--checkpoint-dir", str(folder)]) == 0
     names = ["dqn_CartPole-v0_weights.h5f", "dqn_CartPole-v0_weights_100.h5f"]
     assert sorted(path.name for path in folder.iterdir()) == names
+
+
+def test_visualize_shows_each_step_of_the_training(short, monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    frames, flip = [], pygame.display.flip
+    monkeypatch.setattr(pygame.display, "flip", lambda: (frames.append(0), flip()))
+    assert train.main([*short, "--nb-steps", "15", "--visualize"]) == 0
+    assert len(frames) > 15
 
 
 def test_ctrl_c_saves_the_weights(tmp_path):
@@ -304,15 +316,14 @@ MISTAKES = {
     "train.py --env FrozenLake-v1": f"the observation space Discrete(16) is not supported; {SUPPORTED}",
     "train.py --checkpoint-dir text.h5f": "folder text.h5f cannot be written to: it is a file; name another one",
     "train.py --checkpoint-dir text.h5f/x": "folder text.h5f/x cannot be written to: Not a directory; name another one",
-    "train.py --log-dir /proc/x": "folder /proc/x cannot be written to: No such file or directory; name another one",
+    "train.py --log-dir text.h5f": "folder text.h5f cannot be written to: it is a file; name another one",
     "test.py": "--weights FILE is missing: Weights that train.py saved, or that keras-rl or keras-rl2 saved for the "
     "tutorial's model",
     "test.py --weights nothing.h5f": "there is no weights file nothing.h5f",
     "test.py --weights folder": "folder is a folder; name a weights file in it",
     "test.py --weights empty.h5f": "empty.h5f is empty: the program that wrote it was interrupted; use an earlier file",
     "test.py --weights text.h5f": "text.h5f is no weights file: it is not HDF5",
-    "test.py --weights cut.h5f": "cut.h5f is damaged or incomplete (Unable to synchronously open file (truncated file: "
-    "eof = 9000, sblock->base_addr = 0, stored_eof = 22328)); use another file",
+    "test.py --weights cut.h5f": "cut.h5f is damaged or incomplete (...); use another file",
     "test.py --weights other.h5f": "other.h5f is HDF5, but holds no weights that Keras-RL wrote",
     "test.py --weights text.h5f --episodes 0": "episodes must be at least 1, is 0",
 }
@@ -321,7 +332,8 @@ MISTAKES = {
 @pytest.mark.parametrize("command", MISTAKES)
 def test_a_mistake_is_one_line_and_status_2(mistakes, command):
     status, out, errors = run(*command.split(), folder=mistakes)
-    assert errors == f"error: {MISTAKES[command]}\n"
+    expected = re.escape(f"error: {MISTAKES[command]}\n").replace(re.escape("..."), ".*")  # HDF5's own words
+    assert re.fullmatch(expected, errors)
     assert status == 2
     assert "Training for" not in out
 
@@ -353,11 +365,13 @@ def test_no_screen_is_found_within_two_seconds(arguments, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_output_that_nobody_reads_on_is_no_error(tmp_path):
-    command = f"python {ROOT / 'train.py'} --help | head -n 1"
-    status, out, errors = run(None, command, folder=tmp_path)
-    assert (status, errors) == (0, "")
-    assert out.startswith("usage: ")
+def test_output_that_nobody_reads_is_no_error(tmp_path):
+    code = "from command_line import *; command_line(TestConfig, lambda _: print('done'), ['--weights', 'x'])"
+    for script, argument, folder in (("train.py", "--help", tmp_path), (None, f'exec python -c "{code}"', ROOT)):
+        with start(script, argument, folder=folder) as process:
+            process.stdout.close()
+            errors = process.stderr.read()
+        assert (process.returncode, errors) == (1, "")
 
 
 # Help and settings

@@ -276,6 +276,9 @@ def damaged_versions(content, random):
     yield from (content[:length] for length in range(0, len(content), 509))
     for position in range(0, len(content), 67):
         yield content[:position] + bytes([content[position] ^ 1 << random.integers(8)]) + content[position + 1 :]
+    stripped = content[512:]
+    for position in range(0, len(stripped), 211):
+        yield stripped[:position] + bytes([stripped[position] ^ 255]) + stripped[position + 1 :]
     for _ in range(30):
         first, second = sorted(random.integers(0, len(content) - 512, 2))
         block, other = content[first : first + 512], content[second : second + 512]

@@ -1,0 +1,107 @@
+"""From a command line to settings, and from an error to one line and an exit status."""
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import tyro
+
+from config import Config, TestConfig
+from kerasrl.errors import UserError, describe
+
+Settings = TypeVar("Settings", Config, TestConfig)
+
+
+def parse(settings: type[Settings], argv: Sequence[str] | None = None) -> Settings:
+    """Read settings from a command line; prints help and exits if asked to.
+
+    Raises:
+        UserError: An option is unknown, or its value is impossible.
+    """
+    panel = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(panel):
+            return tyro.cli(settings, args=argv)
+    except SystemExit as stop:
+        if stop.code == 0:
+            raise
+        raise UserError(_panel_text(panel.getvalue())) from None
+
+
+# What tyro says -> what a person needs to know.
+_PLAIN = (
+    (r"Error parsing (Test)?Config: ", ""),
+    (r"Error parsing (--\S+): ", r"\1: "),
+    (r"invalid literal for int\(\) with base 10: (.*)", r"\1 is not a whole number"),
+    (r"could not convert string to float: (.*)", r"\1 is not a number"),
+    (r"Could not find valid parse for arguments: \[(.*)\]", r"\1 cannot be used"),
+    (r"no type matching \{None\}\|INT could be instantiated from \[(.*?)\]\..*", r"\1 is not a whole number"),
+    (r"no type matching \S+ could be instantiated from \[(.*?)\]\..*", r"\1 cannot be used"),
+    (r"invalid choice (.*) for argument '(.*)'\. Expected one of \((.*)\) ?\.", r"\2: \1 is not one of \3"),
+    (r"Missing value for argument '(.*)'\..*", r"\1 needs a value"),
+    (r"Missing from .*?: (--\S+ \S+) (.*)\. \(required\)", r"\1 is missing: \2"),
+    (r"Unrecognized options: (.*)", r"unknown option: \1"),
+)
+
+
+def _panel_text(panel: str) -> str:
+    """Put tyro's panel, which says what is wrong in a box above its hints, on one line."""
+    lines = [line.strip("│ ") for line in panel.splitlines() if not line.startswith(("╭", "╰"))]
+    sections = [section.strip("─\n") for section in "\n".join(lines).split("─" * 8)]
+    problems: list[str] = []
+    meant: list[str] = []
+    for section in sections:
+        if section.startswith(("Perhaps you meant", "Arguments similar")):
+            meant += [line.split()[0] for line in section.splitlines() if line.startswith("--")]
+        elif section and not section.startswith(("Argument helptext", "For full helptext")):
+            problems.append(" ".join(section.split()))
+    for said, plain in _PLAIN:
+        problems = [re.sub(said, plain, problem) for problem in problems]
+    text = "; ".join(problems)
+    if meant:
+        return f"{text}; did you mean {' or '.join(meant)}?"
+    says_enough = "unknown option" not in text and "cannot be used" not in text
+    return text if says_enough else f"{text}; see --help"
+
+
+@contextlib.contextmanager
+def _errors_on_one_line() -> Iterator[None]:
+    """End the program with a line on stderr: status 2 for a wrong call, 1 for a failure, 130 for Ctrl-C."""
+    try:
+        yield
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # `| head` has read enough; without this Python complains once more when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        print(f"error: {describe(error)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def command_to_type(script: str, *arguments: str) -> str:
+    """Return the line that runs a script beside this file, by this interpreter, from the current folder."""
+    python = Path(sys.executable)
+    if Path(shutil.which("python") or "").parent == python.parent:
+        python = Path("python")
+    elif python.is_relative_to(Path.cwd()):  # a virtual environment that is not activated
+        python = python.relative_to(Path.cwd())
+    return shlex.join([str(python), os.path.relpath(Path(__file__).with_name(script)), *arguments])
+
+
+def command_line(settings: type[Settings], run: Callable[[Settings], int], argv: Sequence[str] | None) -> int:
+    """Call `run` with the settings of a command line; return its exit status or exit with an error's."""
+    with _errors_on_one_line():
+        return run(parse(settings, argv))
