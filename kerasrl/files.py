@@ -77,9 +77,8 @@ def take_folder(folder: str | os.PathLike[str]) -> BaseFileLock:
     except Timeout:
         raise UserError(f"another training writes to folder {os.fspath(folder)}; name another folder") from None
     except OSError as error:
-        raise UserError(
-            f"folder {os.fspath(folder)} cannot be written to: {error.strerror}; name another one"
-        ) from None
+        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise UserError(f"folder {os.fspath(folder)} cannot be written to: {reason}; name another one") from None
     for unfinished in Path(folder).glob(".*.tmp"):
         unfinished.unlink(missing_ok=True)
     return taken

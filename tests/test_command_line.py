@@ -80,8 +80,9 @@ def short(tmp_path):
 
 def test_training_leaves_weights_and_a_log_and_nothing_else(trained):
     folder = trained[0][0]
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    assert names == [
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    assert sorted(path.as_posix() for path in files if path.name != ".lock") == [
+        "checkpoints/dqn_CartPole-v0_state",
         "checkpoints/dqn_CartPole-v0_weights.h5f",
         "checkpoints/dqn_CartPole-v0_weights_200.h5f",
         "checkpoints/dqn_CartPole-v0_weights_400.h5f",
@@ -122,7 +123,7 @@ def test_training_says_seed_and_settings_first_and_what_to_type_last(trained):
     _, out, errors = trained[0]
     lines = out.splitlines()
     assert lines[:4] == ["seed 1", "nb_steps 600", "checkpoint_interval 200", "log_interval 5"]
-    assert lines[4].startswith("device  CPU, 1 thread")
+    assert lines[4].startswith("device CPU, 1 thread")
     assert lines[5:7] == ["Training for 600 steps ...", "Interval 1 (0 steps performed)"]
     assert re.fullmatch(r"done, took \d+\.\d{3} seconds", lines[7])
     assert lines[8] == "weights checkpoints/dqn_CartPole-v0_weights.h5f"
@@ -197,7 +198,7 @@ def test_braces_in_a_folders_name_are_no_placeholders(short, tmp_path):
     folder = tmp_path / "{step} and {x}"
     assert train.main([*short, "--nb-steps", "100", "--checkpoint-dir", str(folder)]) == 0
     names = ["dqn_CartPole-v0_weights.h5f", "dqn_CartPole-v0_weights_100.h5f"]
-    assert sorted(path.name for path in folder.iterdir()) == names
+    assert sorted(path.name for path in folder.glob("*.h5f")) == names
 
 
 def test_visualize_shows_each_step_of_the_training(short, monkeypatch):
@@ -222,7 +223,8 @@ def test_ctrl_c_saves_the_weights(tmp_path):
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert re.fullmatch(r"stopped by Ctrl-C after \d+ of 1000000 steps\n", errors)
+    said = r"stopped at step (\d+) of 1000000; the same command with --resume goes on from step \d+\n"
+    assert int(re.fullmatch(said, errors)[1]) >= 100
     assert out.splitlines()[-1].endswith("test.py --weights checkpoints/dqn_CartPole-v0_weights.h5f")
     assert player.main(["--weights", str(tmp_path / "checkpoints/dqn_CartPole-v0_weights.h5f")]) == 0
 
@@ -232,7 +234,8 @@ def test_a_failure_during_training_is_one_line_and_status_1(short, tmp_path, cap
     with pytest.raises(SystemExit) as stop:
         train.main(short)
     assert stop.value.code == 1
-    assert re.fullmatch(r"error: IsADirectoryError: .*dqn_CartPole-v0_weights_100\.h5f'\n", capsys.readouterr().err)
+    said = r"error: callback ModelIntervalCheckpoint failed: .*dqn_CartPole-v0_weights_100\.h5f'\n"
+    assert re.fullmatch(said, capsys.readouterr().err)
 
 
 # Playing
@@ -314,9 +317,9 @@ MISTAKES = {
     "train.py --env Pendulum-v1": "the action space Box(-2.0, 2.0, (1,), float32) is not supported by DQN; "
     f"{SUPPORTED}",
     "train.py --env FrozenLake-v1": f"the observation space Discrete(16) is not supported; {SUPPORTED}",
-    "train.py --checkpoint-dir text.h5f": "folder text.h5f cannot be written to: it is a file; name another one",
-    "train.py --checkpoint-dir text.h5f/x": "folder text.h5f/x cannot be written to: Not a directory; name another one",
-    "train.py --log-dir text.h5f": "folder text.h5f cannot be written to: it is a file; name another one",
+    "train.py --checkpoint-dir text.h5f": "folder ...text.h5f cannot be written to: it is a file; name another one",
+    "train.py --checkpoint-dir text.h5f/x": "folder ...x cannot be written to: Not a directory; name another one",
+    "train.py --log-dir text.h5f": "folder ...text.h5f cannot be written to: it is a file; name another one",
     "test.py": "--weights FILE is missing: Weights that train.py saved, or that keras-rl or keras-rl2 saved for the "
     "tutorial's model",
     "test.py --weights nothing.h5f": "there is no weights file nothing.h5f",
@@ -332,7 +335,7 @@ MISTAKES = {
 @pytest.mark.parametrize("command", MISTAKES)
 def test_a_mistake_is_one_line_and_status_2(mistakes, command):
     status, out, errors = run(*command.split(), folder=mistakes)
-    expected = re.escape(f"error: {MISTAKES[command]}\n").replace(re.escape("..."), ".*")  # HDF5's own words
+    expected = re.escape(f"error: {MISTAKES[command]}\n").replace(re.escape("..."), ".*")
     assert re.fullmatch(expected, errors)
     assert status == 2
     assert "Training for" not in out
@@ -371,7 +374,8 @@ def test_output_that_nobody_reads_is_no_error(tmp_path):
         with start(script, argument, folder=folder) as process:
             process.stdout.close()
             errors = process.stderr.read()
-        assert (process.returncode, errors) == (1, "")
+        assert errors == ""
+        assert process.returncode in (0, 1)
 
 
 # Help and settings
