@@ -12,7 +12,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import rl.core
 import rl.memory
 from rl.agents.dqn import DQNAgent as KerasRLDQNAgent
 from rl.agents.dqn import mean_q
@@ -20,9 +19,10 @@ from rl.agents.dqn import mean_q
 from kerasrl import weights
 from kerasrl.dueling import dueling_model
 from kerasrl.errors import DivergenceError, UserError
+from kerasrl.inputs import ModelInputs
 from kerasrl.learner import Learner
 from kerasrl.loop import Loop
-from kerasrl.memory import SequentialMemory, parts
+from kerasrl.memory import SequentialMemory
 from kerasrl.state import TrainingState, attributes, set_attributes
 
 
@@ -58,6 +58,7 @@ class DQNAgent(KerasRLDQNAgent):
         custom_model_objects: Classes by name, needed to copy a model that holds them.
         processor: rl.core.Processor between environment and agent.
         gradient_steps: Updates in each training step, in one call.
+        metadata: What weights files tell about the agent besides the weights; anything JSON can hold.
 
     Raises:
         UserError: The arguments do not fit each other.
@@ -86,7 +87,6 @@ class DQNAgent(KerasRLDQNAgent):
         self._upcoming: Any = None
         self._upcoming_state: list[np.ndarray] | None = None
         self._upcoming_q_values: np.ndarray | None = None
-        self._input_order: list[int] | None = None
         self.recent_truncated = False
         self.is_fitting = False  # whether `fit` is running
         self.stop_training = False  # set it, as in Keras, to let `fit` end
@@ -108,12 +108,11 @@ class DQNAgent(KerasRLDQNAgent):
         stateful = [layer.name for layer in self._model.layers if getattr(layer, "stateful", False)]
         if stateful:
             raise UserError(f"stateful layers ({', '.join(stateful)}) cannot learn from shuffled transitions")
+        self._inputs = ModelInputs(self._model, self.processor)
         # A processor, or a memory of Keras-RL's own, hands over states instead of frames.
-        process = getattr(type(self.processor), "process_state_batch", None)
-        self._processes_states = process not in (None, rl.core.Processor.process_state_batch)
-        self._draws_frames = isinstance(self.memory, SequentialMemory) and not self._processes_states
+        self._draws_frames = isinstance(self.memory, SequentialMemory) and not self._inputs.are_processed
         window = self._model.inputs[0].shape[1] if len(self._model.inputs[0].shape) > 1 else None
-        if not self._processes_states and window not in (None, self.memory.window_length):
+        if not self._inputs.are_processed and window not in (None, self.memory.window_length):
             raise UserError(
                 f"the model takes {window} observations, the memory's window_length is {self.memory.window_length}"
             )
@@ -255,52 +254,7 @@ class DQNAgent(KerasRLDQNAgent):
 
     def process_state_batch(self, batch: list[Any]) -> list[np.ndarray]:
         """Turn a list of states, each a list of observations, into an array for each input of the model."""
-        if len(batch) == 1:
-            arrays = [array[None] for array in self._state(batch[0])]
-        else:
-            arrays = [np.stack(part) for part in zip(*map(self._state, batch), strict=True)]
-        observation = batch[0][0]
-        return self._processed(arrays, observation) if self._processes_states else self._ordered(arrays, observation)
-
-    @staticmethod
-    def _state(state: list[Any]) -> list[np.ndarray]:
-        """Stack a state's observations: an array [W, *part] for each part of them."""
-        if len(state) == 1:
-            return [array[None] for array in parts(state[0])]
-        return [np.stack(arrays) for arrays in zip(*map(parts, state), strict=True)]
-
-    def _ordered(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:
-        """Hand the parts of a dictionary, which come sorted by key, to the model's inputs of these names."""
-        if not isinstance(observation, dict):
-            return arrays
-        if self._input_order is None:
-            names, keys = self._input_names(), sorted(observation)
-            if sorted(names) != keys:
-                raise UserError(f"the observation's keys {keys} are not the names of the model's inputs {names}")
-            self._input_order = [keys.index(name) for name in names]
-        return [arrays[i] for i in self._input_order]
-
-    def _input_names(self) -> list[str]:
-        """Return the names of the model's inputs, in their order."""
-        if isinstance(self._model.input, dict):
-            return sorted(self._model.input)
-        return [tensor.name for tensor in self._model.inputs]
-
-    def _processed(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:
-        """Let the processor see states [B, W, *part] as Keras-RL shows them to it."""
-        if isinstance(observation, dict):
-            batch: Any = np.empty(arrays[0].shape[:2], object)
-            for index in np.ndindex(batch.shape):
-                batch[index] = {key: array[index] for key, array in zip(sorted(observation), arrays, strict=True)}
-        elif len(arrays) > 1:
-            nb_states, window = arrays[0].shape[:2]
-            batch = [[tuple(array[i, w] for array in arrays) for w in range(window)] for i in range(nb_states)]
-        else:
-            batch = arrays[0]
-        processed = self.processor.process_state_batch(batch)
-        if isinstance(processed, dict):
-            processed = [processed[name] for name in self._input_names()]
-        return [np.asarray(p, np.float32) for p in processed] if isinstance(processed, list | tuple) else [processed]
+        return self._inputs.of_states(batch)
 
     def compute_batch_q_values(self, state_batch: list[Any]) -> np.ndarray:
         """Return the Q-values [B, nb_actions] of a list of states."""
@@ -359,7 +313,7 @@ class DQNAgent(KerasRLDQNAgent):
         learner = self._compiled_learner()
         if self._draws_frames:
             sample = self.memory.draw(self.batch_size, self.gradient_steps)
-            states0, states1 = self._ordered(sample.frames, self.recent_observation), list[np.ndarray]()
+            states0, states1 = self._inputs.ordered(sample.frames, self.recent_observation), list[np.ndarray]()
             actions, rewards, terminated = sample.actions, sample.rewards, sample.terminated
         else:
             states0, states1, actions, rewards, terminated = self._draw_states()

@@ -72,6 +72,14 @@ def _():
     drawn = rl.memory.sample_batch_indexes(2, 5, 40)
     assert sorted(set(drawn)) == [2, 3, 4] and len(drawn) == 40
 
+@attempt("frames before an episode")
+def _():
+    import numpy as np
+    frame = np.full((2, 3), 7, np.uint8)
+    zeros = rl.memory.zeroed_observation({"camera": frame, "speed": 1.5})
+    assert zeros["speed"] == 0 and zeros["camera"].shape == (2, 3) and zeros["camera"].dtype == np.uint8
+    assert not zeros["camera"].any()
+
 @attempt("TensorFlow's own modules")
 def _():
     from tensorflow.python.keras.callbacks import Callback
@@ -92,6 +100,7 @@ UPSTREAM = {
     "pygame's build notice": "AssertionError",
     "import rl.agents": "ImportError: cannot import name 'model_from_config'",
     "Keras' History among Keras-RL's callbacks": "AttributeError: 'History' object has no attribute '_implements",
+    "frames before an episode": "AssertionError",
     "few entries": "DeprecationWarning: This function is deprecated",
 }
 

@@ -318,11 +318,17 @@ def decay():
     return keras.optimizers.schedules.ExponentialDecay(0.05, decay_steps=5, decay_rate=0.5)
 
 
+def sparing_biases(optimizer):
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
 OPTIMIZERS = {
     "momentum": lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
     "rmsprop": lambda: keras.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
     "amsgrad": lambda: keras.optimizers.Adam(0.01, amsgrad=True),
-    "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    "adamw": lambda: sparing_biases(keras.optimizers.AdamW(0.01, weight_decay=0.5)),
+    "weight decay": lambda: sparing_biases(keras.optimizers.SGD(0.1, weight_decay=0.5)),
     "nadam": lambda: keras.optimizers.Nadam(0.01),
     "adagrad": lambda: keras.optimizers.Adagrad(0.1),
     "adadelta": lambda: keras.optimizers.Adadelta(1.0),
