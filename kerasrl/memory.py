@@ -216,7 +216,15 @@ class SequentialMemory(rl.memory.SequentialMemory):
             batch_size: Number of transitions.
             batch_idxs: Their indexes from the oldest step, drawn at random if None.
         """
-        sample = self.draw(batch_size) if batch_idxs is None else self._gather(np.asarray(batch_idxs) + 1)
+        if batch_idxs is None:
+            sample = self.draw(batch_size)
+        else:
+            indexes = np.asarray(batch_idxs)
+            if len(indexes) != batch_size or indexes.min() < self.window_length or indexes.max() >= self.nb_entries - 1:
+                raise UserError(
+                    f"batch_idxs must be {batch_size} indexes from {self.window_length} to {self.nb_entries - 2}"
+                )
+            sample = self._gather(indexes + 1)
         experiences = []
         for i in range(batch_size):
             frames = [self._restored([a[i, w] for a in sample.frames]) for w in range(self.window_length + 1)]

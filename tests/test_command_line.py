@@ -70,9 +70,9 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def short(tmp_path):
-    """The options of a training of 300 steps into a folder of its own."""
+    """The options of a training, too short for an update, into a folder of its own."""
     folders = ["--checkpoint-dir", str(tmp_path / "weights"), "--log-dir", str(tmp_path / "logs")]
-    return ["--nb-steps", "300", "--checkpoint-interval", "100", *folders]
+    return ["--nb-steps", "10", "--checkpoint-interval", "5", *folders]
 
 
 # Training
@@ -147,8 +147,14 @@ def test_the_last_line_works_as_it_stands_and_with_visualize(trained):
         assert re.fullmatch(f"Testing for {episodes} episodes ...\n({EPISODE}\n){{{episodes}}}{SUMMARY}\n", out)
 
 
+def test_the_last_line_names_an_environment_that_is_not_activated(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
+    assert command_line.command_to_type("test.py").startswith(".venv/bin/python ")
+
+
 def test_keras_rls_episode_lines(short, capsys):
-    assert train.main([*short, "--verbose", "2", "--seed", "1"]) == 0
+    assert train.main([*short, "--nb-steps", "300", "--verbose", "2", "--seed", "1"]) == 0
     line = re.compile(
         r" *(\d+)/300: episode: (\d+), duration: \d\.\d{3}s, episode steps: +\d+, steps per second: +\d+, "
         r"episode reward: +\d+\.000, mean reward: +1\.000 \[ ?1\.000, +1\.000\], "
@@ -172,7 +178,7 @@ def test_a_seed_is_drawn_and_printed_and_kept(short, tmp_path, capsys):
         train.main(short)
         seeds.append(int(re.match(r"seed (\d+)\n", capsys.readouterr().out)[1]))
         assert weights.read(path).metadata["seed"] == seeds[-1]
-        contents.append(weights.read(path).layers[0].popitem()[1].tolist())
+        contents.append(next(iter(weights.read(path).layers[0].values())).tolist())
     assert seeds[0] != seeds[1]
     assert contents[0] != contents[1]
 
@@ -196,8 +202,8 @@ def test_weights_need_no_options(short, tmp_path, capsys):
 
 def test_braces_in_a_folders_name_are_no_placeholders(short, tmp_path):
     folder = tmp_path / "{step} and {x}"
-    assert train.main([*short, "--nb-steps", "100", "--checkpoint-dir", str(folder)]) == 0
-    names = ["dqn_CartPole-v0_weights.h5f", "dqn_CartPole-v0_weights_100.h5f"]
+    assert train.main([*short, "--checkpoint-dir", str(folder)]) == 0
+    names = [f"dqn_CartPole-v0_weights{step}.h5f" for step in ("", "_10", "_5")]
     assert sorted(path.name for path in folder.glob("*.h5f")) == names
 
 
@@ -205,8 +211,8 @@ def test_visualize_shows_each_step_of_the_training(short, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     frames, flip = [], pygame.display.flip
     monkeypatch.setattr(pygame.display, "flip", lambda: (frames.append(0), flip()))
-    assert train.main([*short, "--nb-steps", "15", "--visualize"]) == 0
-    assert len(frames) > 15
+    assert train.main([*short, "--visualize"]) == 0
+    assert len(frames) > 10
 
 
 def test_ctrl_c_saves_the_weights(tmp_path):
@@ -230,11 +236,11 @@ def test_ctrl_c_saves_the_weights(tmp_path):
 
 
 def test_a_failure_during_training_is_one_line_and_status_1(short, tmp_path, capsys):
-    (tmp_path / "weights/dqn_CartPole-v0_weights_100.h5f").mkdir(parents=True)
+    (tmp_path / "weights/dqn_CartPole-v0_weights_5.h5f").mkdir(parents=True)
     with pytest.raises(SystemExit) as stop:
         train.main(short)
     assert stop.value.code == 1
-    said = r"error: callback ModelIntervalCheckpoint failed: .*dqn_CartPole-v0_weights_100\.h5f'\n"
+    said = r"error: callback ModelIntervalCheckpoint failed: .*dqn_CartPole-v0_weights_5\.h5f'\n"
     assert re.fullmatch(said, capsys.readouterr().err)
 
 

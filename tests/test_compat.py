@@ -76,7 +76,7 @@ def _():
 def _():
     import numpy as np
     frame = np.full((2, 3), 7, np.uint8)
-    zeros = rl.memory.zeroed_observation({"camera": frame, "speed": 1.5})
+    zeros = rl.memory.zeroed_observation({"camera": frame, "speed": np.float32(1.5)})
     assert zeros["speed"] == 0 and zeros["camera"].shape == (2, 3) and zeros["camera"].dtype == np.uint8
     assert not zeros["camera"].any()
 

@@ -176,18 +176,19 @@ def test_small_memory_is_drawn_with_replacement_and_without_warnings():
     assert len(drawn) == 32 and set(drawn) == {1, 2, 3, 4}
 
 
+@pytest.mark.parametrize("size", [2, 32])
 @pytest.mark.parametrize("lengths", [[99], [9] * 10])  # without and with resets, which are drawn anew
-def test_every_transition_is_equally_likely(lengths):
+def test_every_transition_is_equally_likely(lengths, size):
     memory = SequentialMemory(100, seed=0)
     play([memory], lengths, lambda i: np.array([i]))
     candidates = len(transitions(memory))
     counts = np.zeros(100)
-    for _ in range(300):
-        for experience in memory.sample(32):
+    for _ in range(9600 // size):
+        for experience in memory.sample(size):
             counts[experience.state0[0][0]] += 1
     drawn = counts[counts > 0]
     assert len(drawn) == candidates
-    expected = 300 * 32 / candidates
+    expected = 9600 / candidates
     chi_squared = np.sum((drawn - expected) ** 2 / expected)
     assert chi_squared < candidates + 4 * np.sqrt(2 * candidates)  # mean and 4 standard deviations
 
