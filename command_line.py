@@ -104,4 +104,6 @@ def command_to_type(script: str, *arguments: str) -> str:
 def command_line(settings: type[Settings], run: Callable[[Settings], int], argv: Sequence[str] | None) -> int:
     """Call `run` with the settings of a command line; return its exit status or exit with an error's."""
     with _errors_on_one_line():
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)  # into a file too: a killed run leaves its seed there
         return run(parse(settings, argv))

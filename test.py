@@ -28,8 +28,10 @@ def test(config: TestConfig) -> int:
 
     import numpy as np
 
+    from kerasrl import device
     from model import build_agent, build_model
 
+    device.configure(state_size, trained.threads, trained.device)
     model = build_model(state_size, num_actions, trained.hidden_layers, trained.window_length)
     try:
         weights.assign(model, saved)

@@ -13,10 +13,12 @@ import time
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pygame
 import pytest
 import rl.callbacks
+import rl.policy
 
 import command_line
 import config
@@ -326,6 +328,7 @@ MISTAKES = {
     "train.py --checkpoint-dir text.h5f": "folder ...text.h5f cannot be written to: it is a file; name another one",
     "train.py --checkpoint-dir text.h5f/x": "folder ...x cannot be written to: Not a directory; name another one",
     "train.py --log-dir text.h5f": "folder ...text.h5f cannot be written to: it is a file; name another one",
+    "train.py --log-dir /proc": "folder /proc cannot be written to: ...; name another one",
     "test.py": "--weights FILE is missing: Weights that train.py saved, or that keras-rl or keras-rl2 saved for the "
     "tutorial's model",
     "test.py --weights nothing.h5f": "there is no weights file nothing.h5f",
@@ -435,23 +438,38 @@ def test_the_defaults_are_the_tutorials():
     assert config.TestConfig("file").episodes == 5
 
 
-def test_every_default_reaches_the_agent():
+def test_the_network_is_the_tutorials():
     network = model.build_model(4, 2)
-    kinds = [type(layer).__name__ for layer in network.layers]
-    assert kinds == ["InputLayer", "Flatten", "Dense", "Dense", "Dense", "Dense"]
+    assert [type(layer).__name__ for layer in network.layers] == ["InputLayer", "Flatten", *["Dense"] * 4]
     assert network.input_shape == (None, 1, 4)
-    assert [(layer.units, layer.activation.__name__) for layer in network.layers[2:]] == [
-        *[(16, "relu")] * 3,
-        (2, "linear"),
-    ]
-    dqn = model.build_agent(network, 2)
-    assert (dqn.memory.limit, dqn.memory.window_length) == (50_000, 1)
+    dense = [(layer.units, layer.activation.__name__) for layer in network.layers[2:]]
+    assert dense == [(16, "relu"), (16, "relu"), (16, "relu"), (2, "linear")]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        config.Config(),
+        config.Config(
+            memory_limit=600, window_length=3, eps_max=0.9, eps_min=0.2, eps_test=0.3, eps_nb_steps=500, gamma=0.9,
+            learning_rate=0.5, batch_size=8, train_interval=2, gradient_steps=4, nb_steps_warmup=20,
+            target_model_update=100,
+        ),
+    ],
+    ids=["defaults", "others"],
+)  # fmt: skip
+def test_every_setting_reaches_the_agent(settings):
+    dqn = model.build_agent(model.build_model(4, 2, window_length=settings.window_length), 2, settings)
+    for name in ["gamma", "batch_size", "train_interval", "gradient_steps", "nb_steps_warmup", "target_model_update"]:
+        assert getattr(dqn, name) == getattr(settings, name), name
+    assert (dqn.memory.limit, dqn.memory.window_length) == (settings.memory_limit, settings.window_length)
     policy = dqn.policy
-    assert (policy.attr, policy.value_max, policy.value_min, policy.value_test) == ("eps", 1.0, 0.1, 0.05)
-    assert (policy.nb_steps, type(policy.inner_policy).__name__) == (10_000, "EpsGreedyQPolicy")
-    assert (dqn.nb_steps_warmup, dqn.target_model_update, dqn.gamma, dqn.batch_size) == (10, 1e-2, 0.99, 32)
-    assert type(dqn.optimizer).__name__ == "Adam"
-    assert math.isclose(float(dqn.optimizer.learning_rate), 1e-3, rel_tol=1e-6)
+    assert (type(policy), type(policy.inner_policy)) == (rl.policy.LinearAnnealedPolicy, rl.policy.EpsGreedyQPolicy)
+    assert (policy.attr, policy.nb_steps) == ("eps", settings.eps_nb_steps)
+    assert (policy.value_max, policy.value_min) == (settings.eps_max, settings.eps_min)
+    assert policy.value_test == settings.eps_test
+    assert isinstance(dqn.optimizer, keras.optimizers.Adam)
+    assert math.isclose(float(dqn.optimizer.learning_rate), settings.learning_rate, rel_tol=1e-6)
     assert dqn.metrics_names == ["loss", "mae", "mean_q", "mean_eps"]
 
 
