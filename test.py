@@ -31,7 +31,7 @@ def test(config: TestConfig) -> int:
     from kerasrl import device
     from model import build_agent, build_model
 
-    device.configure(state_size, trained.threads, trained.device)
+    device.configure(state_size)
     model = build_model(state_size, num_actions, trained.hidden_layers, trained.window_length)
     try:
         weights.assign(model, saved)
