@@ -702,6 +702,17 @@ def test_hard_update_on_demand():
     assert_close(agent.target_model.get_weights(), agent.model.get_weights(), 0)
 
 
+class LimitedEnv(LineEnv):
+    """Fails, instead of letting a test hang, where a training does not end."""
+
+    nb_steps_in_all = 0
+
+    def step(self, action):
+        self.nb_steps_in_all += 1
+        assert self.nb_steps_in_all <= 60, "the training does not end"
+        return super().step(action)
+
+
 @pytest.mark.parametrize("seed", [None, 3])
 def test_testing_in_a_callback_leaves_the_training_unchanged(seed):
     class Evaluate(rl.callbacks.Callback):
@@ -724,7 +735,7 @@ def test_testing_in_a_callback_leaves_the_training_unchanged(seed):
         )  # fmt: skip
         agent.compile("adam", jit_compile=False)
         recorder = Recorder()
-        agent.fit(LineEnv(), 60, callbacks=[recorder, *callbacks], verbose=0, seed=8)
+        agent.fit(LimitedEnv(), 60, callbacks=[recorder, *callbacks], verbose=0, seed=8)
         return recorder, agent
 
     assert_same_learning(run([Evaluate()]), run([]))
