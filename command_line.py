@@ -14,7 +14,7 @@ from typing import TypeVar
 import tyro
 
 from config import Config, TestConfig
-from kerasrl.errors import UserError, describe
+from kerasrl.errors import UserError, describe, failing_component
 
 Settings = TypeVar("Settings", Config, TestConfig)
 
@@ -80,13 +80,14 @@ def _errors_on_one_line() -> Iterator[None]:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # `| head` has read enough; without this Python complains once more when it exits
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and failing_component(error) is None:
+            # `| head` has read enough; without this Python complains once more when it exits
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
         print(f"error: {describe(error)}", file=sys.stderr)
         sys.exit(1)
 

@@ -15,7 +15,7 @@ class Config:
 
     # Environment
     env: str = "CartPole-v0"
-    """Name of a registered gym environment."""
+    """Name of a registered gym environment, or module:Name for one that a module of yours registers."""
 
     # Network
     hidden_layers: tuple[int, ...] = (16, 16, 16)
@@ -94,6 +94,8 @@ class Config:
         _require("threads", self.threads, "at least 0", self.threads >= 0)
         fits = self.memory_limit >= self.window_length + 2
         _require("memory_limit", self.memory_limit, "at least window_length + 2", fits)
+        for name in ("checkpoint_dir", "log_dir"):
+            _require(name, "empty", "the name of a folder", bool(getattr(self, name)))
         _require_seed(self.seed)
 
     def changes(self) -> dict[str, Any]:
@@ -117,6 +119,8 @@ class Config:
         ]
         if differences:
             raise UserError(f"cannot resume with other settings: {'; '.join(differences)}")
+        if self.nb_steps < before.nb_steps:
+            raise UserError(f"cannot resume with fewer steps: nb_steps is {self.nb_steps} and was {before.nb_steps}")
         return dataclasses.replace(wanted, resume=False)  # from here on it is the run that it was
 
     @classmethod

@@ -88,7 +88,8 @@ class DQNAgent(KerasRLDQNAgent):
         self._upcoming_state: list[np.ndarray] | None = None
         self._upcoming_q_values: np.ndarray | None = None
         self.recent_truncated = False
-        self.is_fitting = False  # whether `fit` is running
+        self._is_fitting = self._is_in_loop = False  # whether `fit`, or either loop, is running
+        self._first_step = 0  # from which the warm-up counts
         self.stop_training = False  # set it, as in Keras, to let `fit` end
         self.did_abort = False  # whether Ctrl-C ended the last `fit`
         self.gradient_steps = gradient_steps
@@ -151,6 +152,8 @@ class DQNAgent(KerasRLDQNAgent):
         """Return the learner, with what callers may have changed in the models they were lent."""
         if self._learner is None:
             raise RuntimeError("the agent has not been compiled yet: call compile() first")
+        if not self._is_in_loop and not self._learner.model_is_behind:
+            self._lent.add("model")  # whoever holds the model may have changed it
         if self._lent:
             if "model" in self._lent:
                 self._learner.read_model()
@@ -289,7 +292,7 @@ class DQNAgent(KerasRLDQNAgent):
         if not self.training:
             return [np.nan] * len(self.metrics_names)
         if (
-            self.step > self.nb_steps_warmup
+            self.step - self._first_step > self.nb_steps_warmup
             and self.step % self.train_interval == 0
             and self.memory.nb_entries >= self.memory.window_length + 2
         ):
@@ -324,10 +327,14 @@ class DQNAgent(KerasRLDQNAgent):
         metrics, self._upcoming_q_values = learner.update(states0, states1, [actions, rewards, terminated], upcoming)
         result: list[float] = metrics.tolist()
         if not math.isfinite(result[0]):
-            raise DivergenceError(
-                f"the loss became {result[0]} at step {self.step}: lower the learning rate, set delta_clip, or scale "
-                f"the rewards (the largest of this batch is {np.abs(rewards).max():g})"
+            finite = all(np.isfinite(array).all() for array in (*states0, *states1, rewards))
+            cause = (
+                f"lower the learning rate, set delta_clip, or scale the rewards (the largest of this batch is "
+                f"{np.abs(rewards).max():g})"
+                if finite
+                else "the environment gave an observation or a reward that is not a finite number"
             )
+            raise DivergenceError(f"the loss became {result[0]} at step {self.step}: {cause}")
         return result
 
     def _draw_states(self) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
@@ -434,9 +441,10 @@ class DQNAgent(KerasRLDQNAgent):
         learner = self._compiled_learner().get_state()
         return {"step": self.step, "learner": learner, "processor": attributes(self.processor), **policies}
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from `get_state`."""
+    def set_state(self, state: dict[str, Any], warm_up: bool) -> None:
+        """Go on from `get_state`; with `warm_up` the steps before the first update count anew."""
         self.step = state["step"]
+        self._first_step = self.step if warm_up else 0
         self._compiled_learner().set_state(state["learner"])
         for name in ("processor", "policy", "test_policy"):
             set_attributes(getattr(self, name), state[name])
@@ -445,8 +453,19 @@ class DQNAgent(KerasRLDQNAgent):
         """Bring `model` up to date for whoever holds a reference to it."""
         self._compiled_learner().synchronise()
 
+    def begin_loop(self, fitting: bool) -> None:
+        """Take over what happened to the model since the last `fit` or `test`."""
+        if not self._is_in_loop:
+            self._compiled_learner()
+        self._is_in_loop = True
+        if fitting:
+            self._is_fitting = True
+            self.did_abort = self.did_abort and self.stop_training  # a signal may have come already
+
     def end_training(self, observation: Any) -> None:
         """Leave `model` and memory true after `fit`; `observation` is where it stopped, None between episodes."""
+        self._is_fitting = self._is_in_loop = self.stop_training = False
+        self._first_step = 0
         self.synchronise()
         if observation is not None and isinstance(self.memory, SequentialMemory):
             self.memory.truncate_episode(observation)
@@ -457,8 +476,10 @@ class DQNAgent(KerasRLDQNAgent):
         interrupted = {
             **{name: getattr(self, name) for name in [*names, "_upcoming", "_upcoming_state"]},
             "recent": (list(self.memory.recent_observations), list(self.memory.recent_terminals)),
-            "generator": np.random.get_state() if self.is_fitting else None,
+            "generator": np.random.get_state() if self._is_fitting else None,
+            "_is_in_loop": self._is_in_loop,
         }
+        self.begin_loop(fitting=False)
         if seed is not None:
             np.random.seed(seed)
         self.training = False

@@ -63,13 +63,11 @@ class FileLogger(rl.callbacks.FileLogger):
 
     def get_state(self) -> dict[str, Any]:
         """Return the log so far."""
-        return {"data": {key: [_strict(value) for value in values] for key, values in self.data.items()}}
+        return {"data": {key: np.asarray(values) for key, values in self.data.items()}}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on with the log of `get_state`."""
-        self.data = {
-            key: [math.nan if value is None else value for value in values] for key, values in state["data"].items()
-        }
+        self.data = {key: values.tolist() for key, values in state["data"].items()}
 
 
 def _strict(value: Any) -> Any:

@@ -80,6 +80,10 @@ def _zeroed_observation(observation: Any) -> Any:
     return np.zeros_like(observation) if isinstance(observation, np.ndarray | np.generic) else 0
 
 
+def _refuse_to_compile(self: Any, optimizer: Any, metrics: Any = ()) -> None:
+    raise RuntimeError("Keras-RL's own DQNAgent cannot learn on Keras 3; use `from kerasrl import DQNAgent`")
+
+
 def _import_keras_rl() -> None:
     # rl/util.py:3 imports `model_from_config`, which Keras 3 dropped.
     if not hasattr(tf.keras.models, "model_from_config"):
@@ -106,6 +110,10 @@ def _import_keras_rl() -> None:
         import rl.agents
     finally:
         tf.compat.v1.disable_eager_execution = disable_eager_execution
+
+    # rl/util.py:86 AdditionalUpdatesOptimizer hooks into get_updates, which optimizers of Keras 3 do not have: the agent's
+    # own soft target update cannot work, and a target network that never moves must not pass for one.
+    rl.agents.dqn.DQNAgent.compile = _refuse_to_compile
 
     # rl/memory.py:41 draws with np.random.random_integers, deprecated since NumPy 1.11, and warns
     # on every step of the tutorial's warm-up.

@@ -28,11 +28,12 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
         # notice would tell people to leave the tutorial's environment.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            return gym.make(env_name, render_mode=render_mode, disable_env_checker=True)
+            options = {} if render_mode is None else {"render_mode": render_mode}  # not every environment takes it
+            return gym.make(env_name, disable_env_checker=True, **options)
     except gym.error.UnregisteredEnv:
         names = {name.lower(): name for name in gym.envs.registration.registry}
         nearest = [names[match] for match in difflib.get_close_matches(env_name.lower(), names, n=3, cutoff=0.7)]
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else "see gym.envs.registry for all names"
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else "one of your own is named module:Name-v0"
         raise UserError(f"no environment is called {env_name!r}; {hint}") from None
     except (gym.error.Error, ImportError, ValueError) as error:
         raise UserError(f"environment {env_name!r} cannot be made: {_one_line(error)}") from error
@@ -83,6 +84,7 @@ class Environment:
             parameters = {}  # type: ignore[assignment]
         takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
         self._reset_takes_seed = "seed" in parameters or takes_any
+        self._restore_rendering: Any = None
         self._render = self._choose_rendering(unwrapped) if visualize else None
 
     def _choose_rendering(self, unwrapped: Any) -> Any:
@@ -92,8 +94,14 @@ class Environment:
             return lambda: self.env.render(mode="human")
         if unwrapped.render_mode is None and "human" in modes:
             require_display()
+            self._restore_rendering = lambda: setattr(unwrapped, "render_mode", None)
             unwrapped.render_mode = "human"  # gym 0.26 wants it at gym.make; Keras-RL says it at fit
         return None if unwrapped.render_mode == "human" else self.env.render
+
+    def stop_rendering(self) -> None:
+        """Leave the environment's rendering as it was before."""
+        if self._restore_rendering is not None:
+            self._restore_rendering()
 
     def seed_actions(self, seed: int) -> None:
         """Seed the generator behind `env.action_space.sample()`, which random starts use."""
@@ -122,10 +130,14 @@ class Environment:
         result = self.env.step(action)
         if len(result) == 5:
             observation, reward, terminated, truncated, info = result
-        else:
+        elif len(result) == 4:
             observation, reward, done, info = result
             truncated = bool(done) and bool(info.get("TimeLimit.truncated", False))
             terminated = bool(done) and not truncated
+        else:
+            raise UserError(
+                f"an environment's step must return 5 values (older gym: 4), this one's returns {len(result)}"
+            )
         if self._render is not None:
             self._render()
         return _copied(observation), reward, bool(terminated), bool(truncated), info

@@ -1,6 +1,8 @@
 """The errors that a person can act on: one line that names what is wrong and what to do."""
 
 import errno
+import traceback
+from pathlib import Path
 
 
 class UserError(ValueError):
@@ -15,28 +17,36 @@ class DivergenceError(ArithmeticError):
     """Training whose loss is no longer a finite number."""
 
 
+class WriteError(OSError):
+    """A file of weights, log or state that cannot be written."""
+
+
 def describe(error: Exception) -> str:
     """Say on one line what failed: the part of the program, the kind of error, its text."""
     text = " ".join(str(error).split())
     if isinstance(error, UserError | DivergenceError):
         return text
-    if isinstance(error, OSError) and error.filename is not None and not _component(error):
+    if isinstance(error, WriteError):
         cure = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "see to the folder"
         return f"cannot write {error.filename}: {error.strerror}; {cure}, then go on with --resume"
-    component = _component(error)
-    return f"{component + ' failed: ' if component else ''}{type(error).__name__}: {text}"
+    component = failing_component(error)
+    return f"{component + ' failed: ' if component else ''}{type(error).__name__}: {text}{_place(error)}"
 
 
-def _component(error: Exception) -> str | None:
+def _place(error: Exception) -> str:
+    """Name the line that raised the error."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+
+
+def failing_component(error: Exception) -> str | None:
     """Name the part of the user's that raised the error: environment, processor, policy or callback."""
-    traceback = error.__traceback__
     found = None
-    while traceback is not None:
-        frame = traceback.tb_frame
+    for frame, _ in traceback.walk_tb(error.__traceback__):
         module, owner = frame.f_globals.get("__name__", ""), frame.f_locals.get("self")
         if module == "kerasrl.environment":
             found = "the environment"
-        elif owner is not None and not module.startswith("kerasrl.") and found is None:
+        elif not type(owner).__module__.startswith(("kerasrl.", "rl.")) and found is None:
             bases = {f"{base.__module__}.{base.__name__}" for base in type(owner).__mro__}
             for base, name in (
                 ("rl.callbacks.Callback", "callback"),
@@ -45,5 +55,4 @@ def _component(error: Exception) -> str | None:
             ):
                 if base in bases:
                     found = f"{name} {type(owner).__name__}"
-        traceback = traceback.tb_next
     return found

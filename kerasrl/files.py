@@ -3,13 +3,14 @@
 import contextlib
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, WriteError
 
 BLOCK = 512  # bytes before a sealed content; HDF5 can begin there
 
@@ -34,11 +35,11 @@ def unseal(kind: bytes, sealed: bytes) -> bytes:
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Give an OSError of the block the name of the file that matters."""
+    """Turn an OSError of the block into a `WriteError` that names the file that matters."""
     try:
         yield
     except OSError as error:
-        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+        raise WriteError(error.errno, error.strerror, os.fspath(path)) from None
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
@@ -60,25 +61,34 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
             beside.unlink(missing_ok=True)
 
 
-def take_folder(folder: str | os.PathLike[str]) -> BaseFileLock:
-    """Make `folder` unless it exists and keep other trainings out until this process ends or the lock is released.
+@contextlib.contextmanager
+def exclusive(*folders: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep other trainings out of the folders, which are made unless they exist, while the block runs.
 
-    What an earlier process left of unfinished files is removed.
+    The lock dies with its process. What an earlier process left of unfinished files is removed.
 
     Raises:
-        UserError: Nothing can be written there, or another process has it.
+        UserError: Nothing can be written to a folder, or another process has it.
     """
-    taken = FileLock(Path(folder) / ".lock")
+    with contextlib.ExitStack() as stack:
+        for folder in dict.fromkeys(Path(folder).resolve() for folder in folders):
+            stack.callback(_locked(folder).release)
+            for file in folder.iterdir():
+                if re.fullmatch(r"\.dqn_.*\.\d+\.tmp", file.name):
+                    file.unlink(missing_ok=True)
+        yield
+
+
+def _locked(folder: Path) -> BaseFileLock:
+    lock = FileLock(folder / ".lock")
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-        taken.acquire(timeout=0)
+        lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"another training writes to folder {os.fspath(folder)}; name another folder") from None
+        raise UserError(f"another training writes to folder {folder}; name another folder") from None
     except OSError as error:
         reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-        raise UserError(f"folder {os.fspath(folder)} cannot be written to: {reason}; name another one") from None
-    for unfinished in Path(folder).glob(".*.tmp"):
-        unfinished.unlink(missing_ok=True)
-    return taken
+        raise UserError(f"folder {folder} cannot be written to: {reason}; name another one") from None
+    return lock

@@ -151,7 +151,7 @@ class Learner:
         self._statistics = [v for v in model.non_trainable_variables if keras.backend.is_float_dtype(v.dtype)]
         self._target_statistics = [tf.Variable(v.value, trainable=False) for v in self._statistics]
         self._calls: dict[Any, _Call] = {}
-        self._model_is_behind = False
+        self.model_is_behind = False
 
     def _can_be_vector(self) -> bool:
         variables, optimizer = self.model.trainable_variables, self.optimizer
@@ -179,16 +179,16 @@ class Learner:
 
     def synchronise(self) -> None:
         """Bring the model's variables up to date."""
-        if self._model_is_behind:
+        if self.model_is_behind:
             for variable, value in zip(self.model.trainable_variables, self._split(self._values()), strict=True):
                 variable.assign(value)
-            self._model_is_behind = False
+            self.model_is_behind = False
 
     def read_model(self) -> None:
         """Take over the model's variables, which somebody may have changed."""
         if self._as_vector:
             self._online[0].assign(self._vector(self.model.trainable_variables))
-        self._model_is_behind = False
+        self.model_is_behind = False
 
     def copy_target(self) -> None:
         """Hard update: make the target network equal to the online network."""
@@ -236,7 +236,7 @@ class Learner:
             raise UserError("the training state is another network's or another optimizer's")
         for variable, value in zip(variables, state, strict=True):
             variable.assign(value)
-        self._model_is_behind = self._as_vector
+        self.model_is_behind = self._as_vector
 
     # Calls
 
@@ -259,7 +259,7 @@ class Learner:
         """
         arrays = [*states0, *states1, *upcoming, *rest]
         result = self._call(("update", len(states1)), self._update, arrays)
-        self._model_is_behind = self._as_vector
+        self.model_is_behind = self._as_vector
         nb_metrics = 1 + len(self.metrics)
         return result[:nb_metrics], result[nb_metrics:]
 

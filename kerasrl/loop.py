@@ -121,16 +121,19 @@ class Loop:
         elif verbose > 1:
             loggers = [rl.callbacks.TrainEpisodeLogger()]
         callbacks, history = self._callbacks(loggers, {"nb_steps": nb_steps})
-        agent.training = agent.is_fitting = True
-        agent.stop_training = agent.did_abort = False
+        agent.training = True
         agent.step = episode = 0
         if state is not None and resume:
-            episode = state.restore(state.load(), agent, callbacks.callbacks, self.env)
-        agent._on_train_begin()
-        callbacks.on_train_begin()
+            episode = state.restore(state.load(), agent, self.user_callbacks, self.env)
+        agent.begin_loop(fitting=True)
         try:
+            agent._on_train_begin()
+            callbacks.on_train_begin()
+            for logger in loggers:
+                if isinstance(logger, rl.callbacks.TrainEpisodeLogger):
+                    logger.step = agent.step
             if state is not None and not resume:
-                state.save(agent, episode, callbacks.callbacks, self.env)
+                state.save(agent, episode, self.user_callbacks, self.env)
             while agent.step < nb_steps and not agent.stop_training:
                 self._begin_episode(callbacks, episode)
                 done, logs = self._train_for_an_episode(callbacks, episode, nb_steps, state)
@@ -142,7 +145,7 @@ class Loop:
                 self.observation = None
                 episode += 1
                 if state is not None and (agent.stop_training or state.is_due(agent.step)):
-                    state.save(agent, episode, callbacks.callbacks, self.env)
+                    state.save(agent, episode, self.user_callbacks, self.env)
         except KeyboardInterrupt:
             agent.did_abort = True
             self._end_training(callbacks)
@@ -160,12 +163,11 @@ class Loop:
         """Return whether the episode came to its end, and its logs."""
         agent = self.agent
         episode_step, episode_reward, done = 0, 0.0, False
-        # Asked to stop, go on for a moment if that completes the episode: only then a state can be kept.
-        patience = 1.0 if state is not None else 0.0
         deadline = None
         while not done and agent.step < nb_steps:
             if agent.stop_training:
-                deadline = deadline or time.monotonic() + patience
+                # After a signal, go on for a second if that completes the episode: only then a state can be kept.
+                deadline = deadline or time.monotonic() + (1.0 if agent.did_abort and state is not None else 0.0)
                 if time.monotonic() >= deadline:
                     break
             action, reward, terminated, truncated, info = self._step(callbacks, episode_step)
@@ -189,8 +191,8 @@ class Loop:
         return done, logs
 
     def _end_training(self, callbacks: Any) -> None:
-        self.agent.is_fitting = False
         self.agent.end_training(self.observation)
+        self.environment.stop_rendering()
         callbacks.on_train_end(logs={"did_abort": self.agent.did_abort})
         self.agent._on_train_end()
 
@@ -200,9 +202,9 @@ class Loop:
         loggers = [rl.callbacks.TestLogger()] if verbose >= 1 else []
         callbacks, history = self._callbacks(loggers, {"nb_episodes": nb_episodes})
         interrupted = agent.begin_test(self.seed)
-        agent._on_test_begin()
-        callbacks.on_train_begin()
         try:
+            agent._on_test_begin()
+            callbacks.on_train_begin()
             for episode in range(nb_episodes):
                 self._begin_episode(callbacks, episode)
                 episode_step, episode_reward, done = 0, 0.0, False
@@ -224,9 +226,10 @@ class Loop:
                 self._leave_episode()
                 callbacks.on_episode_end(episode, {"episode_reward": episode_reward, "nb_steps": episode_step})
         finally:
+            agent.end_test(interrupted)
+            self.environment.stop_rendering()
             callbacks.on_train_end()
             agent._on_test_end()
-            agent.end_test(interrupted)
         return history
 
     def _callbacks(self, loggers: list[Any], params: dict[str, Any]) -> tuple[Any, keras.callbacks.History]:

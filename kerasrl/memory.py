@@ -294,6 +294,8 @@ class SequentialMemory(rl.memory.SequentialMemory):
     def get_state(self) -> dict[str, Any]:
         """Return all but the stored steps."""
         return {
+            "limit": self.limit,
+            "window_length": self.window_length,
             "nb_appended": self._nb_appended,
             "recent_observations": list(self.recent_observations),
             "recent_terminals": [bool(terminal) for terminal in self.recent_terminals],
@@ -302,6 +304,9 @@ class SequentialMemory(rl.memory.SequentialMemory):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from `get_state`; the stored steps come by `put_steps`."""
+        for name in ("limit", "window_length"):
+            if state[name] != getattr(self, name):
+                raise UserError(f"the memory to resume with has {name} {state[name]}, this one {getattr(self, name)}")
         self._frames, self._structure = [], None
         self._nb_appended = state["nb_appended"]
         self.recent_observations.extend(state["recent_observations"])

@@ -18,6 +18,7 @@ class StopOnSignal:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopOnSignal":
+        self.agent.stop_training = self.agent.did_abort = False
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._stop)
         return self

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import random
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class TrainingState:
 
     def is_due(self, step: int) -> bool:
         """Tell whether a state should be written at the end of an episode."""
-        return self.saved_step < 0 or step - self.saved_step >= self.interval
+        return step - self.saved_step >= self.interval
 
     def save(self, agent: Any, episode: int, callbacks: list[Any], env: Any) -> None:
         """Write the state before episode number `episode`.
@@ -55,7 +56,7 @@ class TrainingState:
             "episode": episode,
             "agent": agent.get_state(),
             "generators": _generators(env),
-            "callbacks": [[type(c).__name__, c.get_state() if hasattr(c, "get_state") else None] for c in callbacks],
+            "callbacks": [[type(c).__name__, c.get_state()] for c in callbacks if hasattr(c, "get_state")],
             "memory": None,
         }
         if self.save_memory:
@@ -92,11 +93,12 @@ class TrainingState:
             self._steps = MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
             agent.memory.set_state(tree["memory"])
             self._steps.read(tree["memory"]["file"], agent.memory)
-        agent.set_state(tree["agent"])
-        states = {name: state for name, state in tree["callbacks"] if state is not None}
-        for callback in callbacks:
-            if hasattr(callback, "set_state") and type(callback).__name__ in states:
-                callback.set_state(states[type(callback).__name__])
+        agent.set_state(tree["agent"], warm_up=tree["memory"] is None)
+        resumable = [callback for callback in callbacks if hasattr(callback, "set_state")]
+        if [type(callback).__name__ for callback in resumable] != [name for name, _ in tree["callbacks"]]:
+            raise UserError(f"the run to resume had the callbacks {', '.join(name for name, _ in tree['callbacks'])}")
+        for callback, (_, saved) in zip(resumable, tree["callbacks"], strict=True):
+            callback.set_state(saved)
         _set_generators(tree["generators"], env)
         self.saved_step = agent.step
         return int(tree["episode"])
@@ -120,8 +122,8 @@ class MemoryFile:
         record = memory.record_type()
         if record != self.record or end - self.end > self.capacity - memory.limit or not self._file().exists():
             # A new file, since the steps changed their type or do not fit beside those that must stay.
-            numbers = [int(f.name.rpartition("-")[2]) for f in self.path.parent.glob(f"{self.path.name}.memory-*")]
-            self.number, self.record, self.segments, self.end = max(numbers, default=0) + 1, record, [], first
+            number = max((number for number, _ in self._files()), default=0) + 1
+            self.number, self.record, self.segments, self.end = number, record, [], first
         while self.end < end:
             steps = memory.steps(self.end, min(self.end + _CHUNK, end))
             self._write(self.end, steps)
@@ -163,7 +165,8 @@ class MemoryFile:
             return
         self.end = self.segments[-1][1]
         try:
-            records = np.memmap(self._file(), self.record, "r")
+            whole = self._file().stat().st_size // self.record.itemsize  # a write that was cut may have left a part
+            records = np.memmap(self._file(), self.record, "r", shape=(whole,))
         except (OSError, ValueError):
             raise UserError(
                 f"{self._file()}, the replay memory to resume with, is missing or cut; train anew"
@@ -180,9 +183,16 @@ class MemoryFile:
 
     def forget_others(self) -> None:
         """Remove files of earlier runs or types of steps, which the state no longer refers to."""
-        for file in self.path.parent.glob(f"{self.path.name}.memory-*"):
-            if file != self._file():
+        for number, file in self._files():
+            if number != self.number:
                 file.unlink(missing_ok=True)
+
+    def _files(self) -> list[tuple[int, Path]]:
+        """Return number and path of every such file."""
+        pattern = re.compile(re.escape(self.path.name) + r"\.memory-(\d+)")
+        with naming(self._file()):
+            found = [(pattern.fullmatch(file.name), file) for file in self.path.parent.iterdir()]
+        return [(int(match[1]), file) for match, file in found if match]
 
 
 # Generators
@@ -212,30 +222,67 @@ def _set_generators(states: dict[str, Any], env: Any) -> None:
         space.bit_generator.state = states["actions"]
 
 
-# Attributes of policies and processors
+# Policies and processors
 
 
 def attributes(thing: Any) -> dict[str, Any] | None:
-    """Return an object's numbers, texts and arrays, and those of the objects it holds, as a tree."""
-    if not hasattr(thing, "__dict__"):
-        return None
-    found: dict[str, Any] = {}
-    for name, value in vars(thing).items():
-        if isinstance(value, bool | int | float | str | np.ndarray | np.generic) or value is None:
-            found[name] = value
-        elif name not in ("agent", "_agent") and hasattr(value, "__dict__") and not callable(value):
-            found[name] = attributes(value)
-    return found
+    """Return what an object holds as a tree: `get_state()` if it has it, else its attributes.
+
+    Raises:
+        UserError: It holds something that cannot be kept.
+    """
+    if thing is None or hasattr(thing, "get_state"):
+        return None if thing is None else {"__state__": thing.get_state()}
+    return {name: _kept(thing, name, value) for name, value in vars(thing).items() if name != "agent"}
+
+
+def _kept(thing: Any, name: str, value: Any) -> Any:
+    from rl.policy import Policy  # here, so that train.py finds a wrong --resume before TensorFlow is imported
+    from rl.util import WhiteningNormalizer
+
+    if isinstance(value, WhiteningNormalizer):
+        return {"__normalizer__": {**vars(value), "dtype": np.dtype(value.dtype).str}}
+    if isinstance(value, Policy):
+        return {"__attributes__": attributes(value)}
+    if isinstance(value, np.random.Generator):
+        return {"__generator__": value.bit_generator.state}
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value
+    try:
+        json.dumps(value, default=lambda item: item.item() if isinstance(item, np.generic) else _refuse(item))
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{type(thing).__name__}.{name} cannot be kept for a resume; give the class get_state and set_state"
+        ) from None
+    return value
+
+
+def _refuse(item: Any) -> Any:
+    raise TypeError
 
 
 def set_attributes(thing: Any, tree: dict[str, Any] | None) -> None:
-    """Undo `attributes`; what the object does not hold yet is left to it."""
-    for name, value in (tree or {}).items():
-        if isinstance(value, dict):
-            if getattr(thing, name, None) is not None:
-                set_attributes(getattr(thing, name), value)
+    """Undo `attributes`."""
+    if tree is None:
+        return
+    if "__state__" in tree:
+        thing.set_state(tree["__state__"])
+        return
+    for name, value in tree.items():
+        present: Any = getattr(thing, name, None)
+        if isinstance(value, dict) and "__normalizer__" in value:
+            from rl.util import WhiteningNormalizer
+
+            saved = value["__normalizer__"]
+            normalizer = WhiteningNormalizer(tuple(saved["shape"]), dtype=np.dtype(saved["dtype"]))
+            vars(normalizer).update({**saved, "shape": normalizer.shape, "dtype": normalizer.dtype})
+            setattr(thing, name, normalizer)
+        elif isinstance(value, dict) and "__attributes__" in value:
+            set_attributes(present, value["__attributes__"])
+        elif isinstance(value, dict) and "__generator__" in value:
+            present.bit_generator.state = value["__generator__"]
         else:
-            setattr(thing, name, value)
+            setattr(thing, name, tuple(value) if isinstance(present, tuple) else value)
 
 
 # Bytes

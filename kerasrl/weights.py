@@ -85,7 +85,8 @@ def read(path: str | os.PathLike[str]) -> Weights:
     if not content:
         raise WeightsError(f"{name} is empty: the program that wrote it was interrupted; use an earlier file")
     # What may be a file of ours is given to HDF5, which trusts what it reads, only behind an unbroken seal.
-    if b"kerasrl" in content or content[BLOCK:].startswith(_HDF5):
+    at_block = content[BLOCK:].startswith(_HDF5)
+    if content.startswith(_KIND) or at_block or (_HDF5 in content and b"kerasrl" in content):
         try:
             unseal(_KIND, content)
         except DamagedError:

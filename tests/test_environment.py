@@ -146,7 +146,7 @@ def test_random_starts_can_be_seeded():
         ("CartPole-v3", "did you mean CartPole-v1 or CartPole-v0?"),
         ("carpole", "did you mean CartPole-v1 or CartPole-v0?"),
         ("Acrobat-v1", "did you mean Acrobot-v1?"),
-        ("Xyzzy-v1", "see gym.envs.registry for all names"),
+        ("Xyzzy-v1", "one of your own is named module:Name-v0"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name, hint):

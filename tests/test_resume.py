@@ -166,6 +166,7 @@ def test_what_cannot_be_resumed_is_refused_and_kept(run, tmp_path):
     assert "gamma is 0.9 here and was 0.99 there" in error
     assert "batch_size is 8 here and was 32 there" in error
     assert run("--resume", "--seed", "2")[0] == 2
+    assert "fewer steps" in run("--resume", "--nb-steps", "500")[1]
     assert contents(tmp_path) == before
     good = state.read_bytes()
     for damage in (b"", good[:-1], good[: len(good) // 2], b"x" + good[1:], good[:-9] + b"y" + good[-8:]):
@@ -195,11 +196,10 @@ def test_without_the_memory_a_resumed_run_says_so(run, tmp_path, capsys):
 
 def test_second_run_in_a_folder_is_refused(run, tmp_path):
     for folder in ("checkpoints", "logs"):
-        lock = files.take_folder(tmp_path / folder)
-        status, error = run()
+        with files.exclusive(tmp_path / folder):
+            status, error = run()
         assert (status, error.count("\n")) == (2, 1)
         assert "another training" in error
-        lock.release()
     assert run() == (0, "")
 
 
@@ -233,7 +233,9 @@ def fail():
 
 def test_failing_environment_is_named_and_nothing_is_lost(run, tmp_path):
     status, error = run(*environment_with(fail))
-    assert (status, error) == (1, "error: the environment failed: ZeroDivisionError: the pole broke\n")
+    assert status == 1
+    said = r"error: the environment failed: ZeroDivisionError: the pole broke \(test_resume.py, line \d+\)\n"
+    assert re.fullmatch(said, error)
     log = json.loads((tmp_path / "logs" / "dqn_Failing-v0_log.json").read_text())
     assert log["nb_steps"][-1] < 400 <= log["nb_steps"][-1] + 200
     assert run(*environment_with(lambda: None), "--resume") == (0, "")
@@ -245,7 +247,9 @@ def test_failing_callback_is_named(run, monkeypatch):
             raise KeyError("luck")
 
     monkeypatch.setattr(callbacks, "build_callbacks", lambda *_: [Unlucky()])
-    assert run() == (1, "error: callback Unlucky failed: KeyError: 'luck'\n")
+    status, error = run()
+    assert status == 1
+    assert re.fullmatch(r"error: callback Unlucky failed: KeyError: 'luck' \(test_resume.py, line \d+\)\n", error)
 
 
 def test_bad_numbers_stop_the_training_and_are_explained(run, tmp_path):

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import resource
+import tempfile
 import time
 import warnings
 
@@ -63,8 +64,9 @@ dqn = DQNAgent(
 )
 dqn.compile(Adam(1e-3), metrics=["mae"])
 clock = Clock()
-callbacks = [ModelIntervalCheckpoint("/tmp/keras_rl2_{step}.h5f", 5000), FileLogger("/tmp/keras_rl2.json", 100), clock]
-dqn.fit(env, nb_steps=options.last, callbacks=callbacks, verbose=0)
+with tempfile.TemporaryDirectory() as folder:
+    callbacks = [ModelIntervalCheckpoint(folder + "/{step}.h5f", 5000), FileLogger(folder + "/log.json", 100), clock]
+    dqn.fit(env, nb_steps=options.last, callbacks=callbacks, verbose=0)
 print(
     json.dumps(
         {
