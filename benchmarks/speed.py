@@ -24,7 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / ".peers"
 FIRST_STEP = 2_000
-# name -> (worker script, its arguments, measured steps)
+# name -> arguments of speed_worker.py
 OURS = {
     "this project": ["--train-interval", "1"],
     "this project, train_interval=8, gradient_steps=8": ["--train-interval", "8"],

@@ -329,7 +329,7 @@ class DQNAgent(KerasRLDQNAgent):
         if not math.isfinite(result[0]):
             finite = all(np.isfinite(array).all() for array in (*states0, *states1, rewards))
             cause = (
-                f"lower the learning rate, set delta_clip, or scale the rewards (the largest of this batch is "
+                f"lower the learning rate or scale down the rewards (the largest of this batch is "
                 f"{np.abs(rewards).max():g})"
                 if finite
                 else "the environment gave an observation or a reward that is not a finite number"
@@ -382,7 +382,8 @@ class DQNAgent(KerasRLDQNAgent):
             seed: Start of every random draw of this run: exploration, replay, random starts, and the
                 environment, whose k-th episode starts from a seed made of (seed, k).
             state: Where to keep what an exact resume needs.
-            resume: Go on from `state`; with the same arguments and seed the result is that of one run.
+            resume: Go on from `state`. With the same arguments and a seed the result is that of one run, provided
+                that a reset with a seed fixes all that the environment draws.
 
         Returns:
             The History of the episodes.

@@ -111,7 +111,7 @@ def _import_keras_rl() -> None:
     finally:
         tf.compat.v1.disable_eager_execution = disable_eager_execution
 
-    # rl/util.py:86 AdditionalUpdatesOptimizer hooks into get_updates, which optimizers of Keras 3 do not have: the agent's
+    # rl/util.py:86 AdditionalUpdatesOptimizer hooks into get_updates, which Keras 3's optimizers lack: the agent's
     # own soft target update cannot work, and a target network that never moves must not pass for one.
     rl.agents.dqn.DQNAgent.compile = _refuse_to_compile
 

@@ -337,7 +337,6 @@ OPTIMIZERS = {
     "lion": lambda: keras.optimizers.Lion(0.001),
     "adafactor": lambda: keras.optimizers.Adafactor(0.01),
     "lamb": lambda: keras.optimizers.Lamb(0.01),
-    "muon": lambda: keras.optimizers.Muon(0.01),
     "scaled loss": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.05), initial_scale=8.0),
     "schedule": lambda: keras.optimizers.SGD(decay()),
     "schedule, per weight": lambda: keras.optimizers.AdamW(decay()),
@@ -346,6 +345,8 @@ OPTIMIZERS = {
     "clipvalue": lambda: keras.optimizers.SGD(0.1, clipvalue=0.02),
     "accumulation": lambda: keras.optimizers.SGD(0.1, gradient_accumulation_steps=3),
 }
+if tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 13):  # Muon of Keras 3.12 fails on TensorFlow
+    OPTIMIZERS["muon"] = lambda: keras.optimizers.Muon(0.01)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
