@@ -1,8 +1,10 @@
 """What `fit(state=...)` keeps besides what train.py needs."""
 
+import signal
+
 import pytest
 
-from kerasrl import DQNAgent, SequentialMemory, UserError, environment
+from kerasrl import DQNAgent, SequentialMemory, UserError, environment, signals
 from kerasrl.signals import StopOnSignal
 from kerasrl.state import TrainingState
 
@@ -127,6 +129,16 @@ def test_a_signal_before_the_first_step_counts(tmp_path):
     assert (agent.did_abort, history.history) == (True, {})
     agent.fit(environment.make("CartPole-v0"), 30, verbose=0)
     assert (agent.did_abort, agent.step) == (False, 30)
+
+
+def test_a_second_signal_ends_the_process(monkeypatch):
+    statuses = []
+    monkeypatch.setattr(signals.os, "_exit", statuses.append)
+    with StopOnSignal(DQNAgent(model=build_model(4, 2, (4,)), nb_actions=2, memory=SequentialMemory(50))) as stop:
+        stop._stop(signal.SIGINT, None)
+        assert statuses == []
+        stop._stop(signal.SIGINT, None)
+    assert statuses == [130]
 
 
 def test_keras_rls_own_agent_refuses_to_learn_wrongly():
