@@ -47,7 +47,7 @@ def train(config: Config) -> int:
 
 
 def _file_name(config: Config) -> str:
-    return config.env.replace("/", "-")
+    return config.env.replace("/", "-").replace(":", "-")
 
 
 def _print_settings(config: Config) -> None:
