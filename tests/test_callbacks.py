@@ -81,7 +81,7 @@ def test_an_episode_costs_the_same_however_long_the_run(tmp_path):
         begin = time.perf_counter()
         log_episodes(logger, range(start, start + 20_000), metrics=[(1.0, 2.0)])
         seconds.append(time.perf_counter() - begin)
-    assert seconds[-1] < 3 * seconds[0]  # Keras-RL's costs seven times as much by the 30,000th
+    assert seconds[-1] < 5 * seconds[0]  # Keras-RL's costs seven times as much by the 30,000th
     assert len(strict(tmp_path / "log.json")["loss"]) > 90_000 * 0.9
 
 
