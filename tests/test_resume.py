@@ -76,12 +76,16 @@ class Server:
         self.start(arguments)
         return self.wait()
 
-    def kill_in(self, seconds, arguments, state):
-        """Start a training and kill it that long after its first state was written."""
+    def kill_after(self, nb_states, seconds, arguments, folder):
+        """Start a training and kill it that long after it wrote so many states; return its exit status."""
+        state, end = folder / "dqn_CartPole-v0_state", folder / "dqn_CartPole-v0_weights.h5f"
+        end.unlink(missing_ok=True)
+        written = state.stat().st_mtime_ns if state.exists() else 0
         process = self.start(arguments)
-        before = state.stat().st_mtime_ns if state.exists() else 0
-        while not state.exists() or state.stat().st_mtime_ns == before:
+        while nb_states and not end.exists():
             time.sleep(0.001)
+            if state.exists() and state.stat().st_mtime_ns != written:
+                written, nb_states = state.stat().st_mtime_ns, nb_states - 1
         time.sleep(seconds)
         os.kill(process, signal.SIGKILL)
         return self.wait()
@@ -103,17 +107,19 @@ def uninterrupted(server, tmp_path_factory):
 
 def test_killed_at_any_moment_and_resumed_is_as_never_killed(server, uninterrupted, tmp_path):
     draws = random.Random(0)
-    nb_killed = 0
     for moment in range(20):
         path = tmp_path / str(moment)
-        state = path / "checkpoints" / "dqn_CartPole-v0_state"
-        nb_killed += server.kill_in(draws.uniform(0, 0.7), SHORT + folders(path), state) == -signal.SIGKILL
-        if moment == 0:  # once more while it goes on
-            server.kill_in(0.1, [*SHORT, *folders(path), "--resume"], state)
+        # The state at step 0, those between, and the steps after the last one; moment 0 is killed twice in a row.
+        nb_states = draws.randint(1, 7) if moment else 2
+        seconds = draws.uniform(0, 0.03)
+        while server.kill_after(nb_states, seconds, SHORT + folders(path), path / "checkpoints") != -signal.SIGKILL:
+            nb_states -= 1  # it had come to its end
+        if moment == 0:
+            arguments = [*SHORT, *folders(path), "--resume"]
+            assert server.kill_after(2, seconds, arguments, path / "checkpoints") == -signal.SIGKILL
         assert server.run([*SHORT, *folders(path), "--resume"]) == 0
         assert_same_result(path, uninterrupted)
         assert not list(path.glob("*/.*.tmp"))
-    assert nb_killed >= 6  # the others had come to their end
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
