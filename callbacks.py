@@ -1,14 +1,19 @@
-"""What happens around training: weights and a log are saved."""
+"""What happens around training: weights and a log are saved, the best weights are found, curves go to TensorBoard."""
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from kerasrl.callbacks import FileLogger, ModelIntervalCheckpoint
+from kerasrl.evaluation import Evaluation
 
 # isort: split
 
 from rl.callbacks import Callback
 
 from config import Config
+from kerasrl import environment
+from run import RunFiles
 
 
 def build_callbacks(
@@ -18,11 +23,36 @@ def build_callbacks(
     checkpoint_interval: int = Config.checkpoint_interval,
     log_interval: int = Config.log_interval,
 ) -> list[Callback]:
-    """Return the callbacks for `fit`: weights every so many steps, a log every so many episodes."""
-    # Braces in the folder's name are no placeholders.
-    folder = checkpoint_dir.replace("{", "{{").replace("}", "}}")
-    checkpoint_weights_filename = str(Path(folder) / ("dqn_" + env_name + "_weights_{step}.h5f"))
-    log_filename = str(Path(log_dir) / f"dqn_{env_name}_log.json")
-    callbacks: list[Callback] = [ModelIntervalCheckpoint(checkpoint_weights_filename, interval=checkpoint_interval)]
-    callbacks += [FileLogger(log_filename, interval=log_interval)]
+    """Return the tutorial's callbacks for `fit`: weights every so many steps, a log every so many episodes."""
+    files = RunFiles(env_name, Path(checkpoint_dir), Path(log_dir))
+    callbacks: list[Callback] = [ModelIntervalCheckpoint(files.checkpoints, interval=checkpoint_interval)]
+    callbacks += [FileLogger(str(files.log), interval=log_interval)]
     return callbacks
+
+
+def build_evaluation(config: Config, files: RunFiles, solved_at: float | None) -> Evaluation:
+    """Return the callback that keeps the best weights; it belongs before those that log."""
+    env = environment.make(config.env, render_mode="rgb_array" if config.record_every else None)
+    films: dict[str, Any] = {}
+    if config.record_every:
+        from kerasrl.film import Film
+
+        films = {"film": lambda step: Film(files.film(step), env), "film_interval": config.record_every}
+    return Evaluation(
+        env,
+        files.best,
+        interval=config.eval_interval,
+        nb_episodes=config.eval_episodes,
+        seed=None if config.seed is None else 2**32 - 1 - config.seed,  # other episodes than those of the training
+        solved_at=solved_at,
+        action_repetition=config.action_repetition,
+        nb_max_episode_steps=config.nb_max_episode_steps or None,
+        **films,
+    )
+
+
+def build_tensorboard(config: Config, files: RunFiles) -> Callback:
+    """Return the callback that writes curves and settings for TensorBoard."""
+    from kerasrl.tensorboard import TensorBoardLogger  # here, since few ask for it
+
+    return TensorBoardLogger(str(files.tensorboard), asdict(config))

@@ -1,7 +1,10 @@
 """From a command line to settings, and from an error to one line and an exit status."""
 
+import argparse
 import contextlib
+import dataclasses
 import io
+import itertools
 import os
 import re
 import shlex
@@ -9,14 +12,14 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from config import Config, TestConfig
+from config import GROUPS, Config, preset_file
 from kerasrl.errors import UserError, describe, failing_component
 
-Settings = TypeVar("Settings", Config, TestConfig)
+Settings = TypeVar("Settings")
 
 
 def parse(settings: type[Settings], argv: Sequence[str] | None = None) -> Settings:
@@ -28,11 +31,70 @@ def parse(settings: type[Settings], argv: Sequence[str] | None = None) -> Settin
     panel = io.StringIO()
     try:
         with contextlib.redirect_stderr(panel):
-            return tyro.cli(settings, args=argv)
+            return tyro.cli(settings, args=argv, config=(tyro.conf.OmitArgPrefixes,))
     except SystemExit as stop:
         if stop.code == 0:
             raise
         raise UserError(_panel_text(panel.getvalue())) from None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Start:
+    """Options below override a file, a file overrides a preset, a preset overrides the defaults."""
+
+    preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Name of a file in presets/, without .toml."""
+    config: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """TOML file with any of the settings below, such as logs/..._config.toml of an earlier run, which it repeats."""
+
+
+def parse_config(argv: Sequence[str] | None = None) -> Config:
+    """Read a training's configuration: defaults < preset < file < options; prints what was overridden.
+
+    Raises:
+        UserError: An option or a setting in a file is unknown, or its value is impossible.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    first.add_argument("--preset")
+    first.add_argument("--config")
+    with contextlib.suppress(argparse.ArgumentError):  # an option without a value: tyro will tell
+        chosen, _ = first.parse_known_args(argv)
+        return _overridden(chosen.preset, chosen.config, argv)
+    return _overridden(None, None, argv)
+
+
+def _overridden(preset: str | None, file: str | None, argv: Sequence[str] | None) -> Config:
+    layers = [("", Config())]
+    if preset is not None:
+        layers.append((f"preset {preset}", layers[-1][1].changed_by(preset_file(preset))))
+    if file is not None:
+        layers.append((f"file {file}", layers[-1][1].changed_by(Path(file))))
+    below = dataclasses.asdict(layers[-1][1])
+    groups = [
+        (group.__name__.lower(), group, group(**{field.name: below[field.name] for field in dataclasses.fields(group)}))
+        for group in GROUPS
+    ]
+    form = dataclasses.make_dataclass("Config", [("start", _Start, _Start()), *groups], frozen=True)
+    form.__doc__ = "Train Keras-RL's DQN agent. The defaults are the CartPole tutorial's."
+    filled: Any = parse(form, argv)
+    values = {name: value for group, *_ in groups for name, value in vars(getattr(filled, group)).items()}
+    layers.append(("options", Config(**values)))
+    if layers[-1][1].verbose:
+        for (_, before), (source, after) in itertools.pairwise(layers):
+            changes = [_in_words(name, value, getattr(before, name)) for name, value in after.changes(before).items()]
+            if changes:
+                print(f"{source}: {', '.join(changes)}")
+    return layers[-1][1]
+
+
+def _in_words(name: str, value: Any, before: Any) -> str:
+    """Tell a setting's value, and what it replaces if that is not the default."""
+    instead = "" if before == getattr(Config(), name) else f" instead of {_shown(before)}"
+    return f"{name} {_shown(value)}{instead}"
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 # What tyro says -> what a person needs to know.
@@ -102,9 +164,9 @@ def command_to_type(script: str, *arguments: str) -> str:
     return shlex.join([str(python), os.path.relpath(Path(__file__).with_name(script)), *arguments])
 
 
-def command_line(settings: type[Settings], run: Callable[[Settings], int], argv: Sequence[str] | None) -> int:
-    """Call `run` with the settings of a command line; return its exit status or exit with an error's."""
+def command_line(read: Callable[[], Settings], run: Callable[[Settings], int]) -> int:
+    """Call `run` with the settings that `read` returns; return its exit status or exit with an error's."""
     with _errors_on_one_line():
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)  # into a file too: a killed run leaves its seed there
-        return run(parse(settings, argv))
+        return run(read())

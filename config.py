@@ -1,47 +1,96 @@
-"""Every setting once, with its default, unit and meaning; `command_line` makes the command lines from them."""
+"""Every setting once, with its default, unit and meaning; presets; `command_line` makes the command lines from them.
+
+`Config()` is the CartPole tutorial; `Config(env="CartPole-v1", gamma=0.9)` changes two settings of it;
+`Config.load(preset="acrobot")` takes what differs from presets/acrobot.toml.
+"""
 
 import dataclasses
+import difflib
+import sys
+import typing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from kerasrl.errors import UserError
 
+PRESETS = Path(__file__).with_name("presets")
+
 
 @dataclass(frozen=True)
-class Config:
-    """Train Keras-RL's DQN agent. The defaults are the CartPole tutorial's."""
+class Environment:
+    """The task."""
 
-    # Environment
     env: str = "CartPole-v0"
-    """Name of a registered gym environment, or module:Name for one that a module of yours registers."""
+    """Name of an environment of gym, else of Gymnasium (gymnasium:Name if both have it), or module:Name of your own."""
+    processor: str = ""
+    """module:Class of an rl.core.Processor between environment and agent."""
+    action_repetition: int = 1
+    """Times each action is repeated within a step."""
+    nb_max_start_steps: int = 0
+    """Most random steps at an episode's start that are not learned from."""
+    nb_max_episode_steps: int = 0
+    """Time limit of an episode in steps. 0: the environment's own."""
 
-    # Network
+
+@dataclass(frozen=True)
+class Network:
+    """The Q-network."""
+
     hidden_layers: tuple[int, ...] = (16, 16, 16)
     """Nodes of each hidden layer."""
+    activation: str = "relu"
+    """Activation of the hidden layers, a name that Keras knows."""
+    enable_double_dqn: bool = False
+    """Let the online network choose the action that the target network values."""
+    enable_dueling_network: bool = False
+    """End the network in a value and advantages."""
+    dueling_type: Literal["avg", "max", "naive"] = "avg"
+    """How a dueling network puts them together."""
+    network: str = ""
+    """module:function that builds the network instead, from state_size, num_actions and, if it takes it, config."""
 
-    # Memory
+
+@dataclass(frozen=True)
+class Exploration:
+    """How often actions are random: epsilon."""
+
+    eps_max: float = 1.0
+    """Probability of a random action at the first step."""
+    eps_min: float = 0.1
+    """Probability of a random action in the end."""
+    eps_test: float = 0.05
+    """The same in a test with this policy (test.py acts greedily, as Keras-RL does by default)."""
+    eps_schedule: Literal["linear", "exponential"] = "linear"
+    """How it falls from eps_max to eps_min."""
+    eps_nb_steps: int = 10_000
+    """linear: steps until it reaches eps_min."""
+    eps_rate: float = 5e-4
+    """exponential: decay per step."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The replay memory."""
+
     memory_limit: int = 50_000
     """Steps kept in the replay memory."""
     window_length: int = 1
     """Observations that make a state."""
 
-    # Exploration
-    eps_max: float = 1.0
-    """Probability of a random action at the first step."""
-    eps_min: float = 0.1
-    """Probability of a random action after eps_nb_steps steps."""
-    eps_test: float = 0.05
-    """The same in a test with this policy (test.py acts greedily, as Keras-RL does by default)."""
-    eps_nb_steps: int = 10_000
-    """Steps over which it falls linearly from eps_max to eps_min."""
 
-    # Learning
+@dataclass(frozen=True)
+class Learning:
+    """The updates."""
+
     gamma: float = 0.99
     """Discount factor."""
+    optimizer: Literal["adam", "nadam", "rmsprop", "sgd"] = "adam"
+    """Keras optimizer."""
     learning_rate: float = 1e-3
-    """Learning rate of Adam."""
+    """Its learning rate."""
     batch_size: int = 32
     """Transitions in an update."""
     train_interval: int = 1
@@ -52,16 +101,42 @@ class Config:
     """Steps before the first update."""
     target_model_update: float = 1e-2
     """Below 1: mixing rate of the target network's soft update. From 1 on: steps between hard updates."""
+    delta_clip: float = float("inf")
+    """Error from which the loss is linear instead of quadratic; inf: never."""
 
-    # Run
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Greedy episodes during training, which find the best weights."""
+
+    eval_interval: int = 2_500
+    """Steps between evaluations, which keep the best weights. 0: none."""
+    eval_episodes: int = 2
+    """Greedy episodes of an evaluation."""
+    stop_when_solved: bool = False
+    """End when 100 greedy episodes reach the environment's own threshold on average."""
+    stop_at: float | None = None
+    """The same with this reward as the threshold."""
+    play: Literal["best", "last"] = "best"
+    """Weights that the command printed at the end plays."""
+    record_every: int = 0
+    """Steps between films of an evaluation's first episode, in log_dir. 0: none."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Length, output and machine."""
+
     nb_steps: int = 50_000
     """Steps to train."""
     seed: int | None = None
     """Start of every random draw; one is drawn and printed if not given."""
     verbose: Literal[0, 1, 2] = 1
-    """0: errors only, 1: a summary every 10,000 steps, 2: a line each episode."""
+    """0: errors only, 1: a live line, or into a file a line every 10000 steps, 2: a line each episode."""
     visualize: bool = False
     """Show the environment in a window, at natural speed."""
+    tensorboard: bool = False
+    """Write curves and settings for TensorBoard to a folder in log_dir."""
     threads: int = 0
     """Threads for TensorFlow. 0: one for vectors, all cores for images."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
@@ -77,31 +152,87 @@ class Config:
     checkpoint_interval: int = 5_000
     """Steps between saved weights."""
     log_dir: str = "logs"
-    """Folder for the log."""
+    """Folder for log, curve and configuration."""
     log_interval: int = 100
     """Episodes between writes of the log."""
 
+
+GROUPS = (Environment, Network, Exploration, Memory, Learning, Evaluation, Run)
+
+
+@dataclass(frozen=True)
+class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environment):
+    """Train Keras-RL's DQN agent. The defaults are the CartPole tutorial's.
+
+    Raises:
+        UserError: A setting has an impossible value.
+    """
+
     def __post_init__(self) -> None:
         whole = "memory_limit window_length eps_nb_steps batch_size train_interval gradient_steps nb_steps "
-        for name in (whole + "state_interval checkpoint_interval log_interval").split():
+        whole += "state_interval checkpoint_interval log_interval action_repetition eval_episodes"
+        for name in whole.split():
             _require(name, getattr(self, name), "at least 1", getattr(self, name) >= 1)
+        for name in (
+            "nb_steps_warmup", "threads", "nb_max_start_steps", "nb_max_episode_steps", "eval_interval", "record_every",
+        ):  # fmt: skip
+            _require(name, getattr(self, name), "at least 0", getattr(self, name) >= 0)
         for name in ("eps_max", "eps_min", "eps_test", "gamma"):
             _require(name, getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
-        _require("nb_steps_warmup", self.nb_steps_warmup, "at least 0", self.nb_steps_warmup >= 0)
-        _require("learning_rate", self.learning_rate, "positive", 0 < self.learning_rate < float("inf"))
-        _require("target_model_update", self.target_model_update, "positive", self.target_model_update > 0)
+        for name in ("learning_rate", "eps_rate"):
+            _require(name, getattr(self, name), "positive", 0 < getattr(self, name) < float("inf"))
+        for name in ("target_model_update", "delta_clip"):
+            _require(name, getattr(self, name), "positive", getattr(self, name) > 0)
         _require("hidden_layers", self.hidden_layers, "positive numbers", all(n >= 1 for n in self.hidden_layers))
-        _require("threads", self.threads, "at least 0", self.threads >= 0)
         fits = self.memory_limit >= self.window_length + 2
         _require("memory_limit", self.memory_limit, "at least window_length + 2", fits)
-        for name in ("checkpoint_dir", "log_dir"):
-            _require(name, "empty", "the name of a folder", bool(getattr(self, name)))
+        for name in ("env", "activation", "checkpoint_dir", "log_dir"):
+            _require(name, "empty", "a name", bool(getattr(self, name)))
+        for name in ("processor", "network"):
+            value = getattr(self, name)
+            _require(name, value, "module:name", not value or all(value.partition(":")))
+        if self.eval_interval == 0 and (self.stop_when_solved or self.stop_at is not None or self.record_every):
+            raise UserError("stop_when_solved, stop_at and record_every need evaluations: eval_interval must not be 0")
         _require_seed(self.seed)
 
-    def changes(self) -> dict[str, Any]:
-        """Return the settings that differ from the defaults."""
-        defaults = dataclasses.asdict(Config())
-        return {name: value for name, value in dataclasses.asdict(self).items() if value != defaults[name]}
+    @classmethod
+    def load(cls, preset: str | None = None, file: str | Path | None = None, **settings: Any) -> "Config":
+        """Return the defaults, changed by a preset, then by a TOML file, then by `settings`.
+
+        Raises:
+            UserError: There is no such preset or file, or it has an unknown key, a wrong type or an impossible value.
+        """
+        config = cls()
+        if preset is not None:
+            config = config.changed_by(preset_file(preset))
+        if file is not None:
+            config = config.changed_by(Path(file))
+        return dataclasses.replace(config, **settings)
+
+    def changed_by(self, file: Path) -> "Config":
+        """Return this configuration with the settings of a TOML file; raises as `load`."""
+        settings = read(file)
+        try:
+            return dataclasses.replace(self, **settings)
+        except UserError as error:
+            raise UserError(f"{_shown(file)}: {error}") from None
+
+    def changes(self, before: "Config") -> dict[str, Any]:
+        """Return the settings that differ from those of another configuration."""
+        then = dataclasses.asdict(before)
+        return {name: value for name, value in dataclasses.asdict(self).items() if value != then[name]}
+
+    def to_toml(self, run: dict[str, str | float]) -> str:
+        """Return all settings as TOML that `load` reads, and after them the table [run], which it does not read."""
+        import tomli_w  # here, so that --help does not wait for it
+
+        values = dataclasses.asdict(self)
+        parts = []
+        for group in GROUPS:
+            names = [field.name for field in dataclasses.fields(group)]
+            known = {name: values[name] for name in names if values[name] is not None}  # TOML has no word for None
+            parts.append(f"# {group.__name__}\n{tomli_w.dumps(known)}")
+        return "\n".join([*parts, tomli_w.dumps({"run": run})])
 
     def resumed(self, metadata: dict[str, Any] | None) -> "Config":
         """Return the configuration with which a run with `metadata` goes on: its seed, all else as it was there.
@@ -111,11 +242,12 @@ class Config:
         """
         before = Config.from_metadata(metadata)
         wanted = dataclasses.replace(self, seed=before.seed) if self.seed is None else self
-        free = {"nb_steps", "resume", "verbose", "visualize", "checkpoint_dir", "log_dir"}
+        free = {"nb_steps", "resume", "verbose", "visualize", "checkpoint_dir", "log_dir", "play", "record_every"}
+        free |= {"stop_when_solved", "stop_at", "tensorboard"}
         differences = [
             f"{name} is {value} here and was {getattr(before, name)} there"
-            for name, value in dataclasses.asdict(wanted).items()
-            if name not in free and value != getattr(before, name)
+            for name, value in wanted.changes(before).items()
+            if name not in free
         ]
         if differences:
             raise UserError(f"cannot resume with other settings: {'; '.join(differences)}")
@@ -133,6 +265,65 @@ class Config:
         return cls(**known)
 
 
+def preset_file(name: str) -> Path:
+    """Return the file of a preset; raises `UserError` naming the nearest ones if there is none."""
+    names = sorted(file.stem for file in PRESETS.glob("*.toml"))
+    if name not in names:
+        nearest = difflib.get_close_matches(name, names, n=3)
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"there are {', '.join(names)}"
+        raise UserError(f"no preset is called {name!r}; {hint}")
+    return PRESETS / f"{name}.toml"
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Return the settings in a TOML file, without its table [run].
+
+    Raises:
+        UserError: It cannot be read, or has an unknown key or a value of a wrong type.
+    """
+    import msgspec  # here, so that --help does not wait for them
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"there is no configuration file {_shown(file)}") from None
+    except OSError as error:
+        raise UserError(f"{_shown(file)} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{_shown(file)} is not TOML: {' '.join(str(error).split())}") from None
+    kinds = typing.get_type_hints(Config)
+    settings = {}
+    for name, value in content.items():
+        if name == "run" and isinstance(value, dict):
+            continue
+        if name not in kinds:
+            nearest = difflib.get_close_matches(name, kinds, n=3)
+            hint = f"did you mean {' or '.join(nearest)}?" if nearest else "python train.py --help lists all"
+            raise UserError(f"{_shown(file)}: there is no setting {name}; {hint}")
+        try:
+            settings[name] = msgspec.convert(value, kinds[name])
+        except msgspec.ValidationError:
+            raise UserError(f"{_shown(file)}: {name} must be {_in_words(kinds[name])}, is {value!r}") from None
+    return settings
+
+
+def _in_words(kind: Any) -> str:
+    if typing.get_origin(kind) is Literal:
+        return f"one of {', '.join(map(repr, typing.get_args(kind)))}"
+    words = {bool: "true or false", str: "a text in quotes", float: "a number", float | None: "a number"}
+    return words.get(kind, "whole numbers in brackets" if typing.get_origin(kind) is tuple else "a whole number")
+
+
+def _shown(file: Path) -> str:
+    """Name a file from the current folder if it is below it."""
+    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
+
+
 @dataclass(frozen=True)
 class TestConfig:
     """Play with saved weights. A weights file carries its settings, so that no other option is needed."""
@@ -143,6 +334,8 @@ class TestConfig:
     """Episodes to play."""
     visualize: bool = False
     """Show the environment in a window, at natural speed."""
+    record: Annotated[str, tyro.conf.arg(metavar="FILE")] = ""
+    """Film the episodes into a .gif or .mp4 file; needs no screen."""
     env: str | None = None
     """Another environment than the one trained in."""
     seed: int | None = None
@@ -150,6 +343,8 @@ class TestConfig:
 
     def __post_init__(self) -> None:
         _require("episodes", self.episodes, "at least 1", self.episodes >= 1)
+        if self.record and self.visualize:
+            raise UserError("record and visualize exclude each other: a film needs no window")
         _require_seed(self.seed)
 
 

@@ -1,62 +1,116 @@
 """The Q-network and the agent of the tutorial."""
 
+import inspect
 from dataclasses import asdict
+from typing import Any
 
-from kerasrl import DQNAgent, SequentialMemory, compat  # noqa: F401
+from kerasrl import DQNAgent, ExponentialAnnealedPolicy, SequentialMemory, compat  # noqa: F401
 
 # isort: split
 
+import keras
+import numpy as np
 from keras import Input, Model
-from keras.layers import Dense, Flatten
-from keras.optimizers import Adam
+from keras.layers import Concatenate, Dense, Flatten
 from keras.utils import set_random_seed as set_random_seed  # train.py calls it before it builds
 from rl.policy import EpsGreedyQPolicy, LinearAnnealedPolicy
 
 from config import Config
+from kerasrl.environment import check_spaces
+from kerasrl.errors import UserError
+from kerasrl.names import named
+from kerasrl.processors import OneHotProcessor
+
+# The length of an observation, or its shape if it has more than one dimension; for a Dict these by key.
+StateSize = int | tuple[int, ...] | dict[str, tuple[int, ...]]
 
 
 def build_model(
-    state_size: int | tuple[int, ...],
+    state_size: StateSize,
     num_actions: int,
     hidden_layers: tuple[int, ...] = Config.hidden_layers,
     window_length: int = Config.window_length,
+    activation: str = Config.activation,
 ) -> Model:
     """Return the Q-network: states [B, window_length, state_size] to Q-values [B, num_actions].
 
-    `state_size` is the length of an observation, or its shape if it has more than one dimension.
+    A dictionary of sizes gives an input for each key, which are put side by side.
     """
-    shape = (state_size,) if isinstance(state_size, int) else state_size
-    input = Input(shape=(window_length, *shape))
-    x = Flatten()(input)
+    if isinstance(state_size, dict):
+        inputs = [Input((window_length, *size), name=name) for name, size in state_size.items()]
+        input, x = inputs, Concatenate()([Flatten()(part) for part in inputs])
+    else:
+        input = Input(shape=(window_length, *((state_size,) if isinstance(state_size, int) else state_size)))
+        x = Flatten()(input)
     for nodes in hidden_layers:
-        x = Dense(nodes, activation="relu")(x)
+        x = Dense(nodes, activation=activation)(x)
     output = Dense(num_actions, activation="linear")(x)
     return Model(inputs=input, outputs=output)
 
 
-def build_agent(model: Model, num_actions: int, config: Config = Config()) -> DQNAgent:
+def build_network(state_size: StateSize, num_actions: int, config: Config) -> Model:
+    """Return the network that `config` describes or names.
+
+    Raises:
+        UserError: There is no such network or activation.
+    """
+    if config.network:
+        build = named(config.network)
+        takes_config = len(inspect.signature(build).parameters) > 2
+        model = build(state_size, num_actions, *([config] if takes_config else []))
+        if not isinstance(model, Model):
+            raise UserError(f"{config.network} must return a Keras model, not {model!r}")
+        return model
+    try:
+        keras.activations.get(config.activation)
+    except ValueError:
+        raise UserError(f"activation {config.activation} is unknown to Keras; relu, tanh and elu are common") from None
+    return build_model(state_size, num_actions, config.hidden_layers, config.window_length, config.activation)
+
+
+def observed(env: Any, config: Config) -> tuple[StateSize, int, Any]:
+    """Return what `env` shows to a network: size of an observation, number of actions, and the processor between.
+
+    Raises:
+        UserError: A space is not supported, or the processor cannot be made.
+    """
+    size, num_actions = check_spaces(env)
+    space, processor = env.observation_space, None
+    if config.processor:
+        processor = named(config.processor)()
+        size = np.shape(named(config.processor)().process_observation(space.sample()))
+    elif OneHotProcessor.is_needed(space):
+        processor = OneHotProcessor(space)
+    return size, num_actions, processor
+
+
+def build_agent(model: Model, num_actions: int, config: Config = Config(), processor: Any = None) -> DQNAgent:
     """Return the compiled agent: replay memory, exploration policy, DQN."""
     memory = SequentialMemory(limit=config.memory_limit, window_length=config.window_length)
-    policy = LinearAnnealedPolicy(
-        EpsGreedyQPolicy(),
-        attr="eps",
-        value_max=config.eps_max,
-        value_min=config.eps_min,
-        value_test=config.eps_test,
-        nb_steps=config.eps_nb_steps,
-    )
+    eps: dict[str, Any] = {"value_max": config.eps_max, "value_min": config.eps_min, "value_test": config.eps_test}
+    if config.eps_schedule == "linear":
+        policy = LinearAnnealedPolicy(EpsGreedyQPolicy(), attr="eps", nb_steps=config.eps_nb_steps, **eps)
+    else:
+        policy = ExponentialAnnealedPolicy(EpsGreedyQPolicy(), attr="eps", rate=config.eps_rate, **eps)
     dqn = DQNAgent(
         model=model,
         nb_actions=num_actions,
         memory=memory,
+        processor=processor,
         gamma=config.gamma,
         batch_size=config.batch_size,
         nb_steps_warmup=config.nb_steps_warmup,
         train_interval=config.train_interval,
         gradient_steps=config.gradient_steps,
         target_model_update=config.target_model_update,
+        delta_clip=config.delta_clip,
+        enable_double_dqn=config.enable_double_dqn,
+        enable_dueling_network=config.enable_dueling_network,
+        dueling_type=config.dueling_type,
         policy=policy,
         metadata=asdict(config),
     )
-    dqn.compile(Adam(learning_rate=config.learning_rate), metrics=["mae"])
+    optimizer = keras.optimizers.get(config.optimizer)
+    optimizer.learning_rate = config.learning_rate
+    dqn.compile(optimizer, metrics=["mae"])
     return dqn

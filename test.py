@@ -1,6 +1,7 @@
 """Play with saved weights.
 
 python test.py --weights checkpoints/dqn_CartPole-v0_weights.h5f --visualize
+python test.py --weights checkpoints/dqn_CartPole-v0_best.h5f --record film.gif
 python test.py --help
 """
 
@@ -8,14 +9,18 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from command_line import command_line
+from command_line import command_line, parse
 from config import Config, TestConfig
 from kerasrl.errors import WeightsError
 
 
-def test(config: TestConfig) -> int:
-    """Play as `config` says, print what came of it, and return the exit status of the command line."""
-    from kerasrl import environment, weights  # here, so that --help does not wait for gym and TensorFlow
+def test(config: TestConfig) -> list[float]:
+    """Play as `config` says, print what came of it, and return the episodes' rewards.
+
+    Raises:
+        UserError: The weights, the environment or the film cannot be used.
+    """
+    from kerasrl import environment, video, weights  # here, so that --help does not wait for gym and TensorFlow
 
     saved = weights.read(config.weights)
     trained = Config.from_metadata(saved.metadata)
@@ -23,35 +28,63 @@ def test(config: TestConfig) -> int:
         trained = dataclasses.replace(trained, env=config.env)
     if saved.metadata is None:
         print(f"written by {saved.origin}, without settings: taking the tutorial's model and {trained.env}")
-    env = environment.make(trained.env, render_mode="human" if config.visualize else None)
-    state_size, num_actions = environment.check_spaces(env)
+    if config.record:
+        video.check_path(config.record)
+    env = environment.make(trained.env, render_mode=_render_mode(config))
+    environment.check_spaces(env)
 
     import numpy as np
 
     from kerasrl import device
-    from model import build_agent, build_model
+    from model import build_agent, build_network, observed
 
+    state_size, num_actions, processor = observed(env, trained)
     device.configure(state_size)
-    model = build_model(state_size, num_actions, trained.hidden_layers, trained.window_length)
+    model = build_network(state_size, num_actions, trained)
+    dqn = build_agent(model, num_actions, trained, processor)
     try:
-        weights.assign(model, saved)
+        weights.assign(dqn.model, saved)
     except WeightsError as error:
         raise WeightsError(f"{config.weights} does not fit {trained.env}: {error}") from None
-    dqn = build_agent(model, num_actions, trained)
-    history = dqn.test(env, nb_episodes=config.episodes, visualize=config.visualize, seed=config.seed)
+    callbacks = []
+    if config.record:
+        from kerasrl.film import Film
+
+        callbacks.append(Film(config.record, env, config.episodes))
+    history = dqn.test(
+        env,
+        nb_episodes=config.episodes,
+        action_repetition=trained.action_repetition,
+        callbacks=callbacks,
+        visualize=config.visualize,
+        nb_max_episode_steps=trained.nb_max_episode_steps or None,
+        seed=config.seed,
+    )
     env.close()
 
-    rewards = history.history["episode_reward"]
-    print(
-        f"mean {np.mean(rewards):.1f}, standard deviation {np.std(rewards):.1f}, minimum {np.min(rewards):.1f}, "
-        f"episodes {len(rewards)}"
-    )
+    rewards: list[float] = history.history.get("episode_reward", [])
+    if rewards:
+        print(
+            f"mean {np.mean(rewards):.1f}, standard deviation {np.std(rewards):.1f}, minimum {np.min(rewards):.1f}, "
+            f"episodes {len(rewards)}"
+        )
+    if config.record:
+        print(f"film {config.record}")
+    return rewards
+
+
+def _render_mode(config: TestConfig) -> str | None:
+    return "human" if config.visualize else "rgb_array" if config.record else None
+
+
+def _play(config: TestConfig) -> int:
+    test(config)
     return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    return command_line(TestConfig, test, argv)
+    return command_line(lambda: parse(TestConfig, argv), _play)
 
 
 if __name__ == "__main__":

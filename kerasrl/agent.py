@@ -4,6 +4,7 @@ from kerasrl import compat as compat  # before the imports that it makes work
 
 # isort: split
 
+import copy
 import math
 import os
 import random
@@ -478,6 +479,7 @@ class DQNAgent(KerasRLDQNAgent):
             **{name: getattr(self, name) for name in [*names, "_upcoming", "_upcoming_state"]},
             "recent": (list(self.memory.recent_observations), list(self.memory.recent_terminals)),
             "generator": np.random.get_state() if self._is_fitting else None,
+            "processor": copy.deepcopy(attributes(self.processor)) if self._is_fitting else None,
             "_is_in_loop": self._is_in_loop,
         }
         self.begin_loop(fitting=False)
@@ -492,6 +494,7 @@ class DQNAgent(KerasRLDQNAgent):
     def end_test(self, interrupted: dict[str, Any]) -> None:
         """Undo `begin_test`."""
         observations, terminals = interrupted.pop("recent")
+        set_attributes(self.processor, interrupted.pop("processor"))
         generator = interrupted.pop("generator")
         if generator is not None:
             np.random.set_state(generator)

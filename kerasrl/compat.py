@@ -58,12 +58,6 @@ def _model_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | 
         return classes[config["class_name"]].from_config(config["config"])
 
 
-def _progress_bar(target: int, **options: Any) -> Any:
-    """A Keras progress bar where someone watches; elsewhere it would write twenty lines a second."""
-    watched = sys.stdout.isatty() or "ipykernel" in sys.modules
-    return keras.utils.Progbar(target, verbose=1 if watched else 0, **options)
-
-
 def _sample_batch_indexes(low: int, high: int, size: int) -> Any:
     """Draw `size` indexes from [low, high): each at most once where there are enough of them."""
     if high - low >= size:
@@ -98,7 +92,7 @@ def _import_keras_rl() -> None:
             CallbackList=keras.callbacks.CallbackList,
         ),
         tensorflow__python__keras__utils__generic_utils=_module(
-            "tensorflow.python.keras.utils.generic_utils", Progbar=_progress_bar
+            "tensorflow.python.keras.utils.generic_utils", Progbar=keras.utils.Progbar
         ),
     ):
         import rl.callbacks

@@ -16,6 +16,7 @@ import rl.callbacks
 
 from kerasrl.environment import Environment
 from kerasrl.errors import UserError
+from kerasrl.progress import TrainProgress
 from kerasrl.state import TrainingState
 
 
@@ -28,12 +29,12 @@ class Callbacks(rl.callbacks.CallbackList):
     def __init__(self, callbacks: Sequence[Any]) -> None:
         super().__init__(callbacks)
         self._listeners = {
-            event: [listener for callback in callbacks if (listener := _listener(callback, event, fallback))]
-            for event, fallback in (
-                ("on_step_begin", "on_batch_begin"),
-                ("on_step_end", "on_batch_end"),
-                ("on_action_begin", None),
-                ("on_action_end", None),
+            event: [listener for callback in callbacks if (listener := _listener(callback, event, *fallbacks))]
+            for event, *fallbacks in (
+                ("on_step_begin", "on_train_batch_begin", "on_batch_begin"),
+                ("on_step_end", "on_train_batch_end", "on_batch_end"),
+                ("on_action_begin",),
+                ("on_action_end",),
             )
         }
 
@@ -69,14 +70,55 @@ class Callbacks(rl.callbacks.CallbackList):
             listener(action, logs={} if logs is None else logs)
 
 
-def _listener(callback: Any, event: str, fallback: str | None) -> Any:
-    """Return the callback's method for an event, or None if it inherits one that does nothing."""
-    for name, base in ((event, rl.callbacks.Callback), (fallback, keras.callbacks.Callback)):
-        method = getattr(callback, name, None) if name else None
-        if method is not None:
-            inherited = getattr(method, "__func__", None) is getattr(base, name or "", object())
-            return None if inherited else method
-    return None
+def _listener(callback: Any, event: str, *fallbacks: str) -> Any:
+    """Return the callback's method for an event, or None if it inherits one that does nothing.
+
+    The fallbacks are Keras's names, for callbacks that are Keras's and not Keras-RL's.
+    """
+    if hasattr(callback, event):
+        return _overridden(callback, event, rl.callbacks.Callback)
+    methods = (_overridden(callback, name, keras.callbacks.Callback) for name in fallbacks)
+    return next((method for method in methods if method is not None), None)
+
+
+def _overridden(callback: Any, name: str, base: type) -> Any:
+    method = getattr(callback, name)
+    return None if getattr(method, "__func__", None) is getattr(base, name, object()) else method
+
+
+# Callbacks of Keras that need what only a Keras model has, or would never act -> what to do instead.
+_INSTEAD = {
+    "BackupAndRestore": "use fit(state=kerasrl.state.TrainingState(...)) and resume=True",
+    "OrbaxCheckpoint": "use kerasrl.callbacks.ModelIntervalCheckpoint",
+    "ProgbarLogger": "use fit(verbose=1)",
+    "SwapEMAWeights": "leave it away: the target network is this agent's moving average",
+    "TensorBoard": "use kerasrl.tensorboard.TensorBoardLogger",
+    "TerminateOnNaN": "leave it away: fit ends with a DivergenceError when the loss is no number",
+}
+
+
+def _checked(callbacks: Sequence[Any] | None) -> list[Any]:
+    """Return the callbacks of a user's as a list.
+
+    Raises:
+        UserError: One of them cannot work.
+    """
+    if callbacks is not None and not isinstance(callbacks, Sequence):
+        raise UserError(f"callbacks must be a list, is a {type(callbacks).__name__}")
+    for callback in callbacks or []:
+        if isinstance(callback, type):
+            raise UserError(f"callbacks has the class {callback.__name__}; make an object of it: {callback.__name__}()")
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise UserError(f"{callback!r} is no callback; make it a method of a subclass of rl.callbacks.Callback")
+        names = [base.__name__ for base in type(callback).__mro__ if base.__module__.startswith("keras.")]
+        instead = next((_INSTEAD[name] for name in names if name in _INSTEAD), None)
+        if "ModelCheckpoint" in names and not callback.save_weights_only:
+            instead = "give it save_weights_only=True, or use kerasrl.callbacks.ModelIntervalCheckpoint"
+        if "EarlyStopping" in names and callback.restore_best_weights:
+            instead = "leave restore_best_weights away; keras.callbacks.ModelCheckpoint can save the best"
+        if instead:
+            raise UserError(f"Keras's {names[0]} does not work with an agent: {instead}")
+    return list(callbacks or [])
 
 
 class Loop:
@@ -102,7 +144,7 @@ class Loop:
         self.environment = Environment(env, visualize)
         self.processor = agent.processor
         self.action_repetition = action_repetition
-        self.user_callbacks = list(callbacks or [])
+        self.user_callbacks = _checked(callbacks)
         self.nb_max_start_steps, self.start_step_policy = nb_max_start_steps, start_step_policy
         self.nb_max_episode_steps = nb_max_episode_steps
         self.seed = seed
@@ -117,7 +159,7 @@ class Loop:
         agent = self.agent
         loggers: list[Any] = []
         if verbose == 1:
-            loggers = [rl.callbacks.TrainIntervalLogger(interval=log_interval)]
+            loggers = [TrainProgress(interval=log_interval)]
         elif verbose > 1:
             loggers = [rl.callbacks.TrainEpisodeLogger()]
         callbacks, history = self._callbacks(loggers, {"nb_steps": nb_steps})
@@ -166,11 +208,14 @@ class Loop:
         deadline = None
         while not done and agent.step < nb_steps:
             if agent.stop_training:
-                # After a signal, go on for a second if that completes the episode: only then a state can be kept.
+                # After a signal, or without the window, go on for a second if that completes the episode: only then
+                # a state can be kept.
                 deadline = deadline or time.monotonic() + (1.0 if agent.did_abort and state is not None else 0.0)
                 if time.monotonic() >= deadline:
                     break
             action, reward, terminated, truncated, info = self._step(callbacks, episode_step)
+            if self.environment.closed:
+                agent.stop_training = agent.did_abort = True
             done = terminated or truncated
             agent.recent_truncated = truncated and not terminated
             agent._upcoming = self.observation
@@ -223,6 +268,8 @@ class Loop:
                     callbacks.on_step_end(episode_step, step_logs)
                     episode_step += 1
                     agent.step += 1
+                    if self.environment.closed and not done:
+                        return history
                 self._leave_episode()
                 callbacks.on_episode_end(episode, {"episode_reward": episode_reward, "nb_steps": episode_step})
         finally:

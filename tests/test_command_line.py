@@ -26,11 +26,22 @@ import model
 import test as player
 import train
 from callbacks import build_callbacks
-from kerasrl import weights
+from kerasrl import environment, weights
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(__file__).parent / "data"
-RUN = ["--nb-steps", "600", "--checkpoint-interval", "200", "--log-interval", "5", "--seed", "1"]
+RUN = [
+    "--nb-steps",
+    "600",
+    "--eval-interval",
+    "250",
+    "--checkpoint-interval",
+    "200",
+    "--log-interval",
+    "5",
+    "--seed",
+    "1",
+]
 EPISODE = r"Episode \d+: reward: \d+\.000, steps: \d+"
 SUMMARY = r"mean \d+\.\d, standard deviation \d+\.\d, minimum \d+\.\d, episodes \d+"
 
@@ -84,11 +95,14 @@ def test_training_leaves_weights_and_a_log_and_nothing_else(trained):
     folder = trained[0][0]
     files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     assert sorted(path.as_posix() for path in files if path.name != ".lock") == [
+        "checkpoints/dqn_CartPole-v0_best.h5f",
         "checkpoints/dqn_CartPole-v0_state",
         "checkpoints/dqn_CartPole-v0_weights.h5f",
         "checkpoints/dqn_CartPole-v0_weights_200.h5f",
         "checkpoints/dqn_CartPole-v0_weights_400.h5f",
         "checkpoints/dqn_CartPole-v0_weights_600.h5f",
+        "logs/dqn_CartPole-v0_config.toml",
+        "logs/dqn_CartPole-v0_curve.png",
         "logs/dqn_CartPole-v0_log.json",
     ]
 
@@ -107,6 +121,7 @@ def test_checkpoints_are_of_their_steps(trained):
 def test_the_log_is_keras_rls(trained):
     log = json.loads((trained[0][0] / "logs/dqn_CartPole-v0_log.json").read_text())
     old = json.loads((DATA / "keras_rl_0.4.2_log.json").read_text())
+    assert log.pop("evaluation_reward")[0] is None
     assert list(log) == [{"mean_absolute_error": "mae"}.get(key, key) for key in old]
     assert log["episode"] == list(range(len(log["episode"])))
     assert log["nb_steps"] == np.cumsum(log["nb_episode_steps"]).tolist()
@@ -124,15 +139,20 @@ def test_the_same_seed_gives_the_same_files_in_another_process(trained):
 def test_training_says_seed_and_settings_first_and_what_to_type_last(trained):
     _, out, errors = trained[0]
     lines = out.splitlines()
-    assert lines[:4] == ["seed 1", "nb_steps 600", "checkpoint_interval 200", "log_interval 5"]
-    assert lines[4].startswith("device CPU, 1 thread")
-    assert lines[5:7] == ["Training for 600 steps ...", "Interval 1 (0 steps performed)"]
-    assert re.fullmatch(r"done, took \d+\.\d{3} seconds", lines[7])
-    assert re.fullmatch(r"mean reward of the last \d+ episodes \d+\.\d", lines[8])
-    assert lines[9] == "weights checkpoints/dqn_CartPole-v0_weights.h5f"
+    assert lines[:2] == [
+        "options: eval_interval 250, nb_steps 600, seed 1, checkpoint_interval 200, log_interval 5",
+        "seed 1",
+    ]
+    assert lines[2].startswith("device CPU, 1 thread")
+    assert re.fullmatch(r"step 600 of 600, episodes \d+, .*, epsilon 0.95, loss .* steps/s, took 0:00:\d\d", lines[3])
+    assert re.fullmatch(r"mean reward of the last \d+ episodes \d+\.\d", lines[4])
+    score = r"mean reward \d+\.\d when evaluated at step (\d+)"
+    assert re.fullmatch(f"best weights checkpoints/dqn_CartPole-v0_best.h5f: {score}", lines[5])
+    assert re.fullmatch(f"last weights checkpoints/dqn_CartPole-v0_weights.h5f: {score}", lines[6])[1] == "600"
+    assert lines[7] == "curve logs/dqn_CartPole-v0_curve.png"
     script = os.path.relpath(ROOT / "test.py", trained[0][0])
-    assert lines[-1] == f"python {script} --weights checkpoints/dqn_CartPole-v0_weights.h5f"
-    assert len(lines) == 12
+    assert lines[-1] == f"python {script} --weights checkpoints/dqn_CartPole-v0_best.h5f"
+    assert len(lines) == 10
     assert errors == ""
 
 
@@ -179,7 +199,7 @@ def test_a_seed_is_drawn_and_printed_and_kept(short, tmp_path, capsys):
     seeds, contents = [], []
     for _ in range(2):
         train.main(short)
-        seeds.append(int(re.match(r"seed (\d+)\n", capsys.readouterr().out)[1]))
+        seeds.append(int(re.search(r"^seed (\d+)$", capsys.readouterr().out, re.MULTILINE)[1]))
         assert weights.read(path).metadata["seed"] == seeds[-1]
         contents.append(next(iter(weights.read(path).layers[0].values())).tolist())
     assert seeds[0] != seeds[1]
@@ -206,7 +226,7 @@ def test_weights_need_no_options(short, tmp_path, capsys):
 def test_braces_in_a_folders_name_are_no_placeholders(short, tmp_path):
     folder = tmp_path / "{step} and {x}"
     assert train.main([*short, "--checkpoint-dir", str(folder)]) == 0
-    names = [f"dqn_CartPole-v0_weights{step}.h5f" for step in ("", "_10", "_5")]
+    names = [f"dqn_CartPole-v0_{what}.h5f" for what in ("best", "weights", "weights_10", "weights_5")]
     assert sorted(path.name for path in folder.glob("*.h5f")) == names
 
 
@@ -308,7 +328,7 @@ def mistakes(tmp_path_factory):
     return folder
 
 
-SUPPORTED = "supported are Box observations (any shape, numbers) with Discrete actions that start at 0"
+SUPPORTED = environment.SUPPORTED
 MISTAKES = {
     "train.py --nb-steps 0": "nb_steps must be at least 1, is 0",
     "train.py --nb-steps -1": "nb_steps must be at least 1, is -1",
@@ -325,7 +345,8 @@ MISTAKES = {
     "train.py --env CartPole-v7": "no environment is called 'CartPole-v7'; did you mean CartPole-v1 or CartPole-v0?",
     "train.py --env Pendulum-v1": "the action space Box(-2.0, 2.0, (1,), float32) is not supported by DQN; "
     f"{SUPPORTED}",
-    "train.py --env FrozenLake-v1": f"the observation space Discrete(16) is not supported; {SUPPORTED}",
+    "train.py --env Blackjack-v1": "the observation space Tuple(Discrete(32), Discrete(11), Discrete(2)) is not "
+    f"supported; {SUPPORTED}",
     "train.py --checkpoint-dir text.h5f": "folder ...text.h5f cannot be written to: it is a file; name another one",
     "train.py --checkpoint-dir text.h5f/x": "folder ...x cannot be written to: Not a directory; name another one",
     "train.py --log-dir text.h5f": "folder ...text.h5f cannot be written to: it is a file; name another one",
@@ -348,7 +369,7 @@ def test_a_mistake_is_one_line_and_status_2(mistakes, command):
     expected = re.escape(f"error: {MISTAKES[command]}\n").replace(re.escape("..."), ".*")
     assert re.fullmatch(expected, errors)
     assert status == 2
-    assert "Training for" not in out
+    assert "step " not in out
 
 
 @pytest.mark.parametrize("name", ["keras_rl_0.4.2_hdf5.h5f", "keras_rl2_tf24_checkpoint.h5f"])
@@ -374,12 +395,12 @@ def test_no_screen_is_found_within_two_seconds(arguments, tmp_path):
         "error: there is no screen to open a window on; leave --visualize away, or connect with ssh -X, or run under "
         "xvfb-run\n"
     )
-    assert "Training for" not in out
+    assert "step " not in out
     assert not list(tmp_path.iterdir())
 
 
 def test_output_that_nobody_reads_is_no_error(tmp_path):
-    code = "from command_line import *; command_line(TestConfig, lambda _: print('done'), ['--weights', 'x'])"
+    code = "from command_line import *; command_line(lambda: 0, lambda _: print('done'))"
     for script, argument, folder in (("train.py", "--help", tmp_path), (None, f'exec python -c "{code}"', ROOT)):
         with start(script, argument, folder=folder) as process:
             process.stdout.close()

@@ -180,11 +180,6 @@ def test_enough_entries_are_drawn_at_most_once():
     assert sorted(rl.memory.sample_batch_indexes(5, 37, 32)) == list(range(5, 37))
 
 
-def test_the_progress_bar_is_quiet_where_nobody_watches(capsys):
-    rl.callbacks.TrainIntervalLogger(interval=3).progbar.update(1, values=[("reward", 1.0)])
-    assert capsys.readouterr().out == ""
-
-
 def test_messages_of_a_library_are_shown_if_it_fails(capfd):
     with gym_compat.quiet_stderr():
         os.write(2, b"an advertisement")

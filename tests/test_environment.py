@@ -169,19 +169,18 @@ def test_spaces_of_cartpole():
     ("name", "problem"),
     [
         ("Pendulum-v1", r"the action space Box\(.*\) is not supported by DQN"),
-        ("FrozenLake-v1", r"the observation space Discrete\(16\) is not supported"),
         ("Blackjack-v1", r"the observation space Tuple\(.*\) is not supported"),
     ],
 )
 def test_spaces_that_do_not_fit_are_refused_saying_which_do(name, problem):
-    with pytest.raises(UserError, match=rf"{problem}; supported are Box observations .* with Discrete actions"):
+    with pytest.raises(UserError, match=rf"{problem}; supported are observations in a Box .*, and Discrete actions"):
         environment.check_spaces(environment.make(name))
 
 
 def test_actions_that_do_not_start_at_0_are_refused():
     env = environment.make("CartPole-v0")
     env.action_space = gym.spaces.Discrete(2, start=1)
-    with pytest.raises(UserError, match="start at 0"):
+    with pytest.raises(UserError, match=r"the action space Discrete\(2, start=1\) is not supported"):
         environment.check_spaces(env)
 
 

@@ -295,7 +295,8 @@ def test_train_episode_logger(capsys):
 
 
 def test_train_interval_logger(capsys):
-    learning_agent().fit(ScriptedEnv(), 30, verbose=1, log_interval=10)
+    logger = rl.callbacks.TrainIntervalLogger(interval=10)
+    learning_agent().fit(ScriptedEnv(), 30, callbacks=[logger], verbose=0)
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith("Interval")] == [
         "Interval 1 (0 steps performed)",

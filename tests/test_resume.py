@@ -28,7 +28,7 @@ import train
 ROOT = Path(train.__file__).parent
 # Short episodes first, several states, and a replay memory that wraps round.
 SHORT = ["--nb-steps", "2000", "--seed", "7", "--state-interval", "250", "--memory-limit", "900", "--verbose", "0"]
-SHORT += ["--checkpoint-interval", "1000", "--log-interval", "10"]
+SHORT += ["--checkpoint-interval", "1000", "--log-interval", "10", "--eval-interval", "300"]
 
 
 def folders(path):
@@ -36,11 +36,11 @@ def folders(path):
 
 
 def result(path):
-    """Return the final weights and the log without its times."""
-    saved = weights.read(path / "checkpoints" / "dqn_CartPole-v0_weights.h5f")
+    """Return the final and the best weights, and the log without its times."""
+    saved = [weights.read(path / "checkpoints" / f"dqn_CartPole-v0_{which}.h5f") for which in ("weights", "best")]
     log = json.loads((path / "logs" / "dqn_CartPole-v0_log.json").read_text())
     log.pop("duration")
-    return [array for layer in saved.layers for array in layer.values()], log
+    return [array for file in saved for layer in file.layers for array in layer.values()], log
 
 
 def assert_same_result(path, expected):

@@ -1,0 +1,48 @@
+"""What the presets for games need: a processor for Atari's screens, and the networks of two publications."""
+
+from kerasrl import compat  # noqa: F401  # before the imports that it makes work
+
+# isort: split
+
+
+import numpy as np
+import rl.core
+from keras import Input, Model
+from keras.layers import Conv2D, Dense, Flatten, Permute, Rescaling, Reshape
+from PIL import Image
+
+from config import Config
+
+SIZE = (84, 84)
+
+
+class AtariProcessor(rl.core.Processor):
+    """See the screen as 84 x 84 grey pixels and learn from the sign of the score (Mnih et al. 2015)."""
+
+    def process_observation(self, observation: np.ndarray) -> np.ndarray:
+        """Return a screen [height, width, 3] in bytes as [84, 84] in bytes."""
+        return np.asarray(Image.fromarray(observation).convert("L").resize(SIZE, Image.Resampling.BILINEAR))
+
+    def process_reward(self, reward: float) -> float:
+        """Return the reward clipped to [-1, 1]."""
+        return float(np.clip(reward, -1, 1))
+
+
+def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: Config) -> Model:
+    """Return the network of Mnih et al. 2015 (Nature 518, Methods): frames [B, window_length, 84, 84] to Q-values."""
+    input = Input((config.window_length, *state_size))
+    x = Permute((2, 3, 1))(input)  # [B, 84, 84, window_length]
+    x = Rescaling(1 / 255)(x)
+    x = Conv2D(32, 8, strides=4, activation="relu")(x)
+    x = Conv2D(64, 4, strides=2, activation="relu")(x)
+    x = Conv2D(64, 3, strides=1, activation="relu")(x)
+    x = Dense(512, activation="relu")(Flatten()(x))
+    return Model(input, Dense(num_actions)(x))
+
+
+def build_minatar_network(state_size: tuple[int, ...], num_actions: int) -> Model:
+    """Return the network of Young and Tian 2019 (MinAtar): boards [B, 1, 10, 10, channels] to Q-values."""
+    input = Input((1, *state_size))
+    x = Conv2D(16, 3, activation="relu")(Reshape(state_size)(input))
+    x = Dense(128, activation="relu")(Flatten()(x))
+    return Model(input, Dense(num_actions)(x))

@@ -1,0 +1,184 @@
+"""Settings: presets, files, options, what is printed of them and what is wrong with them."""
+
+import dataclasses
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import command_line
+import config
+from config import Config
+from kerasrl.errors import UserError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PRESETS = sorted(file.stem for file in config.PRESETS.glob("*.toml"))
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text):
+        path = tmp_path / "own.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_groups_hold_every_setting_once():
+    names = [field.name for group in config.GROUPS for field in dataclasses.fields(group)]
+    assert names == [field.name for field in dataclasses.fields(Config)]
+    assert len(names) == len(set(names))
+
+
+# Order
+
+
+def test_options_override_a_file_overrides_a_preset_overrides_the_defaults(file, capsys):
+    path = file("gamma = 0.5\nlearning_rate = 0.25\nbatch_size = 8\n")
+    found = command_line.parse_config(
+        ["--preset", "cartpole-3x24", f"--config={path}", "--batch-size", "4", "--eps-min", "0.1"]
+    )
+    expected = dataclasses.replace(
+        Config.load("cartpole-3x24"), gamma=0.5, learning_rate=0.25, batch_size=4, eps_min=0.1
+    )
+    assert found == expected
+    preset, own, options = capsys.readouterr().out.splitlines()
+    assert preset.startswith("preset cartpole-3x24: hidden_layers 24 24 24, ")
+    assert own == f"file {path}: gamma 0.5, learning_rate 0.25 instead of 0.005, batch_size 8 instead of 64"
+    assert options == "options: eps_min 0.1 instead of 0.01, batch_size 4 instead of 8"
+
+
+def test_nothing_is_printed_of_the_defaults_nor_at_verbose_0(capsys):
+    command_line.parse_config([])
+    command_line.parse_config(["--preset", "cartpole-3x24", "--verbose", "0"])
+    assert capsys.readouterr().out == ""
+
+
+def test_load_does_the_same_from_python(file):
+    path = file("gamma = 0.5\n")
+    found = Config.load(preset="cartpole-v1", file=path, seed=3)
+    assert found == Config(env="CartPole-v1", eval_interval=5_000, gamma=0.5, seed=3)
+    assert Config.load() == Config()
+
+
+# Files
+
+
+def test_all_settings_survive_a_file(file):
+    settings = Config(
+        env="a:B-v0", hidden_layers=(3,), seed=4, stop_at=-1.5, delta_clip=2.0, eps_schedule="exponential",
+        network="m:f", visualize=True,
+    )  # fmt: skip
+    path = file(settings.to_toml({"command": "python train.py", "reward_threshold": 1.0}))
+    assert Config.load(file=path) == settings
+    assert Config.load(file=file(Config().to_toml({}))) == Config()  # with None and inf
+    assert tomllib.loads(settings.to_toml({"command": "x y"}))["run"] == {"command": "x y"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("nb_step = 3", "there is no setting nb_step; did you mean nb_steps or "),
+        ("qqqqqq = 3", "there is no setting qqqqqq; python train.py --help lists all"),
+        ("[learning]\ngamma = 1", "there is no setting learning; did you mean learning_rate"),
+        ('nb_steps = "3"', "nb_steps must be a whole number, is '3'"),
+        ("nb_steps = 3.5", "nb_steps must be a whole number, is 3.5"),
+        ("nb_steps = true", "nb_steps must be a whole number, is True"),
+        ('gamma = "x"', "gamma must be a number, is 'x'"),
+        ("visualize = 1", "visualize must be true or false, is 1"),
+        ("env = 3", "env must be a text in quotes, is 3"),
+        ("hidden_layers = 16", "hidden_layers must be whole numbers in brackets, is 16"),
+        ('hidden_layers = ["a"]', "hidden_layers must be whole numbers in brackets, is ['a']"),
+        ('optimizer = "adamm"', "optimizer must be one of 'adam', 'nadam', 'rmsprop', 'sgd', is 'adamm'"),
+        ('stop_at = "x"', "stop_at must be a number, is 'x'"),
+        ("gamma = 1.5", "gamma must be between 0 and 1, is 1.5"),
+        ("eval_episodes = 0", "eval_episodes must be at least 1, is 0"),
+        ("gamma = ", "is not TOML: Invalid value"),
+    ],
+)
+def test_a_mistake_in_a_file_names_file_key_and_cure(file, text, problem):
+    path = file(text)
+    with pytest.raises(UserError) as error:
+        Config.load(file=path)
+    assert str(error.value).startswith(str(path))
+    assert problem in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(UserError, match=r"there is no configuration file .*nothing\.toml"):
+        Config.load(file=tmp_path / "nothing.toml")
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        Config.load(file=tmp_path)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="binary is not TOML"):
+        Config.load(file=tmp_path / "binary")
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"network": "model"}, "network must be module:name"),
+        ({"processor": ":x"}, "processor must be module:name"),
+        ({"eval_interval": 0, "stop_when_solved": True}, "need evaluations"),
+        ({"eval_interval": 0, "record_every": 5}, "need evaluations"),
+        ({"eps_rate": 0.0}, "eps_rate must be positive"),
+        ({"delta_clip": 0.0}, "delta_clip must be positive"),
+    ],
+)
+def test_impossible_values(settings, problem):
+    with pytest.raises(UserError, match=problem):
+        Config(**settings)
+
+
+# Presets
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_holds_differences_and_says_why(preset):
+    text = (config.PRESETS / f"{preset}.toml").read_text()
+    comment = re.match(r"(# .+\n)+", text)[0]
+    assert re.search(r"[Tt]uned", comment)
+    assert "esult" in comment or "not run to its end" in comment
+    settings = tomllib.loads(text)
+    assert len(settings) < 20
+    assert "seed" not in settings
+    assert "env" in settings
+
+
+def test_the_preset_cartpole_is_the_defaults():
+    assert Config.load("cartpole") == Config()
+
+
+def test_the_other_tutorials_numbers():
+    tutorial = {
+        "hidden_layers": (24, 24, 24), "activation": "relu", "optimizer": "rmsprop", "learning_rate": 0.005,
+        "delta_clip": float("inf"), "memory_limit": 50_000, "batch_size": 64, "gamma": 0.99, "eps_max": 1.0,
+        "eps_min": 0.01, "eps_schedule": "exponential", "eps_rate": 0.0005, "target_model_update": 1,
+    }  # fmt: skip
+    found = dataclasses.asdict(Config.load("cartpole-3x24"))
+    assert {name: found[name] for name in tutorial} == tutorial
+
+
+def test_an_unknown_preset_is_told_with_the_nearest(capsys):
+    with pytest.raises(UserError, match=r"no preset is called 'cartpol'; did you mean cartpole or "):
+        Config.load("cartpol")
+    with pytest.raises(UserError, match=rf"no preset is called '\.\./x'; there are .*{PRESETS[-1]}"):
+        Config.load("../x")
+
+
+def test_help_shows_groups_and_a_presets_values(capsys):
+    with pytest.raises(SystemExit) as stop:
+        command_line.parse_config(["--preset", "cartpole-3x24", "--help"])
+    assert stop.value.code == 0
+    out = " ".join(capsys.readouterr().out.split())
+    groups = [group.__name__.lower() for group in config.GROUPS]
+    assert re.findall(r"(\w+) options [─-]", out) == ["start", *groups]
+    assert "(default: rmsprop)" in out
+    assert len(list(Path(config.__file__).with_name("presets").iterdir())) == len(PRESETS)
