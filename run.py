@@ -153,9 +153,6 @@ class Trained:
 
 def tell(run: Prepared, dqn: "DQNAgent", history: dict[str, list[Any]], evaluation: "Evaluation | None") -> None:
     """Print the scores, the files, and the command to type next."""
-    rewards = history.get("episode_reward", [])[-100:]
-    if rewards:
-        print(f"mean reward of the last {len(rewards)} episodes {sum(rewards) / len(rewards):.1f}")
     files, config = run.files, run.config
     to_play = files.weights
     if evaluation is not None and evaluation.best is not None and evaluation.last is not None:
@@ -169,7 +166,7 @@ def tell(run: Prepared, dqn: "DQNAgent", history: dict[str, list[Any]], evaluati
         to_play = files.best if config.play == "best" else files.weights
     else:
         print(f"weights {files.weights}")
-    if rewards:
+    if history:
         print(f"curve {files.curve}")
     print("play them, with --visualize in a window:")
     print(command_to_type("test.py", "--weights", str(to_play)))

@@ -35,7 +35,7 @@ SEEDS = {
     "mountaincar": 10,
     "lunarlander": 10,
     "minatar-breakout": 3,
-    "minatar-freeway": 3,
+    "minatar-space-invaders": 3,
 }
 THRESHOLDS = {
     "CartPole-v0": 195, "CartPole-v1": 475, "Acrobot-v1": -100, "MountainCar-v0": -110, "LunarLander-v2": 200,

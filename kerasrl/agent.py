@@ -374,11 +374,11 @@ class DQNAgent(KerasRLDQNAgent):
             nb_steps: Number of steps.
             action_repetition: Times each action is repeated within a step.
             callbacks: Keras-RL callbacks.
-            verbose: 0 for nothing, 1 for a line each `log_interval` steps, 2 for a line each episode.
+            verbose: 0 for nothing, 1 for a live line, 2 for a line each episode.
             visualize: Show the environment in a window.
             nb_max_start_steps: Upper limit of the number of steps at each episode's start that are not learned from.
             start_step_policy: Their policy, observation -> action; random actions by default.
-            log_interval: Steps between lines at verbose=1.
+            log_interval: Steps between lines at verbose=1 where nobody watches a terminal.
             nb_max_episode_steps: Time limit of an episode in steps.
             seed: Start of every random draw of this run: exploration, replay, random starts, and the
                 environment, whose k-th episode starts from a seed made of (seed, k).

@@ -49,7 +49,7 @@ def failing_component(error: Exception) -> str | None:
         elif not type(owner).__module__.startswith(("kerasrl.", "rl.")) and found is None:
             bases = {f"{base.__module__}.{base.__name__}" for base in type(owner).__mro__}
             for base, name in (
-                ("rl.callbacks.Callback", "callback"),
+                ("keras.src.callbacks.callback.Callback", "callback"),  # Keras-RL's is derived from it
                 ("rl.core.Processor", "processor"),
                 ("rl.policy.Policy", "policy"),
             ):

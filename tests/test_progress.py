@@ -78,22 +78,23 @@ class Terminal:
         self.reading, writing = pty.openpty()
         fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.shown, self.stream = b"", os.fdopen(writing, "w", encoding="utf-8")
-        self.reader = threading.Thread(target=self.read)
+        self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
         monkeypatch.setattr(sys, "stdout", self.stream)
 
     def read(self):
-        try:
-            while some := os.read(self.reading, 4096):
-                self.shown += some
-        except OSError:  # nobody writes any more
-            os.close(self.reading)
+        while b"\0" not in self.shown:
+            self.shown += os.read(self.reading, 4096)
 
     def rows(self):
         """Return what each row held one after another, as it was drawn."""
-        self.stream.close()
+        self.stream.write("\0")  # the end: what is still unread when a terminal closes may be lost
+        self.stream.flush()
         self.reader.join()
-        return [row.split("\r") for row in self.shown.decode().replace("\r\n", "\n").split("\n")]
+        self.stream.close()
+        os.close(self.reading)
+        text = self.shown.decode().removesuffix("\0").replace("\r\n", "\n")
+        return [row.split("\r") for row in text.split("\n")]
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_one_row_is_redrawn_and_left_complete(terminal):
     ("columns", "expected"),
     [
         (30, r"9999/9999  reward 90\.5"),
-        (52, r"9999/9999  138 ep  reward 90\.5  \d+/s  took 00:\d\d"),
+        (54, r"9999/9999  138 ep  reward 90\.5  \d+/s  took 00:\d\d"),
         (64, r"9999/9999  138 ep  reward 90\.5  eps 0\.1  \d+/s  took 00:\d\d"),
         (80, r"9999/9999  138 ep  reward 90\.5(  best 5)?  eps 0\.1  loss \S+  \d+/s  took 00:\d\d"),
         (120, r"100%\|█{10}\| 9999/9999  138 ep  reward 90\.5  best 5  eps 0\.1  loss \S+  \d+/s  took 00:\d\d"),
