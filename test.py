@@ -68,6 +68,8 @@ def test(config: TestConfig) -> list[float]:
             f"mean {np.mean(rewards):.1f}, standard deviation {np.std(rewards):.1f}, minimum {np.min(rewards):.1f}, "
             f"episodes {len(rewards)}"
         )
+    else:
+        print("no episode was finished")
     if config.record:
         print(f"film {config.record}")
     return rewards

@@ -28,7 +28,7 @@ def describe(error: Exception) -> str:
         return text
     if isinstance(error, WriteError):
         cure = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "see to the folder"
-        return f"cannot write {error.filename}: {error.strerror}; {cure}, then go on with --resume"
+        return f"cannot write {error.filename}: {error.strerror}; {cure}, then go on, a training with --resume"
     component = failing_component(error)
     return f"{component + ' failed: ' if component else ''}{type(error).__name__}: {text}{_place(error)}"
 
