@@ -90,9 +90,7 @@ def main() -> None:
         for variant in VARIANTS:
             seconds[variant][repetition] = measure(variant, repetition, options.steps)
     bare = seconds["nothing"]
-    print(
-        f"processor time of {options.steps:,} steps, medians of {options.repetitions} runs, seeds 0 to {options.repetitions - 1}"
-    )
+    print(f"processor time of {options.steps:,} steps, medians of {options.repetitions} runs")
     for variant in VARIANTS:
         more = [100 * (with_it / without - 1) for with_it, without in zip(seconds[variant], bare, strict=True)]
         print(f"{variant:>26}: {statistics.median(seconds[variant]):6.2f} s, {statistics.median(more):+5.1f}%")
