@@ -9,9 +9,11 @@ benchmarks/.runs/. Delete an entry, or the folder, to have it run again.
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -50,17 +52,22 @@ PUBLISHED = {
 NB_EPISODES, FIRST_TEST_SEED = 100, 1_000_000
 
 
-def run(script: str, *arguments: str) -> str:
-    command = [sys.executable, str(ROOT / script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(arguments)}: {done.stderr.strip()}")
-    return done.stdout
+def run(script: str, *arguments: str) -> tuple[str, float]:
+    """Run a command line; return what it printed and the seconds of processor time it took."""
+    with tempfile.TemporaryFile("w+") as out:
+        process = subprocess.Popen([sys.executable, str(ROOT / script), *arguments], stdout=out, stderr=out, cwd=ROOT)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        printed = out.read()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(arguments)}: {printed.strip()}")
+    return printed, used.ru_utime + used.ru_stime
 
 
 def score(weights: Path, seed: int) -> float:
     """Return the mean reward of 100 greedy episodes with seeds that neither training nor evaluation used."""
-    out = run("test.py", "--weights", str(weights), "--episodes", str(NB_EPISODES), "--seed", str(seed))
+    out, _ = run("test.py", "--weights", str(weights), "--episodes", str(NB_EPISODES), "--seed", str(seed))
     found = re.search(r"^mean (-?[\d.]+),", out, re.MULTILINE)
     assert found is not None, out
     return float(found[1])
@@ -71,7 +78,7 @@ def learn(preset: str, seed: int) -> dict[str, object]:
     name = f"dqn_{re.sub('[/:]', '-', Config.load(preset).env)}"
     resume = ["--resume"] if (folder / f"{name}_state").exists() else []
     arguments = ["--preset", preset, "--seed", str(seed), "--checkpoint-dir", str(folder), "--log-dir", str(folder)]
-    run("train.py", *arguments, "--verbose", "0", *resume)
+    _, seconds = run("train.py", *arguments, "--verbose", "0", *resume)
     log = json.loads((folder / f"{name}_log.json").read_text())
     evaluations = [
         (step, reward)
@@ -82,7 +89,7 @@ def learn(preset: str, seed: int) -> dict[str, object]:
         "best": score(folder / f"{name}_best.h5f", FIRST_TEST_SEED + seed),
         "last": score(folder / f"{name}_weights.h5f", FIRST_TEST_SEED + seed),
         "evaluations": evaluations,
-        "steps_per_second": log["nb_steps"][-1] / sum(log["duration"]),
+        "steps_per_second": None if resume else round(Config.load(preset).nb_steps / seconds, 1),
     }
 
 
@@ -109,7 +116,7 @@ def row(preset: str, runs: dict[str, dict]) -> str:
         first = [next((s for s, reward in one["evaluations"] if reward >= threshold), None) for one in runs.values()]
         reached = [step for step in first if step is not None]
         steps = f"{np.median(reached):,.0f}" if reached else "never"
-    speed = np.median([one["steps_per_second"] for one in runs.values()])
+    speed = np.median([one["steps_per_second"] for one in runs.values() if one["steps_per_second"] is not None])
     cells = [
         f"[{preset}](presets/{preset}.toml)", config.env, f"{config.nb_steps:,}", threshold or "-", solved,
         mean_and_interval(best), mean_and_interval(last), PUBLISHED.get(preset, "-"), steps, f"{speed:,.0f}",
@@ -128,7 +135,7 @@ One row is what `python benchmarks/learning.py` found for a preset: it trains ea
   did best in the evaluations during training; nothing of the 100 episodes enters the choice.
 - *published*: RL Baselines3 Zoo's table for DQN, mean and standard deviation, for as many steps.
 - *steps to solve*: median over the seeds of the step of the first evaluation that reaches the threshold.
-- *steps/s*: median, evaluations included, {jobs} trainings side by side on 2 cores.
+- *steps/s*: steps for each second of processor time of the whole program, start and evaluations included; median.
 
 Seeds are 0, 1, 2, ...; whatever was tuned was tuned on seeds from 1,000 on. MinAtar and Atari environments name no
 threshold. Every figure of every run is in [benchmarks/learning.json](benchmarks/learning.json).
@@ -139,11 +146,11 @@ threshold. Every figure of every run is in [benchmarks/learning.json](benchmarks
 """
 
 
-def write_results(results: dict[str, dict[str, dict]], jobs: int) -> None:
+def write_results(results: dict[str, dict[str, dict]]) -> None:
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     order = [preset for preset in SEEDS if preset in results]
     rows = "\n".join(row(preset, results[preset]) for preset in order)
-    (ROOT / "RESULTS.md").write_text(TEXT.format(jobs=jobs, rows=rows) + NOTES.read_text())
+    (ROOT / "RESULTS.md").write_text(TEXT.format(rows=rows) + NOTES.read_text())
 
 
 NOTES = ROOT / "benchmarks" / "learning_notes.md"
@@ -166,13 +173,13 @@ def main() -> None:
                 found = done.result()
                 results.setdefault(preset, {})[str(seed)] = found
                 results[preset] = dict(sorted(results[preset].items(), key=lambda item: int(item[0])))
-                write_results(results, options.jobs)
+                write_results(results)
                 progress.update()
                 progress.write(f"{preset} seed {seed}: best {found['best']:.1f}, last {found['last']:.1f}")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    write_results(results, options.jobs)
+    write_results(results)
     print("\n".join(row(preset, results[preset]) for preset in options.presets))
 
 
