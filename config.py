@@ -109,9 +109,9 @@ class Learning:
 class Evaluation:
     """Greedy episodes during training, which find the best weights."""
 
-    eval_interval: int = 2_500
+    eval_interval: int = 5_000
     """Steps between evaluations, which keep the best weights. 0: none."""
-    eval_episodes: int = 2
+    eval_episodes: int = 5
     """Greedy episodes of an evaluation."""
     stop_when_solved: bool = False
     """End when 100 greedy episodes reach the environment's own threshold on average."""

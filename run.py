@@ -151,7 +151,7 @@ class Trained:
     """Exit status: 0, or 128 and the number of the signal that stopped the training."""
 
 
-def tell(run: Prepared, dqn: "DQNAgent", history: dict[str, list[Any]], evaluation: "Evaluation | None") -> None:
+def tell(run: Prepared, history: dict[str, list[Any]], evaluation: "Evaluation | None") -> None:
     """Print the scores, the files, and the command to type next."""
     files, config = run.files, run.config
     to_play = files.weights

@@ -68,7 +68,7 @@ def _train(run: Prepared) -> Trained:
     if history:
         plot([files.log], files.curve)
     if config.verbose:
-        tell(run, dqn, history, evaluation)
+        tell(run, history, evaluation)
     status = 0 if stop.signal is None else 128 + stop.signal
     if dqn.did_abort:
         print(
