@@ -103,6 +103,8 @@ class Learning:
     """Below 1: mixing rate of the target network's soft update. From 1 on: steps between hard updates."""
     delta_clip: float = float("inf")
     """Error from which the loss is linear instead of quadratic; inf: never."""
+    global_clipnorm: float = float("inf")
+    """Largest norm of all gradients together, to which greater ones are scaled down; inf: none."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
             _require(name, getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
         for name in ("learning_rate", "eps_rate"):
             _require(name, getattr(self, name), "positive", 0 < getattr(self, name) < float("inf"))
-        for name in ("target_model_update", "delta_clip"):
+        for name in ("target_model_update", "delta_clip", "global_clipnorm"):
             _require(name, getattr(self, name), "positive", getattr(self, name) > 0)
         _require("hidden_layers", self.hidden_layers, "positive numbers", all(n >= 1 for n in self.hidden_layers))
         fits = self.memory_limit >= self.window_length + 2

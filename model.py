@@ -112,5 +112,6 @@ def build_agent(model: Model, num_actions: int, config: Config = Config(), proce
     )
     optimizer = keras.optimizers.get(config.optimizer)
     optimizer.learning_rate = config.learning_rate
+    optimizer.global_clipnorm = config.global_clipnorm if config.global_clipnorm < float("inf") else None
     dqn.compile(optimizer, metrics=["mae"])
     return dqn

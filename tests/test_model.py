@@ -159,13 +159,14 @@ def test_names_that_name_nothing(own, settings, problem, capsys):
 def test_network_and_exploration_settings_reach_the_agent():
     settings = Config(
         activation="tanh", hidden_layers=(5,), enable_double_dqn=True, enable_dueling_network=True, dueling_type="max",
-        delta_clip=2.0, optimizer="rmsprop", eps_schedule="exponential", eps_rate=0.1, eps_min=0.2,
+        delta_clip=2.0, global_clipnorm=5.0, optimizer="rmsprop", eps_schedule="exponential", eps_rate=0.1, eps_min=0.2,
     )  # fmt: skip
     dqn = model.build_agent(model.build_network((4,), 2, settings), 2, settings)
     assert dqn.model.layers[2].activation.__name__ == "tanh"
     assert (dqn.enable_double_dqn, dqn.enable_dueling_network, dqn.dueling_type) == (True, True, "max")
     assert dqn.delta_clip == 2.0
     assert isinstance(dqn.optimizer, keras.optimizers.RMSprop)
+    assert dqn.optimizer.global_clipnorm == 5.0
     dqn.training, dqn.step = True, 3
     assert dqn.policy.get_current_value() == pytest.approx(0.2 + 0.8 * np.exp(-0.3))
 
