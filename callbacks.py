@@ -36,7 +36,9 @@ def build_evaluation(config: Config, files: RunFiles, solved_at: float | None) -
     films: dict[str, Any] = {}
     if config.record_every:
         from kerasrl.film import Film
+        from kerasrl.video import check_environment
 
+        check_environment(env)
         films = {"film": lambda step: Film(files.film(step), env), "film_interval": config.record_every}
     return Evaluation(
         env,

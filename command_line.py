@@ -8,16 +8,18 @@ import itertools
 import os
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import tyro
+try:
+    import tyro
+except ModuleNotFoundError:
+    sys.exit("error: this Python has no tyro; use .venv/bin/python, or install what is needed: pip install .")
 
 from config import GROUPS, Config, preset_file
-from kerasrl.errors import UserError, describe, failing_component
+from kerasrl.errors import UserError, describe, failing_component, python
 
 Settings = TypeVar("Settings")
 
@@ -75,19 +77,19 @@ def _overridden(preset: str | None, file: str | None, argv: Sequence[str] | None
         for group in GROUPS
     ]
     form = dataclasses.make_dataclass("Config", [("start", _Start, _Start()), *groups], frozen=True)
-    form.__doc__ = "Train Keras-RL's DQN agent. The defaults are the CartPole tutorial's."
+    form.__doc__ = (Config.__doc__ or "").partition("\n")[0]
     filled: Any = parse(form, argv)
     values = {name: value for group, *_ in groups for name, value in vars(getattr(filled, group)).items()}
     layers.append(("options", Config(**values)))
     if layers[-1][1].verbose:
         for (_, before), (source, after) in itertools.pairwise(layers):
-            changes = [_in_words(name, value, getattr(before, name)) for name, value in after.changes(before).items()]
+            changes = [_told(name, value, getattr(before, name)) for name, value in after.changes(before).items()]
             if changes:
                 print(f"{source}: {', '.join(changes)}")
     return layers[-1][1]
 
 
-def _in_words(name: str, value: Any, before: Any) -> str:
+def _told(name: str, value: Any, before: Any) -> str:
     """Tell a setting's value, and what it replaces if that is not the default."""
     instead = "" if before == getattr(Config(), name) else f" instead of {_shown(before)}"
     return f"{name} {_shown(value)}{instead}"
@@ -115,8 +117,9 @@ _PLAIN = (
 
 def _panel_text(panel: str) -> str:
     """Put tyro's panel, which says what is wrong in a box above its hints, on one line."""
-    lines = [line.strip("│ ") for line in panel.splitlines() if not line.startswith(("╭", "╰"))]
-    sections = [section.strip("─\n") for section in "\n".join(lines).split("─" * 8)]
+    lines = [line.strip("│| ") for line in panel.splitlines() if not line.startswith(("╭", "╰", "+-"))]
+    # Drawn with - where the output is not UTF-8.
+    sections = [section.strip("\n") for section in re.split("[─-]{8,}", "\n".join(lines))]
     problems: list[str] = []
     meant: list[str] = []
     for section in sections:
@@ -154,14 +157,14 @@ def _errors_on_one_line() -> Iterator[None]:
         sys.exit(1)
 
 
+def in_words(reward: float) -> str:
+    """Return a reward as text, small ones with more decimals."""
+    return f"{reward:.1f}" if abs(reward) >= 10 or reward == 0 else f"{reward:.2f}"
+
+
 def command_to_type(script: str, *arguments: str) -> str:
     """Return the line that runs a script beside this file, by this interpreter, from the current folder."""
-    python = Path(sys.executable)
-    if Path(shutil.which("python") or "").parent == python.parent:
-        python = Path("python")
-    elif python.is_relative_to(Path.cwd()):  # a virtual environment that is not activated
-        python = python.relative_to(Path.cwd())
-    return shlex.join([str(python), os.path.relpath(Path(__file__).with_name(script)), *arguments])
+    return shlex.join([python(), os.path.relpath(Path(__file__).with_name(script)), *arguments])
 
 
 def command_line(read: Callable[[], Settings], run: Callable[[Settings], int]) -> int:

@@ -6,12 +6,15 @@
 
 import dataclasses
 import difflib
+import functools
+import math
 import sys
 import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 import tyro
 
 from kerasrl.errors import UserError
@@ -25,7 +28,7 @@ class Environment:
 
     env: str = "CartPole-v0"
     """Name of an environment of gym, else of Gymnasium (gymnasium:Name if both have it), or module:Name of your own."""
-    processor: str = ""
+    processor: Annotated[str, tyro.conf.arg(metavar="MODULE:CLASS")] = ""
     """module:Class of an rl.core.Processor between environment and agent."""
     action_repetition: int = 1
     """Times each action is repeated within a step."""
@@ -49,7 +52,7 @@ class Network:
     """End the network in a value and advantages."""
     dueling_type: Literal["avg", "max", "naive"] = "avg"
     """How a dueling network puts them together."""
-    network: str = ""
+    network: Annotated[str, tyro.conf.arg(metavar="MODULE:FUNCTION")] = ""
     """module:function that builds the network instead, from state_size, num_actions and, if it takes it, config."""
 
 
@@ -117,7 +120,7 @@ class Evaluation:
     """Greedy episodes of an evaluation."""
     stop_when_solved: bool = False
     """End when 100 greedy episodes reach the environment's own threshold on average."""
-    stop_at: float | None = None
+    stop_at: Annotated[float | None, tyro.conf.arg(metavar="REWARD")] = None
     """The same with this reward as the threshold."""
     play: Literal["best", "last"] = "best"
     """Weights that the command printed at the end plays."""
@@ -131,7 +134,7 @@ class Run:
 
     nb_steps: int = 50_000
     """Steps to train."""
-    seed: int | None = None
+    seed: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Start of every random draw; one is drawn and printed if not given."""
     verbose: Literal[0, 1, 2] = 1
     """0: errors only, 1: a live line, or into a file a line every 10000 steps, 2: a line each episode."""
@@ -167,14 +170,17 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
     """Train Keras-RL's DQN agent. The defaults are the CartPole tutorial's.
 
     Raises:
-        UserError: A setting has an impossible value.
+        UserError: A setting has a value of a wrong type or an impossible one.
     """
 
     def __post_init__(self) -> None:
+        for name, kind in _kinds().items():
+            object.__setattr__(self, name, _converted(name, getattr(self, name), kind))  # 1 to 1.0, a list to a tuple
         whole = "memory_limit window_length eps_nb_steps batch_size train_interval gradient_steps nb_steps "
         whole += "state_interval checkpoint_interval log_interval action_repetition eval_episodes"
         for name in whole.split():
             _require(name, getattr(self, name), "at least 1", getattr(self, name) >= 1)
+            _require(name, getattr(self, name), "at most 2147483647", getattr(self, name) < 2**31)
         for name in (
             "nb_steps_warmup", "threads", "nb_max_start_steps", "nb_max_episode_steps", "eval_interval", "record_every",
         ):  # fmt: skip
@@ -185,7 +191,16 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
             _require(name, getattr(self, name), "positive", 0 < getattr(self, name) < float("inf"))
         for name in ("target_model_update", "delta_clip", "global_clipnorm"):
             _require(name, getattr(self, name), "positive", getattr(self, name) > 0)
-        _require("hidden_layers", self.hidden_layers, "positive numbers", all(n >= 1 for n in self.hidden_layers))
+        _require(
+            "hidden_layers",
+            self.hidden_layers,
+            "numbers from 1 to 65536",
+            all(1 <= n <= 2**16 for n in self.hidden_layers),
+        )
+        update = self.target_model_update
+        _require("target_model_update", update, "at most 2147483647", update < 2**31)
+        is_number = self.stop_at is None or math.isfinite(self.stop_at)
+        _require("stop_at", self.stop_at, "a number that a reward can reach", is_number)
         fits = self.memory_limit >= self.window_length + 2
         _require("memory_limit", self.memory_limit, "at least window_length + 2", fits)
         for name in ("env", "activation", "checkpoint_dir", "log_dir"):
@@ -209,6 +224,8 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
             config = config.changed_by(preset_file(preset))
         if file is not None:
             config = config.changed_by(Path(file))
+        for name in settings:
+            _require_known(name)
         return dataclasses.replace(config, **settings)
 
     def changed_by(self, file: Path) -> "Config":
@@ -262,8 +279,6 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
         """Rebuild the configuration that a weights file carries; the defaults if it carries none."""
         fields = {field.name for field in dataclasses.fields(cls)}
         known = {name: value for name, value in (metadata or {}).items() if name in fields}
-        if "hidden_layers" in known:
-            known["hidden_layers"] = tuple(known["hidden_layers"])
         return cls(**known)
 
 
@@ -283,35 +298,50 @@ def read(file: Path) -> dict[str, Any]:
     Raises:
         UserError: It cannot be read, or has an unknown key or a value of a wrong type.
     """
-    import msgspec  # here, so that --help does not wait for them
-
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
 
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"there is no configuration file {_shown(file)}") from None
     except OSError as error:
         raise UserError(f"{_shown(file)} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{_shown(file)} is not TOML: {' '.join(str(error).split())}") from None
-    kinds = typing.get_type_hints(Config)
-    settings = {}
-    for name, value in content.items():
-        if name == "run" and isinstance(value, dict):
-            continue
-        if name not in kinds:
-            nearest = difflib.get_close_matches(name, kinds, n=3)
-            hint = f"did you mean {' or '.join(nearest)}?" if nearest else "python train.py --help lists all"
-            raise UserError(f"{_shown(file)}: there is no setting {name}; {hint}")
-        try:
-            settings[name] = msgspec.convert(value, kinds[name])
-        except msgspec.ValidationError:
-            raise UserError(f"{_shown(file)}: {name} must be {_in_words(kinds[name])}, is {value!r}") from None
-    return settings
+    try:
+        if "run" in content and isinstance(content["run"], dict):
+            del content["run"]
+        for name, value in content.items():
+            if isinstance(value, dict):
+                raise UserError(f"there is no table {name!r}; settings stand before and outside of tables")
+            _require_known(name)
+            _converted(name, value, _kinds()[name])
+    except UserError as error:
+        raise UserError(f"{_shown(file)}: {error}") from None
+    return content
+
+
+@functools.cache
+def _kinds() -> dict[str, Any]:
+    """Return the type of each setting."""
+    return typing.get_type_hints(Config)
+
+
+def _require_known(name: str) -> None:
+    if name not in _kinds():
+        nearest = difflib.get_close_matches(name, _kinds(), n=3)
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else "python train.py --help lists all"
+        raise UserError(f"there is no setting {name!r}; {hint}")
+
+
+def _converted(name: str, value: Any, kind: Any) -> Any:
+    try:
+        return msgspec.convert(list(value) if isinstance(value, tuple) else value, kind)
+    except msgspec.ValidationError:
+        raise UserError(f"{name} must be {_in_words(kind)}, is {value!r}") from None
 
 
 def _in_words(kind: Any) -> str:
@@ -338,9 +368,9 @@ class TestConfig:
     """Show the environment in a window, at natural speed."""
     record: Annotated[str, tyro.conf.arg(metavar="FILE")] = ""
     """Film the episodes into a .gif or .mp4 file; needs no screen."""
-    env: str | None = None
+    env: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Another environment than the one trained in."""
-    seed: int | None = None
+    seed: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Start of the episodes; random if not given."""
 
     def __post_init__(self) -> None:

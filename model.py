@@ -13,6 +13,7 @@ import numpy as np
 from keras import Input, Model
 from keras.layers import Concatenate, Dense, Flatten
 from keras.utils import set_random_seed as set_random_seed  # train.py calls it before it builds
+from rl.core import Processor
 from rl.policy import EpsGreedyQPolicy, LinearAnnealedPolicy
 
 from config import Config
@@ -56,10 +57,14 @@ def build_network(state_size: StateSize, num_actions: int, config: Config) -> Mo
     """
     if config.network:
         build = named(config.network)
-        takes_config = len(inspect.signature(build).parameters) > 2
-        model = build(state_size, num_actions, *([config] if takes_config else []))
-        if not isinstance(model, Model):
-            raise UserError(f"{config.network} must return a Keras model, not {model!r}")
+        nb_parameters = len(inspect.signature(build).parameters)
+        if nb_parameters not in (2, 3):
+            raise UserError(f"{config.network} must take state_size, num_actions and, if it likes, config")
+        size = state_size[0] if isinstance(state_size, tuple) and len(state_size) == 1 else state_size
+        model = build(size, num_actions, *([config] if nb_parameters == 3 else []))
+        if not isinstance(model, Model) or model.output_shape != (None, num_actions):
+            shown = f"one with outputs {model.output_shape}" if isinstance(model, Model) else repr(model)
+            raise UserError(f"{config.network} must return a Keras model with {num_actions} outputs, not {shown}")
         return model
     try:
         keras.activations.get(config.activation)
@@ -77,11 +82,22 @@ def observed(env: Any, config: Config) -> tuple[StateSize, int, Any]:
     size, num_actions = check_spaces(env)
     space, processor = env.observation_space, None
     if config.processor:
-        processor = named(config.processor)()
-        size = np.shape(named(config.processor)().process_observation(space.sample()))
+        processor, tried = (_processor(config.processor) for _ in range(2))  # one to try out: it may remember
+        seen = tried.process_observation(space.sample())
+        size = {key: np.shape(part) for key, part in seen.items()} if isinstance(seen, dict) else np.shape(seen)
     elif OneHotProcessor.is_needed(space):
         processor = OneHotProcessor(space)
     return size, num_actions, processor
+
+
+def _processor(name: str) -> Processor:
+    try:
+        processor = named(name)()
+    except TypeError as error:
+        raise UserError(f"{name} must be a class that needs no arguments: {error}") from None
+    if not isinstance(processor, Processor):
+        raise UserError(f"{name} must be a subclass of rl.core.Processor")
+    return processor
 
 
 def build_agent(model: Model, num_actions: int, config: Config = Config(), processor: Any = None) -> DQNAgent:

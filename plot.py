@@ -48,8 +48,8 @@ Curve: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]  # environmen
 class PlotConfig:
     """Draw the learning curve of a run, or those of several runs with their mean and its 95% interval.
 
-    Runs that differ in nothing but the seed share a colour. What they are is read in the dqn_E_config.toml beside
-    each log; without one, logs of the same name are alike.
+    Runs that differ in nothing but seed, length, evaluations and output share a colour. What they are is read in the
+    dqn_E_config.toml beside each log; without one, logs of the same name are alike.
     """
 
     logs: Annotated[
@@ -153,7 +153,7 @@ def _read(path: Path) -> Log:
         curves=curves,
         settings={key: value for key, value in settings.items() if key not in INCIDENTAL},
         seed=settings.get("seed"),
-        threshold=settings.get("run", {}).get("reward_threshold"),
+        threshold=_number(settings.get("run"), "reward_threshold"),
     )
 
 
@@ -165,6 +165,11 @@ def _settings(log: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path} is not TOML: {error}; remove it to draw without the run's settings") from None
+
+
+def _number(table: Any, key: str) -> float | None:
+    value = table.get(key) if isinstance(table, dict) else None
+    return value if isinstance(value, float | int) else None
 
 
 def _text(path: Path) -> str:
@@ -193,12 +198,15 @@ def running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64
 
 
 def mean_and_interval(curves: Sequence[Curve]) -> tuple[Curve, NDArray[np.float64]]:
-    """Return the mean of at least two curves on the steps that all of them cover, and half its 95% interval."""
-    first, last = max(steps[0] for steps, _ in curves), min(steps[-1] for steps, _ in curves)
+    """Return the mean of curves on the steps that at least two of them cover, and half its 95% interval."""
+    first, last = sorted(steps[0] for steps, _ in curves)[1], sorted(steps[-1] for steps, _ in curves)[-2]
     grid = np.linspace(first, last, 500 if first < last else 0)
-    values = np.array([np.interp(grid, *curve) for curve in curves])
-    deviation: NDArray[np.float64] = values.std(axis=0, ddof=1)
-    return (grid, values.mean(axis=0)), student_t(len(curves) - 1) * deviation / np.sqrt(len(curves))
+    values = np.array([np.interp(grid, *curve, left=np.nan, right=np.nan) for curve in curves])
+    nb_runs = np.isfinite(values).sum(axis=0)
+    grid, values, nb_runs = grid[nb_runs > 1], values[:, nb_runs > 1], nb_runs[nb_runs > 1]
+    deviation = np.nanstd(values, axis=0, ddof=1)
+    quantiles = np.array([student_t(n - 1) for n in nb_runs])
+    return (grid, np.nanmean(values, axis=0)), quantiles * deviation / np.sqrt(nb_runs)
 
 
 def student_t(freedom: int) -> float:

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from command_line import command_to_type
+from command_line import command_to_type, in_words
 from config import Config
 from kerasrl.errors import UserError
 
@@ -122,8 +122,10 @@ def prepared(config: Config) -> Iterator[Prepared]:
             elif training_state.path.exists():
                 print(f"replaces the run in {config.checkpoint_dir}, with which --resume would have gone on")
         files.write_whole(places.config, config.to_toml(_about(known)).encode())
-        yield Prepared(config, env, places, training_state, saved is not None, threshold)
-    env.close()
+        try:
+            yield Prepared(config, env, places, training_state, saved is not None, threshold)
+        finally:
+            env.close()
 
 
 def _about(threshold: float | None) -> dict[str, str | float]:
@@ -131,8 +133,10 @@ def _about(threshold: float | None) -> dict[str, str | float]:
     about: dict[str, str | float] = {"command": shlex.join(["python", *sys.argv]), "python": sys.version.split()[0]}
     if threshold is not None:
         about["reward_threshold"] = float(threshold)
-    packages = ("tensorflow", "keras", "keras-rl2", "numpy", "gym")
-    return about | {package: metadata.version(package) for package in packages}
+    for package in ("tensorflow", "keras", "keras-rl2", "numpy", "gym", "gymnasium", "box2d", "minatar", "ale-py"):
+        with contextlib.suppress(metadata.PackageNotFoundError):  # an extra
+            about[package] = metadata.version(package)
+    return about
 
 
 @dataclass(frozen=True)
@@ -151,22 +155,51 @@ class Trained:
     """Exit status: 0, or 128 and the number of the signal that stopped the training."""
 
 
-def tell(run: Prepared, history: dict[str, list[Any]], evaluation: "Evaluation | None") -> None:
+def finished(
+    run: Prepared,
+    dqn: "DQNAgent",
+    history: dict[str, list[Any]],
+    evaluation: "Evaluation | None",
+    signal: int | None,
+) -> Trained:
+    """Draw the curve, print what came of the training, and return it."""
+    from plot import plot  # here, so that --help does not wait for its libraries
+
+    if history:
+        try:
+            plot([run.files.log], run.files.curve, run.threshold)
+        except UserError as error:
+            print(f"no curve: {error}", file=sys.stderr)  # the weights are there all the same
+    if run.config.verbose:
+        _tell(run, dqn.step, history, evaluation)
+    if dqn.did_abort:
+        print(
+            f"stopped at step {dqn.step} of {run.config.nb_steps}; the same command with --resume goes on from step "
+            f"{run.state.saved_step}",
+            file=sys.stderr,
+        )
+    best, last = (None, None) if evaluation is None else (evaluation.best, evaluation.last)
+    return Trained(dqn, history, run.files, best, last, 0 if signal is None else 128 + signal)
+
+
+def _tell(run: Prepared, step: int, history: dict[str, list[Any]], evaluation: "Evaluation | None") -> None:
     """Print the scores, the files, and the command to type next."""
     files, config = run.files, run.config
-    to_play = files.weights
-    if evaluation is not None and evaluation.best is not None and evaluation.last is not None:
-        if evaluation.solved is not None:
-            print(f"solved: mean reward of 100 greedy episodes {evaluation.solved[0]:.1f}, at least {run.threshold:g}")
-        for name, path, (reward, step) in (
-            ("best", files.best, evaluation.best),
-            ("last", files.weights, evaluation.last),
-        ):
-            print(f"{name} weights {path}: mean reward {reward:.1f} when evaluated at step {step:,}")
-        to_play = files.best if config.play == "best" else files.weights
+    if evaluation is not None and evaluation.solved is not None:
+        print(
+            f"solved: mean reward of 100 greedy episodes {in_words(evaluation.solved[0])}, at least {run.threshold:g}"
+        )
+    if evaluation is not None and evaluation.best is not None:
+        for name, path, score in (("best", files.best, evaluation.best), ("last", files.weights, evaluation.last)):
+            if score is not None and (name == "best" or score[1] == step):
+                print(f"{name} weights {path}: mean reward {in_words(score[0])} when evaluated at step {score[1]:,}")
+            else:
+                print(f"{name} weights {path}: step {step:,}, not evaluated")
     else:
         print(f"weights {files.weights}")
     if history:
         print(f"curve {files.curve}")
     print("play them, with --visualize in a window:")
+    has_best = evaluation is not None and evaluation.best is not None
+    to_play = files.best if has_best and config.play == "best" else files.weights
     print(command_to_type("test.py", "--weights", str(to_play)))

@@ -9,7 +9,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from command_line import command_line, parse
+from command_line import command_line, in_words, parse
 from config import Config, TestConfig
 from kerasrl.errors import WeightsError
 
@@ -65,8 +65,8 @@ def test(config: TestConfig) -> list[float]:
     rewards: list[float] = history.history.get("episode_reward", [])
     if rewards:
         print(
-            f"mean {np.mean(rewards):.1f}, standard deviation {np.std(rewards):.1f}, minimum {np.min(rewards):.1f}, "
-            f"episodes {len(rewards)}"
+            f"mean {in_words(float(np.mean(rewards)))}, standard deviation {in_words(float(np.std(rewards)))}, "
+            f"minimum {in_words(min(rewards))}, episodes {len(rewards)}"
         )
     else:
         print("no episode was finished")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from command_line import command_line, parse_config
 from config import Config
-from run import Prepared, Trained, prepared, tell
+from run import Prepared, Trained, finished, prepared
 
 
 def train(config: Config) -> Trained:
@@ -30,7 +30,6 @@ def _train(run: Prepared) -> Trained:
     from callbacks import build_callbacks, build_evaluation, build_tensorboard  # here, so that --help is quick
     from kerasrl import device, signals
     from model import build_agent, build_network, observed, set_random_seed
-    from plot import plot
 
     config, env, files = run.config, run.env, run.files
     state_size, num_actions, processor = observed(env, config)
@@ -45,7 +44,7 @@ def _train(run: Prepared) -> Trained:
     )
     evaluation = build_evaluation(config, files, run.threshold) if config.eval_interval else None
     if evaluation is not None:
-        callbacks.insert(0, evaluation)
+        callbacks.insert(0, evaluation)  # first, so that the others can log what it finds
     if config.tensorboard:
         callbacks.append(build_tensorboard(config, files))
     with signals.StopOnSignal(dqn) as stop:
@@ -63,21 +62,7 @@ def _train(run: Prepared) -> Trained:
             resume=run.resume,
         ).history
         dqn.save_weights(files.weights, overwrite=True)
-        if evaluation is not None and not dqn.did_abort:
-            evaluation.evaluate_last()
-    if history:
-        plot([files.log], files.curve)
-    if config.verbose:
-        tell(run, history, evaluation)
-    status = 0 if stop.signal is None else 128 + stop.signal
-    if dqn.did_abort:
-        print(
-            f"stopped at step {dqn.step} of {config.nb_steps}; the same command with --resume goes on from step "
-            f"{run.state.saved_step}",
-            file=sys.stderr,
-        )
-    best, last = (None, None) if evaluation is None else (evaluation.best, evaluation.last)
-    return Trained(dqn, history, files, best, last, status)
+    return finished(run, dqn, history, evaluation, stop.signal)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,10 +4,12 @@ from kerasrl import compat as compat  # before the imports that it makes work
 
 # isort: split
 
+import contextlib
 import copy
 import math
 import os
 import random
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -92,7 +94,8 @@ class DQNAgent(KerasRLDQNAgent):
         self._is_fitting = self._is_in_loop = False  # whether `fit`, or either loop, is running
         self._first_step = 0  # from which the warm-up counts
         self.stop_training = False  # set it, as in Keras, to let `fit` end
-        self.did_abort = False  # whether Ctrl-C ended the last `fit`
+        self.did_abort = False  # whether Ctrl-C or a closed window ended the last `fit`
+        self._abort_test_at: float | None = None
         self.gradient_steps = gradient_steps
         self.metadata = metadata
         super().__init__(model, policy, test_policy, enable_double_dqn, False, dueling_type, *args, **kwargs)
@@ -479,7 +482,7 @@ class DQNAgent(KerasRLDQNAgent):
             **{name: getattr(self, name) for name in [*names, "_upcoming", "_upcoming_state"]},
             "recent": (list(self.memory.recent_observations), list(self.memory.recent_terminals)),
             "generator": np.random.get_state() if self._is_fitting else None,
-            "processor": copy.deepcopy(attributes(self.processor)) if self._is_fitting else None,
+            "processor": _copied_attributes(self.processor) if self._is_fitting else {},
             "_is_in_loop": self._is_in_loop,
         }
         self.begin_loop(fitting=False)
@@ -494,7 +497,8 @@ class DQNAgent(KerasRLDQNAgent):
     def end_test(self, interrupted: dict[str, Any]) -> None:
         """Undo `begin_test`."""
         observations, terminals = interrupted.pop("recent")
-        set_attributes(self.processor, interrupted.pop("processor"))
+        for name, value in interrupted.pop("processor").items():
+            setattr(self.processor, name, value)
         generator = interrupted.pop("generator")
         if generator is not None:
             np.random.set_state(generator)
@@ -507,6 +511,14 @@ class DQNAgent(KerasRLDQNAgent):
         for name, value in interrupted.items():
             setattr(self, name, value)
         self._upcoming_q_values = None
+
+    def is_interrupted(self) -> bool:
+        """Tell whether a test during `fit` should end, a second after a signal wanted `fit` to end."""
+        if not (self._is_fitting and self.did_abort):
+            self._abort_test_at = None
+            return False
+        self._abort_test_at = self._abort_test_at or time.monotonic() + 1
+        return time.monotonic() >= self._abort_test_at
 
     def _seed(self, seed: int | None) -> None:
         """Start the generators that exploration (NumPy's, in rl.policy) and replay draw from."""
@@ -530,6 +542,16 @@ def _checked(model: Any) -> Any:
     if lone_input or not isinstance(model.output, keras.KerasTensor):  # a list of one tensor instead of the tensor
         return keras.Model(model.inputs[0] if lone_input else model.input, model.outputs[0])
     return model
+
+
+def _copied_attributes(thing: Any) -> dict[str, Any]:
+    """Return copies of what an object holds, as far as it can be copied, but for the agent."""
+    copies = {}
+    for name, value in ({} if thing is None else vars(thing)).items():
+        if name != "agent":
+            with contextlib.suppress(TypeError):  # a lock, a file: not what a test would change
+                copies[name] = copy.deepcopy(value)
+    return copies
 
 
 def _metric(metric: Any) -> tuple[str, Any]:

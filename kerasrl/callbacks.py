@@ -54,6 +54,13 @@ class FileLogger(rl.callbacks.FileLogger):
         if self.interval is not None and nb_new >= max(self.interval, self.nb_written // 10):
             self.save_data()
 
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Write the file, with the evaluation after the last step in the row of the last episode."""
+        rewards = self.data.get("evaluation_reward")
+        if rewards and math.isnan(rewards[-1]):
+            rewards[-1] = (logs or {}).get("evaluation_reward", rewards[-1])
+        self.save_data()
+
     def save_data(self) -> None:
         """Write the file."""
         if self.data:

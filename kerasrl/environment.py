@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kerasrl import names
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, to_install
 from kerasrl.gym_compat import gym, quiet_stderr
 
 SUPPORTED = (
@@ -71,7 +71,7 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
         missing = [extra for module, extra in _EXTRAS.items() if re.search(rf"\b{module}\b", str(error))]
         is_missing = isinstance(error, ImportError) or type(error).__name__ == "DependencyNotInstalled"
         if is_missing and missing:
-            cure = f"its libraries are not installed: pip install '.[{missing[0]}]'"
+            cure = f"its libraries are not installed: {to_install(missing[0])}"
         else:
             cure = _one_line(error)
         raise UserError(f"environment {env_name!r} cannot be made: {cure}") from error
@@ -102,7 +102,7 @@ def _hint(name: str) -> str:
     known |= {other.lower(): other for other in gymnasium.registry} if gymnasium else {}
     nearest = [known[match] for match in difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.7)]
     hint = f"did you mean {' or '.join(nearest)}?" if nearest else "one of your own is named module:Name-v0"
-    return hint if gymnasium else f"{hint} (for Gymnasium's: pip install '.[gymnasium]')"
+    return hint if gymnasium else f"{hint} (for Gymnasium's: {to_install('gymnasium')})"
 
 
 def _is_older(name: str) -> bool:
@@ -139,8 +139,8 @@ def require_display() -> None:
     # Without a screen SDL draws where nobody sees it, which is right only for someone who asked for that.
     if driver is None or (driver in ("offscreen", "dummy") and "SDL_VIDEODRIVER" not in os.environ):
         raise UserError(
-            "there is no screen to open a window on; leave --visualize away, or connect with ssh -X, or run under "
-            "xvfb-run"
+            "there is no screen to open a window on; leave --visualize away (from Python: visualize=False), or connect "
+            "with ssh -X, or run under xvfb-run"
         )
 
 
@@ -158,9 +158,10 @@ def check_spaces(env: Any) -> tuple[Any, int]:
 
 def _shape(space: Any) -> Any:
     kind = type(space).__name__  # gym's and Gymnasium's classes have the same names
-    if kind == "Dict" and all(type(part).__name__ in ("Box", "Discrete") for part in space.spaces.values()):
+    parts = space.spaces if kind == "Dict" else {}
+    if parts and all(type(p).__name__ in ("Box", "Discrete") and "/" not in key for key, p in parts.items()):
         return {key: _shape(part) for key, part in space.spaces.items()}
-    if kind == "Box":
+    if kind == "Box" and space.dtype != object:
         return tuple(space.shape)
     if kind == "Discrete":
         return (int(space.n),)

@@ -1,6 +1,8 @@
 """The errors that a person can act on: one line that names what is wrong and what to do."""
 
 import errno
+import shutil
+import sys
 import traceback
 from pathlib import Path
 
@@ -19,6 +21,20 @@ class DivergenceError(ArithmeticError):
 
 class WriteError(OSError):
     """A file of weights, log or state that cannot be written."""
+
+
+def python() -> str:
+    """Return what to type for this interpreter in the current folder."""
+    found = Path(sys.executable)
+    if Path(shutil.which("python") or "").parent == found.parent:
+        return "python"
+    # A virtual environment that is not activated is named as it lies.
+    return str(found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found)
+
+
+def to_install(extra: str) -> str:
+    """Return the line that installs an extra of this project, to type in its folder."""
+    return f"{python()} -m pip install '.[{extra}]'"
 
 
 def describe(error: Exception) -> str:

@@ -4,6 +4,8 @@ from kerasrl import compat as compat  # before the imports that it makes work
 
 # isort: split
 
+import contextlib
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import rl.callbacks
 
+from kerasrl.errors import DivergenceError
 from kerasrl.files import write_whole
 
 # Greedy behaviour may never end an episode that a time limit does not end; random exploration would have.
@@ -25,8 +28,8 @@ class Evaluation(rl.callbacks.Callback):
     An evaluation takes place at the end of an episode and leaves the training as it was. All start from the same seed,
     so that they can be compared. Among equally good weights the later are kept: of evaluations that reach the highest
     reward possible, those of the later weights hold more often in other episodes. Other callbacks find the mean
-    reward as `evaluation_reward` in the logs of that episode's end (NaN in those of the others), if they come after
-    this one in the list.
+    reward as `evaluation_reward` in the logs of that episode's end (NaN in those of the others), and in those of the
+    training's end, if they come after this one in the list.
 
     Args:
         env: Environment to play in; not the one that is trained in.
@@ -83,9 +86,8 @@ class Evaluation(rl.callbacks.Callback):
         if self.model.step == 0:
             self._forget()
 
-    def on_episode_end(self, episode: int, logs: dict[str, Any] | None = None) -> None:
+    def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
         """Evaluate if it is time."""
-        logs = {} if logs is None else logs
         step = logs["nb_steps"]
         logs["evaluation_reward"] = np.nan
         if step >= self._next:
@@ -99,26 +101,33 @@ class Evaluation(rl.callbacks.Callback):
             step: Steps that the weights were trained for.
         """
         reward = self._mean_reward(self.nb_episodes, self.seed)
+        if not math.isfinite(reward):
+            raise DivergenceError(
+                f"the evaluation at step {step} paid {reward}: the environment's rewards are no numbers"
+            )
         self.last = (reward, step)
         if self.best is None or reward >= self.best[0]:
             self._keep(reward, step)
-            if self.solved_at is not None and reward >= self.solved_at:
-                self._stop_if_solved(self.solved_at, step)
+        if self.solved_at is not None and reward >= self.solved_at:
+            self._stop_if_solved(self.solved_at, step)
         if self.film is not None and step >= self._next_film:
             self._next_film = (step // self.film_interval + 1) * self.film_interval
             self.model.test(self.eval_env, 1, callbacks=[self.film(step)], seed=self.seed, **self._options)
         return reward
 
-    def evaluate_last(self) -> None:
-        """Evaluate the weights that a training ended with, unless that was done."""
-        if self.solved is None and (self.last is None or self.last[1] != self.model.step):
-            self.evaluate(self.model.step)
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Evaluate the weights that a training ended with, unless that was done or somebody stopped it."""
+        logs = {} if logs is None else logs
+        is_known = self.last is not None and self.last[1] == self.model.step
+        if not logs.get("did_abort") and not is_known and self.solved is None:
+            with contextlib.suppress(KeyboardInterrupt):  # the training is over all the same
+                logs["evaluation_reward"], logs["nb_steps"] = self.evaluate(self.model.step), self.model.step
 
     def _stop_if_solved(self, threshold: float, step: int) -> None:
         seed = None if self.seed is None else self.seed ^ 1  # other episodes than those that the weights were chosen by
         reward = self._mean_reward(_NB_EPISODES_TO_SOLVE, seed)
         if reward >= threshold:
-            self.solved = (reward, step)
+            self.solved = self.last = (reward, step)
             self._keep(reward, step)
             self.model.stop_training = True
 
@@ -132,7 +141,7 @@ class Evaluation(rl.callbacks.Callback):
         return float(np.mean(history.history["episode_reward"]))
 
     def get_state(self) -> dict[str, Any]:
-        """Return what a resumed run needs to go on evaluating as this one."""
+        """Return what a resumed run needs to go on as this one; a solved one is meant to go on, too."""
         scores = {"best": self.best, "last": self.last, "next": self._next, "next_film": self._next_film}
         return {**scores, "best_file": np.frombuffer(self._best_file, np.uint8)}
 

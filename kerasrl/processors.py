@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import rl.core
 
+from kerasrl.errors import UserError
+
 
 class OneHotProcessor(rl.core.Processor):
     """Turn each Discrete observation, alone or in a Dict, into a vector of zeros with a one in its place.
@@ -43,5 +45,7 @@ class OneHotProcessor(rl.core.Processor):
 
 def _one_hot(value: Any, n: int, start: int) -> np.ndarray:
     vector = np.zeros(n, np.float32)
+    if not start <= value < start + n:
+        raise UserError(f"the environment gave the observation {value}, which is not from {start} to {start + n - 1}")
     vector[int(value) - start] = 1
     return vector

@@ -74,12 +74,16 @@ class TrainProgress(rl.callbacks.Callback):
         """Add the episode."""
         self._nb_episodes = episode + 1
         self._rewards.append(logs["episode_reward"])
+        self._note_evaluation(logs)
+
+    def _note_evaluation(self, logs: dict[str, Any]) -> None:
         evaluation = logs.get("evaluation_reward")
         if evaluation is not None and math.isfinite(evaluation):
             self._best = evaluation if self._best is None else max(self._best, evaluation)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Leave a last line, whatever ended the training."""
+        self._note_evaluation(logs or {})
         self._ended = True
         if self._line is not None:
             self._line.leave = self.step > self._first
@@ -158,8 +162,9 @@ class _Line(tqdm):
     def format_dict(self) -> dict[str, Any]:
         """Return what tqdm draws from, with the text of this moment."""
         values: dict[str, Any] = super().format_dict
-        columns = (values["ncols"] or 80) - 1  # a full row would move the cursor to the next one
-        return {**values, "bar_format": self.progress.text(values["rate"], columns)}
+        columns = values["ncols"] or 80  # a terminal that does not know its width says 0
+        room = columns - 1  # a full row would move the cursor to the next one
+        return {**values, "ncols": columns, "bar_format": self.progress.text(values["rate"], room)}
 
 
 def _is_live() -> bool:

@@ -70,12 +70,13 @@ class TensorBoardLogger(rl.callbacks.Callback):
         self._start = time.perf_counter()
 
     def on_step_end(self, step: int, logs: dict[str, Any]) -> None:
-        """Keep the step's metrics."""
+        """Keep the step's metrics and time, so that an evaluation at the episode's end does not count."""
         self._metrics.append(logs["metrics"])
+        self._end = time.perf_counter()
 
     def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
         """Write the episode's figures."""
-        seconds = time.perf_counter() - self._start
+        seconds = self._end - self._start
         figures = {
             "episode/reward": logs["episode_reward"],
             "episode/steps": logs["nb_episode_steps"],
@@ -85,17 +86,23 @@ class TensorBoardLogger(rl.callbacks.Callback):
         for tag, values in zip(self._tags, np.array(self._metrics).T, strict=True):
             known = values[np.isfinite(values)]
             figures[tag] = known.mean() if known.size else None
+        self._write(figures, logs["nb_steps"])
+
+    def _write(self, figures: dict[str, Any], step: int) -> None:
         # One call for all: `tf.summary.scalar` takes a quarter of a millisecond for each.
         summary = tf.compat.v1.Summary()
         for tag, value in figures.items():
             if value is not None and np.isfinite(value):
                 summary.value.add(tag=tag, simple_value=value)
         with self._writer.as_default():
-            tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=logs["nb_steps"])
+            tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=step)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Write what is left and close the file."""
         if self._writer is not None:
+            logs = logs or {}
+            if "evaluation_reward" in logs:
+                self._write({"evaluation/reward": logs["evaluation_reward"]}, logs["nb_steps"])
             self._writer.close()
             self._writer = None
 

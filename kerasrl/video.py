@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageChops
 from PIL.GifImagePlugin import getdata, getheader
 
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, to_install
 from kerasrl.files import naming
 
 RATES = {".gif": 25, ".mp4": 50}  # pictures a second to come near to; browsers slow down a .gif of more than 50
@@ -31,7 +31,7 @@ def check_path(path: str | os.PathLike[str]) -> None:
         try:
             import av as av  # an extra
         except ImportError:
-            raise UserError(f"{target} needs a package for .mp4: pip install '.[video]', or name a .gif") from None
+            raise UserError(f"{target} needs a package for .mp4: {to_install('video')}, or name a .gif") from None
     if target.is_dir():
         raise UserError(f"{target} is a folder; name another file")
     try:

@@ -84,9 +84,9 @@ def test_all_settings_survive_a_file(file):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("nb_step = 3", "there is no setting nb_step; did you mean nb_steps or "),
-        ("qqqqqq = 3", "there is no setting qqqqqq; python train.py --help lists all"),
-        ("[learning]\ngamma = 1", "there is no setting learning; did you mean learning_rate"),
+        ("nb_step = 3", "there is no setting 'nb_step'; did you mean nb_steps or "),
+        ("qqqqqq = 3", "there is no setting 'qqqqqq'; python train.py --help lists all"),
+        ("[learning]\ngamma = 1", "there is no table 'learning'; settings stand before and outside of tables"),
         ('nb_steps = "3"', "nb_steps must be a whole number, is '3'"),
         ("nb_steps = 3.5", "nb_steps must be a whole number, is 3.5"),
         ("nb_steps = true", "nb_steps must be a whole number, is True"),
@@ -130,11 +130,22 @@ def test_files_that_cannot_be_read(tmp_path):
         ({"eval_interval": 0, "record_every": 5}, "need evaluations"),
         ({"eps_rate": 0.0}, "eps_rate must be positive"),
         ({"delta_clip": 0.0}, "delta_clip must be positive"),
+        ({"nb_steps": "many"}, "nb_steps must be a whole number, is 'many'"),
+        ({"nb_steps": 1e4 + 0.5}, "nb_steps must be a whole number"),
+        ({"hidden_layers": 24}, "hidden_layers must be whole numbers in brackets, is 24"),
+        ({"optimizer": "adamw"}, "optimizer must be one of 'adam'"),
     ],
 )
 def test_impossible_values(settings, problem):
     with pytest.raises(UserError, match=problem):
         Config(**settings)
+
+
+def test_values_that_python_takes_for_equal():
+    assert Config(hidden_layers=[24, 24], gamma=1) == Config(hidden_layers=(24, 24), gamma=1.0)
+    assert isinstance(Config(gamma=1).gamma, float)
+    with pytest.raises(UserError, match="there is no setting 'gama'; did you mean gamma"):
+        Config.load(gama=1)
 
 
 # Presets

@@ -1,6 +1,7 @@
 """Evaluations during training: the best weights, the log, the end of a solved training, films, and their cost."""
 
 import json
+import re
 
 from kerasrl import evaluation as evaluation_module
 
@@ -70,6 +71,12 @@ def test_solved_needs_100_other_episodes(tmp_path):
     assert (callback.solved, callback.best, agent.stop_training) == ((5.5, 20), (5.5, 20), True)
 
 
+def test_a_lucky_evaluation_does_not_hide_that_it_is_solved_later(tmp_path):
+    callback, agent, _ = evaluated(tmp_path, 9.0, 4.0, 6.0, 5.5, solved_at=5.0)
+    assert [nb for nb, _ in agent.tests] == [3, 100, 3, 100]
+    assert (callback.solved, callback.best, callback.last) == ((5.5, 20), (5.5, 20), (5.5, 20))
+
+
 def test_not_solved_goes_on(tmp_path):
     callback, agent, _ = evaluated(tmp_path, 6.0, 4.0, 4.5, solved_at=5.0)
     assert (callback.solved, callback.best, agent.stop_training) == (None, (6.0, 10), False)
@@ -78,8 +85,12 @@ def test_not_solved_goes_on(tmp_path):
 def test_the_last_weights_are_evaluated_once(tmp_path):
     callback, agent, _ = evaluated(tmp_path, 1.0, 2.0)
     agent.step, agent.scores = 23, [5.0]
-    callback.evaluate_last()
-    callback.evaluate_last()
+    callback.on_train_end({"did_abort": True})
+    assert callback.last == (2.0, 20)
+    logs = {"did_abort": False}
+    callback.on_train_end(logs)
+    assert (logs["evaluation_reward"], logs["nb_steps"]) == (5.0, 23)
+    callback.on_train_end({})
     assert (callback.best, callback.last, agent.saved[-1]) == ((5.0, 23), (5.0, 23), 23)
 
 
@@ -87,7 +98,7 @@ def test_a_resume_goes_on_with_the_best_of_then(tmp_path):
     callback, agent, _ = evaluated(tmp_path, 3.0, 1.0)
     state = callback.get_state()
     agent.step, agent.scores = 30, [9.0]
-    callback.evaluate_last()
+    callback.on_train_end({})
     other = Evaluation(None, tmp_path / "best", interval=10, nb_episodes=3)
     other.set_state(state)
     other.set_model(agent)
@@ -127,7 +138,6 @@ def test_a_greedy_policy_that_never_ends_an_episode_is_cut_off(tmp_path, monkeyp
     set_random_seed(0)
     dqn = build_agent(build_model(1, 2), 2, Config(nb_steps_warmup=5))
     dqn.fit(Endless(), 300, callbacks=[callback], verbose=0, seed=1)
-    callback.evaluate_last()
     assert callback.last[0] == 50
     limited = Evaluation(Endless(), tmp_path / "best.h5f", 10, 2, seed=1, nb_max_episode_steps=7)
     limited.set_model(dqn)
@@ -168,9 +178,9 @@ def test_the_best_file_scores_what_the_evaluation_says(tmp_path, capsys):
     log = json.loads(trained.files.log.read_text())["evaluation_reward"]
     evaluations = [reward for reward in log if reward is not None]
     assert len(evaluations) in (5, 6)
-    assert trained.best[0] == max([*evaluations, trained.last[0]])
+    assert trained.best[0] == max(evaluations)
+    assert log[-1] == trained.last[0]
     assert trained.last[1] == 3_000
-    assert np.nanmax(trained.history["evaluation_reward"]) == max(evaluations)
     rewards = play(PlayConfig(str(trained.files.best), episodes=4, seed=2**32 - 1 - 1))
     assert np.mean(rewards) == trained.best[0]
     assert weights.read(trained.files.best).metadata["seed"] == 1
@@ -185,6 +195,8 @@ def test_stop_at_ends_the_training_and_says_why(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "solved: mean reward of 100 greedy episodes " in out
     assert ", at least 12\n" in out
+    best, last = re.findall(r"^(?:best|last) weights .*: (.*)$", out, re.MULTILINE)
+    assert best == last
     log = json.loads((tmp_path / "dqn_CartPole-v0_log.json").read_text())
     assert log["nb_steps"][-1] < 20_000
     assert log["evaluation_reward"][-1] >= 12

@@ -282,7 +282,7 @@ def test_a_path_that_cannot_be_a_film_is_refused(tmp_path, name, problem):
 def test_an_mp4_without_its_package_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(
-        UserError, match=r"film.mp4 needs a package for .mp4: pip install '\.\[video\]', or name a .gif"
+        UserError, match=r"film.mp4 needs a package for .mp4: .* -m pip install '\.\[video\]', or name a .gif"
     ):
         video.check_path(tmp_path / "film.mp4")
 

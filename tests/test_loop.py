@@ -373,7 +373,7 @@ def test_training_ends_properly_when_something_fails(place):
     with pytest.raises(ZeroDivisionError, match="broken"):
         agent.fit(env, 30, callbacks=[events, *callbacks], verbose=0)
     ends = [event for event in events.events if event[0] == "on_train_end"]
-    assert ends == [("on_train_end", [[("did_abort", "0.0")]], [])]
+    assert ends == [("on_train_end", [[("did_abort", "1.0")]], [])]
     assert not agent.did_abort
 
 

@@ -88,6 +88,9 @@ def test_one_hot():
     processor = OneHotProcessor(Discrete(3, start=-1))
     np.testing.assert_array_equal(processor.process_observation(-1), [1, 0, 0])
     np.testing.assert_array_equal(processor.process_observation(np.int64(1)), [0, 0, 1])
+    for outside in (-2, 2):
+        with pytest.raises(UserError, match=f"the observation {outside}, which is not from -1 to 1"):
+            processor.process_observation(outside)
     assert not OneHotProcessor.is_needed(Box(0, 1, (2,)))
 
 
@@ -100,13 +103,16 @@ def own(tmp_path, monkeypatch):
     (tmp_path / "own_parts.py").write_text(
         "import keras, numpy as np, rl.core\n"
         "def tutorial(state_size, num_actions):\n"
-        "    return keras.Sequential([keras.Input((1, *state_size)), keras.layers.Flatten(),\n"
+        "    return keras.Sequential([keras.Input((1, state_size)), keras.layers.Flatten(),\n"
         "                             keras.layers.Dense(num_actions, name='own')])\n"
         "def configured(state_size, num_actions, config):\n"
-        "    return keras.Sequential([keras.Input((config.window_length, *state_size)), keras.layers.Flatten(),\n"
+        "    return keras.Sequential([keras.Input((config.window_length, state_size)), keras.layers.Flatten(),\n"
         "                             keras.layers.Dense(num_actions, name='own')])\n"
         "def wrong(state_size, num_actions):\n"
         "    return 3\n"
+        "number = 3\n"
+        "def alone(state_size): ...\n"
+        "class Other: ...\n"
         "class Halved(rl.core.Processor):\n"
         "    def process_observation(self, observation):\n"
         "        return observation[:2] / 2\n"
@@ -141,7 +147,12 @@ def test_a_network_of_ones_own(own, name, capsys):
     [
         ({"network": "own_parts:nothing"}, "own_parts:nothing: module own_parts has no nothing"),
         ({"network": "no_such:f"}, "no_such:f: module no_such cannot be imported: No module named 'no_such'"),
-        ({"network": "own_parts:wrong"}, "own_parts:wrong must return a Keras model, not 3"),
+        ({"network": "own_parts:wrong"}, "own_parts:wrong must return a Keras model with 2 outputs, not 3"),
+        ({"network": "own_parts:number"}, "own_parts:number is neither a class nor a function"),
+        ({"network": "own_parts:alone"}, "own_parts:alone must take state_size, num_actions and, if it likes, config"),
+        ({"network": ".own_parts:tutorial"}, ".own_parts:tutorial: module .own_parts cannot be imported"),
+        ({"processor": "own_parts:tutorial"}, "own_parts:tutorial must be a class that needs no arguments"),
+        ({"processor": "own_parts:Other"}, "own_parts:Other must be a subclass of rl.core.Processor"),
         ({"activation": "rleu"}, "activation rleu is unknown to Keras; relu, tanh and elu are common"),
         ({"window_length": 2, "network": "own_parts:tutorial"}, "the model takes 1 observations"),
     ],
@@ -252,5 +263,5 @@ def test_a_missing_library_is_named_with_the_line_that_installs_it(name, module,
     monkeypatch.delitem(sys.modules, "gym.envs.box2d.lunar_lander", raising=False)
     monkeypatch.delitem(sys.modules, "gym.envs.box2d", raising=False)
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(UserError, match=rf"its libraries are not installed: pip install '\.\[{extra}\]'$"):
+    with pytest.raises(UserError, match=rf"its libraries are not installed: .* -m pip install '\.\[{extra}\]'$"):
         environment.make(name)

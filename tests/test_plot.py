@@ -198,6 +198,14 @@ def test_running_mean():
     np.testing.assert_allclose(running_mean(np.array([4.0, 2.0, 0.0, 5.0, 1.0]), 3), [4, 3, 2, 7 / 3, 2])
 
 
+def test_the_mean_goes_on_as_long_as_two_runs_do():
+    curves = [(np.array([0.0, end]), np.array([value, value])) for end, value in ((2.0, 9.0), (10.0, 1.0), (20.0, 3.0))]
+    (steps, mean), half = mean_and_interval(curves)
+    assert (steps[0], steps[-1]) == (0, 10)
+    assert (mean[0], mean[-1]) == pytest.approx((13 / 3, 2))
+    assert half[-1] == pytest.approx(12.706 * np.std([1, 3], ddof=1) / np.sqrt(2))
+
+
 def test_mean_and_interval_cover_the_steps_of_all_runs():
     curves = [(np.array([0.0, 10.0]), np.array([0.0, 10.0])), (np.array([4.0, 20.0]), np.array([6.0, 22.0]))]
     (steps, mean), half = mean_and_interval(curves)
