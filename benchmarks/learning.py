@@ -24,8 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from config import Config  # noqa: E402
+from kerasrl.files import write_whole  # noqa: E402
+from run import RunFiles  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "learning.json"
+NOTES = ROOT / "benchmarks" / "learning_notes.md"  # what was tried, below the table
 RUNS = ROOT / "benchmarks" / ".runs"
 # Preset -> seeds 0 to n - 1. Tuning used seeds from 1,000 on.
 SEEDS = {
@@ -68,26 +71,26 @@ def run(script: str, *arguments: str) -> tuple[str, float]:
 def score(weights: Path, seed: int) -> float:
     """Return the mean reward of 100 greedy episodes with seeds that neither training nor evaluation used."""
     out, _ = run("test.py", "--weights", str(weights), "--episodes", str(NB_EPISODES), "--seed", str(seed))
-    found = re.search(r"^mean (-?[\d.]+),", out, re.MULTILINE)
-    assert found is not None, out
-    return float(found[1])
+    rewards = [float(reward) for reward in re.findall(r"^Episode \d+: reward: (-?[\d.]+),", out, re.MULTILINE)]
+    assert len(rewards) == NB_EPISODES, out
+    return float(np.mean(rewards))
 
 
 def learn(preset: str, seed: int) -> dict[str, object]:
     folder = RUNS / preset / f"seed-{seed}"
-    name = f"dqn_{re.sub('[/:]', '-', Config.load(preset).env)}"
-    resume = ["--resume"] if (folder / f"{name}_state").exists() else []
+    files = RunFiles(Config.load(preset).env, folder, folder)
+    resume = ["--resume"] if files.state.exists() else []
     arguments = ["--preset", preset, "--seed", str(seed), "--checkpoint-dir", str(folder), "--log-dir", str(folder)]
     _, seconds = run("train.py", *arguments, "--verbose", "0", *resume)
-    log = json.loads((folder / f"{name}_log.json").read_text())
+    log = json.loads(files.log.read_text())
     evaluations = [
         (step, reward)
         for step, reward in zip(log["nb_steps"], log["evaluation_reward"], strict=True)
         if reward is not None
     ]
     return {
-        "best": score(folder / f"{name}_best.h5f", FIRST_TEST_SEED + seed),
-        "last": score(folder / f"{name}_weights.h5f", FIRST_TEST_SEED + seed),
+        "best": score(files.best, FIRST_TEST_SEED + seed),
+        "last": score(files.weights, FIRST_TEST_SEED + seed),
         "evaluations": evaluations,
         "steps_per_second": None if resume else round(Config.load(preset).nb_steps / seconds, 1),
     }
@@ -147,13 +150,10 @@ threshold. Every figure of every run is in [benchmarks/learning.json](benchmarks
 
 
 def write_results(results: dict[str, dict[str, dict]]) -> None:
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    write_whole(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
     order = [preset for preset in SEEDS if preset in results]
     rows = "\n".join(row(preset, results[preset]) for preset in order)
-    (ROOT / "RESULTS.md").write_text(TEXT.format(rows=rows) + NOTES.read_text())
-
-
-NOTES = ROOT / "benchmarks" / "learning_notes.md"
+    write_whole(ROOT / "RESULTS.md", (TEXT.format(rows=rows) + NOTES.read_text()).encode())
 
 
 def main() -> None:

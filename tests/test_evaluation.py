@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 from kerasrl import evaluation as evaluation_module
 
@@ -16,7 +17,9 @@ import train
 from config import Config
 from config import TestConfig as PlayConfig
 from kerasrl import environment, weights
+from kerasrl.errors import DivergenceError
 from kerasrl.evaluation import Evaluation
+from kerasrl.state import TrainingState
 from model import build_agent, build_model, set_random_seed
 from test import test as play
 
@@ -169,6 +172,34 @@ def test_a_processors_statistics_are_of_the_training_only(tmp_path):
 
     callback = Evaluation(environment.make("CartPole-v0"), tmp_path / "best.h5f", interval=100, nb_episodes=2, seed=1)
     assert seen([callback]) == seen([])
+
+
+class Interrupting(gym.Wrapper):
+    """Takes 50 ms a step, and wants to stop the training of `agent` as Ctrl-C would."""
+
+    def step(self, action):
+        self.agent.stop_training = self.agent.did_abort = True
+        time.sleep(0.05)
+        return super().step(action)
+
+
+def test_ctrl_c_does_not_wait_for_a_long_evaluation(tmp_path):
+    env = Interrupting(environment.make("CartPole-v0"))
+    callback = Evaluation(env, tmp_path / "best.h5f", interval=100, nb_episodes=100, seed=1)
+    set_random_seed(3)
+    dqn = env.agent = build_agent(build_model(4, 2), 2, Config())
+    state = TrainingState(tmp_path / "state")
+    begin = time.monotonic()
+    dqn.fit(environment.make("CartPole-v0"), 5_000, callbacks=[callback], verbose=0, seed=3, state=state)
+    assert 1 < time.monotonic() - begin < 8
+    assert dqn.did_abort
+    assert 100 <= dqn.step < 300
+    assert (callback.best, state.saved_step) == (None, 0)  # what the evaluation decides is not known: resume before it
+
+
+def test_rewards_that_are_no_numbers_are_no_score(tmp_path):
+    with pytest.raises(DivergenceError, match="the evaluation at step 10 paid nan"):
+        evaluated(tmp_path, float("nan"))
 
 
 def test_the_best_file_scores_what_the_evaluation_says(tmp_path, capsys):
