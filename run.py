@@ -178,6 +178,8 @@ def finished(
             f"{run.state.saved_step}",
             file=sys.stderr,
         )
+    if evaluation is not None:
+        evaluation.eval_env.close()
     best, last = (None, None) if evaluation is None else (evaluation.best, evaluation.last)
     return Trained(dqn, history, run.files, best, last, 0 if signal is None else 128 + signal)
 
