@@ -9,7 +9,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from command_line import command_line, in_words, parse
+from command_line import command_line, parse
 from config import Config, TestConfig
 from kerasrl.errors import WeightsError
 
@@ -64,9 +64,10 @@ def test(config: TestConfig) -> list[float]:
 
     rewards: list[float] = history.history.get("episode_reward", [])
     if rewards:
+        digits = 1 if max(map(abs, rewards)) >= 10 else 2
         print(
-            f"mean {in_words(float(np.mean(rewards)))}, standard deviation {in_words(float(np.std(rewards)))}, "
-            f"minimum {in_words(min(rewards))}, episodes {len(rewards)}"
+            f"mean {np.mean(rewards):.{digits}f}, standard deviation {np.std(rewards):.{digits}f}, "
+            f"minimum {min(rewards):.{digits}f}, episodes {len(rewards)}"
         )
     else:
         print("no episode was finished")

@@ -145,7 +145,7 @@ def test_training_says_seed_and_settings_first_and_what_to_type_last(trained):
     ]
     assert lines[2].startswith("device CPU, 1 thread")
     assert re.fullmatch(r"step 600 of 600, episodes \d+, .*, epsilon 0.95, loss .* steps/s, took 0:00:\d\d", lines[3])
-    score = r"mean reward \d+\.\d when evaluated at step (\d+)"
+    score = r"mean reward \d+\.\d+ when evaluated at step (\d+)"
     assert re.fullmatch(f"best weights checkpoints/dqn_CartPole-v0_best.h5f: {score}", lines[4])
     assert re.fullmatch(f"last weights checkpoints/dqn_CartPole-v0_weights.h5f: {score}", lines[5])[1] == "600"
     assert lines[6] == "curve logs/dqn_CartPole-v0_curve.png"
