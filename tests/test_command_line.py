@@ -43,7 +43,7 @@ RUN = [
     "1",
 ]
 EPISODE = r"Episode \d+: reward: \d+\.000, steps: \d+"
-SUMMARY = r"mean \d+\.\d, standard deviation \d+\.\d, minimum \d+\.\d, episodes \d+"
+SUMMARY = r"mean \d+\.\d+, standard deviation \d+\.\d+, minimum \d+\.\d+, episodes \d+"
 
 
 def start(script, *arguments, folder, **environment):
