@@ -130,7 +130,7 @@ def test_stopped_by_a_signal_and_resumed_is_as_never_stopped(server, uninterrupt
         time.sleep(0.001)
     os.kill(process, number)
     assert server.wait() == status
-    assert result(tmp_path)[1]["nb_steps"][-1] < 2000
+    assert json.loads((tmp_path / "logs" / "dqn_CartPole-v0_log.json").read_text())["nb_steps"][-1] < 2000
     assert server.run([*SHORT, *folders(tmp_path), "--resume"]) == 0
     assert_same_result(tmp_path, uninterrupted)
 
