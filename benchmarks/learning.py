@@ -140,8 +140,8 @@ One row is what `python benchmarks/learning.py` found for a preset: it trains ea
 - *steps to solve*: median over the seeds of the step of the first evaluation that reaches the threshold.
 - *steps/s*: steps for each second of processor time of the whole program, start and evaluations included; median.
 
-Seeds are 0, 1, 2, ... (cartpole-v1: 20, 21, ...); whatever was tuned was tuned on seeds from 1,000 on. MinAtar and Atari environments name no
-threshold. Every figure of every run is in [benchmarks/learning.json](benchmarks/learning.json).
+Seeds are 0, 1, 2, ... (cartpole-v1: 20, 21, ...); whatever was tuned was tuned on others, see below. MinAtar and Atari
+environments name no threshold. Every figure of every run is in [benchmarks/learning.json](benchmarks/learning.json).
 
 | preset | environment | steps | threshold | solved | best | last | published | steps to solve | steps/s |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
