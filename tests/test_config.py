@@ -63,7 +63,7 @@ def test_nothing_is_printed_of_the_defaults_nor_at_verbose_0(capsys):
 def test_load_does_the_same_from_python(file):
     path = file("gamma = 0.5\n")
     found = Config.load(preset="cartpole-v1", file=path, seed=3)
-    assert found == Config(env="CartPole-v1", eval_episodes=10, gamma=0.5, seed=3)
+    assert found == Config(env="CartPole-v1", eval_episodes=3, gamma=0.5, seed=3)
     assert Config.load() == Config()
 
 
