@@ -296,7 +296,7 @@ def read(file: Path) -> dict[str, Any]:
     """Return the settings in a TOML file, without its table [run].
 
     Raises:
-        UserError: It cannot be read, or has an unknown key or a value of a wrong type.
+        UserError: It cannot be read, or has an unknown key.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -318,7 +318,6 @@ def read(file: Path) -> dict[str, Any]:
             if isinstance(value, dict):
                 raise UserError(f"there is no table {name!r}; settings stand before and outside of tables")
             _require_known(name)
-            _converted(name, value, _kinds()[name])
     except UserError as error:
         raise UserError(f"{_shown(file)}: {error}") from None
     return content

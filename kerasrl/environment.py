@@ -68,7 +68,7 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
     except Exception as error:
         if type(error).__module__ == "gymnasium.error" and "NotFound" in type(error).__name__:
             raise UserError(f"no environment is called {env_name!r}; {_hint(name)}") from None
-        missing = [extra for module, extra in _EXTRAS.items() if re.search(rf"\b{module}\b", str(error))]
+        missing = [extra for library, extra in _EXTRAS.items() if re.search(rf"\b{library}\b", str(error))]
         is_missing = isinstance(error, ImportError) or type(error).__name__ == "DependencyNotInstalled"
         if is_missing and missing:
             cure = f"its libraries are not installed: {to_install(missing[0])}"
@@ -97,7 +97,7 @@ def _is_in_gymnasium(name: str) -> bool:
 
 
 def _hint(name: str) -> str:
-    known = {known.lower(): known for known in gym.envs.registration.registry}
+    known = {own.lower(): own for own in gym.envs.registration.registry}
     gymnasium = sys.modules.get("gymnasium")  # imported, if it is installed, when gym did not know the name
     known |= {other.lower(): other for other in gymnasium.registry} if gymnasium else {}
     nearest = [known[match] for match in difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.7)]
@@ -113,7 +113,8 @@ def _is_older(name: str) -> bool:
     if not inspect.isclass(kind) or _takes_seed(kind):
         return False
     if not hasattr(kind, "seed"):
-        kind.seed = lambda self, seed=None: None  # type: ignore[attr-defined]  # as older gym's Env had it; gym's translation calls it
+        # gym's translation calls it; older gym's own Env had it.
+        kind.seed = lambda self, seed=None: None  # type: ignore[attr-defined]
     return True
 
 

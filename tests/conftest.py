@@ -5,7 +5,7 @@ from kerasrl import device
 # isort: split
 
 import keras
-import pygame  # noqa: F401  # whatever it warns of when it is imported is no test's failure
+import pygame  # here: whatever it warns of when it is imported is no test's failure
 import pytest
 
 device.configure((4,))
@@ -14,3 +14,13 @@ device.configure((4,))
 @pytest.fixture(autouse=True)
 def same_draws_every_time():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The pictures that pygame has shown on an invisible screen."""
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    frames, flip = [], pygame.display.flip
+    monkeypatch.setattr(pygame.display, "flip", lambda: (frames.append(0), flip()))
+    yield frames
+    pygame.quit()

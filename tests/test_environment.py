@@ -184,18 +184,6 @@ def test_actions_that_do_not_start_at_0_are_refused():
         environment.check_spaces(env)
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    """The number of frames that pygame has shown on an invisible screen."""
-    import pygame
-
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    frames, flip = [], pygame.display.flip
-    monkeypatch.setattr(pygame.display, "flip", lambda: (frames.append(0), flip()))
-    yield frames
-    pygame.quit()
-
-
 @pytest.mark.parametrize("render_mode", [None, "human"])
 def test_a_window_shows_each_step_at_natural_speed(shown, render_mode):
     env = Environment(environment.make("CartPole-v0", render_mode), visualize=True)

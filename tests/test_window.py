@@ -33,16 +33,6 @@ CLOSE = pygame.event.Event(pygame.QUIT)
 ESCAPE = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE)
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    """The pictures that pygame has shown on an invisible screen."""
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    frames, flip = [], pygame.display.flip
-    monkeypatch.setattr(pygame.display, "flip", lambda: (frames.append(0), flip()))
-    yield frames
-    pygame.quit()
-
-
 def build_agent():
     model = keras.Sequential([keras.Input((1, 4)), layers.Flatten(), layers.Dense(2)])
     agent = DQNAgent(model=model, nb_actions=2, memory=SequentialMemory(limit=1000), nb_steps_warmup=10**9)
