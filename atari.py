@@ -1,6 +1,6 @@
 """What the presets for games need: a processor for Atari's screens, and the networks of two publications."""
 
-from kerasrl import compat  # noqa: F401  # before the imports that it makes work
+from kerasrl.compat import keras_rl  # noqa: F401  # before the imports that it makes work
 
 # isort: split
 

@@ -4,15 +4,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kerasrl.callbacks import FileLogger, ModelIntervalCheckpoint
-from kerasrl.evaluation import Evaluation
+from kerasrl.callbacks import Evaluation, FileLogger, Film, ModelIntervalCheckpoint, TensorBoardLogger
 
 # isort: split
 
 from rl.callbacks import Callback
 
 from config import Config
-from kerasrl import environment
+from kerasrl import environments
 from run import RunFiles
 
 
@@ -32,13 +31,10 @@ def build_callbacks(
 
 def build_evaluation(config: Config, files: RunFiles, solved_at: float | None) -> Evaluation:
     """Return the callback that keeps the best weights; it belongs before those that log."""
-    env = environment.make(config.env, render_mode="rgb_array" if config.record_every else None)
+    env = environments.make(config.env, render_mode="rgb_array" if config.record_every else None)
     films: dict[str, Any] = {}
     if config.record_every:
-        from kerasrl.film import Film
-        from kerasrl.video import check_environment
-
-        check_environment(env)
+        environments.require_pictures(env)
         films = {"film": lambda step: Film(files.film(step), env), "film_interval": config.record_every}
     return Evaluation(
         env,
@@ -55,6 +51,4 @@ def build_evaluation(config: Config, files: RunFiles, solved_at: float | None) -
 
 def build_tensorboard(config: Config, files: RunFiles) -> Callback:
     """Return the callback that writes curves and settings for TensorBoard."""
-    from kerasrl.tensorboard import TensorBoardLogger  # here, since few ask for it
-
     return TensorBoardLogger(str(files.tensorboard), asdict(config))

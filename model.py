@@ -4,7 +4,7 @@ import inspect
 from dataclasses import asdict
 from typing import Any
 
-from kerasrl import DQNAgent, ExponentialAnnealedPolicy, SequentialMemory, compat  # noqa: F401
+from kerasrl import DQNAgent, ExponentialAnnealedPolicy, SequentialMemory  # first: it lets Keras-RL import
 
 # isort: split
 
@@ -17,10 +17,10 @@ from rl.core import Processor
 from rl.policy import EpsGreedyQPolicy, LinearAnnealedPolicy
 
 from config import Config
-from kerasrl.environment import check_spaces
+from kerasrl.compat.names import named
+from kerasrl.environments import check_spaces
+from kerasrl.environments.processors import OneHotProcessor
 from kerasrl.errors import UserError
-from kerasrl.names import named
-from kerasrl.processors import OneHotProcessor
 
 # The length of an observation, or its shape if it has more than one dimension; for a Dict these by key.
 StateSize = int | tuple[int, ...] | dict[str, tuple[int, ...]]

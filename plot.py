@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from command_line import command_line, parse
 from config import Evaluation, Run
 from kerasrl.errors import UserError
-from kerasrl.files import write_whole
+from kerasrl.storage.files import write_whole
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -17,8 +17,8 @@ from kerasrl.errors import UserError
 
 if TYPE_CHECKING:
     from kerasrl import DQNAgent
-    from kerasrl.evaluation import Evaluation
-    from kerasrl.state import TrainingState
+    from kerasrl.callbacks import Evaluation
+    from kerasrl.storage import TrainingState
 
 
 @dataclass(frozen=True)
@@ -98,17 +98,19 @@ def prepared(config: Config) -> Iterator[Prepared]:
     Raises:
         UserError: The configuration cannot be used.
     """
-    from kerasrl import environment, files, state  # here, so that --help does not wait for gym
+    from kerasrl import environments  # here, so that --help does not wait for gym
+    from kerasrl.storage import TrainingState
+    from kerasrl.storage.files import exclusive, write_whole
 
-    env = environment.make(config.env, render_mode="human" if config.visualize else None)
-    environment.check_spaces(env)
-    known = environment.reward_threshold(env)
+    env = environments.make(config.env, render_mode="human" if config.visualize else None)
+    environments.check_spaces(env)
+    known = environments.reward_threshold(env)
     threshold = config.stop_at if config.stop_at is not None else known if config.stop_when_solved else None
     if config.stop_when_solved and threshold is None:
         raise UserError(f"{config.env} names no reward at which it is solved; give one with --stop-at")
     places = RunFiles(config.env, Path(config.checkpoint_dir), Path(config.log_dir))
-    with files.exclusive(config.checkpoint_dir, config.log_dir):
-        training_state = state.TrainingState(places.state, config.state_interval, config.save_memory)
+    with exclusive(config.checkpoint_dir, config.log_dir):
+        training_state = TrainingState(places.state, config.state_interval, config.save_memory)
         saved = training_state.load() if config.resume else None
         if saved is not None:
             config = config.resumed(saved["metadata"])
@@ -121,7 +123,7 @@ def prepared(config: Config) -> Iterator[Prepared]:
                 print(f"resume at step {saved['agent']['step']} of {config.nb_steps}{without}")
             elif training_state.path.exists():
                 print(f"replaces the run in {config.checkpoint_dir}, with which --resume would have gone on")
-        files.write_whole(places.config, config.to_toml(_about(known)).encode())
+        write_whole(places.config, config.to_toml(_about(known)).encode())
         try:
             yield Prepared(config, env, places, training_state, saved is not None, threshold)
         finally:

@@ -20,7 +20,8 @@ def test(config: TestConfig) -> list[float]:
     Raises:
         UserError: The weights, the environment or the film cannot be used.
     """
-    from kerasrl import environment, video, weights  # here, so that --help does not wait for gym and TensorFlow
+    from kerasrl import environments  # here, so that --help does not wait for gym and TensorFlow
+    from kerasrl.storage import video, weights
 
     saved = weights.read(config.weights)
     trained = Config.from_metadata(saved.metadata)
@@ -30,12 +31,12 @@ def test(config: TestConfig) -> list[float]:
         print(f"written by {saved.origin}, without settings: taking the tutorial's model and {trained.env}")
     if config.record:
         video.check_path(config.record)
-    env = environment.make(trained.env, render_mode=_render_mode(config))
-    environment.check_spaces(env)
+    env = environments.make(trained.env, render_mode=_render_mode(config))
+    environments.check_spaces(env)
 
     import numpy as np
 
-    from kerasrl import device
+    from kerasrl.dqn import device
     from model import build_agent, build_network, observed
 
     state_size, num_actions, processor = observed(env, trained)
@@ -48,7 +49,7 @@ def test(config: TestConfig) -> list[float]:
         raise WeightsError(f"{config.weights} does not fit {trained.env}: {error}") from None
     callbacks = []
     if config.record:
-        from kerasrl.film import Film
+        from kerasrl.callbacks import Film
 
         callbacks.append(Film(config.record, env, config.episodes))
     history = dqn.test(

@@ -28,7 +28,8 @@ def train(config: Config) -> Trained:
 def _train(run: Prepared) -> Trained:
     """Follow the tutorial: environment, model, agent, callbacks, fit, weights."""
     from callbacks import build_callbacks, build_evaluation, build_tensorboard  # here, so that --help is quick
-    from kerasrl import device, signals
+    from kerasrl import signals
+    from kerasrl.dqn import device
     from model import build_agent, build_network, observed, set_random_seed
 
     config, env, files = run.config, run.env, run.files

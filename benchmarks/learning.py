@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from config import Config  # noqa: E402
-from kerasrl.files import write_whole  # noqa: E402
+from kerasrl.storage.files import write_whole  # noqa: E402
 from run import RunFiles  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "learning.json"

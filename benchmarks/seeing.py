@@ -27,7 +27,8 @@ VARIANTS = ("nothing", "a line each 10,000 steps", "live line", "evaluations", "
 def work(variant: str, seed: int, nb_steps: int) -> float:
     """Train as `variant` says; return the seconds of processor time of `fit`."""
     sys.path.insert(0, str(ROOT))
-    from kerasrl import device, environment
+    from kerasrl import environments
+    from kerasrl.dqn import device
 
     device.configure((4,))
     import keras
@@ -49,7 +50,7 @@ def work(variant: str, seed: int, nb_steps: int) -> float:
         }.get(variant, list)()
         verbose = int("line" in variant)
         begin = time.process_time()
-        dqn.fit(environment.make(config.env), nb_steps, callbacks=callbacks, verbose=verbose, seed=seed)
+        dqn.fit(environments.make(config.env), nb_steps, callbacks=callbacks, verbose=verbose, seed=seed)
         return time.process_time() - begin
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from kerasrl import compat, device  # noqa: F401
+from kerasrl.dqn import device
 
 # isort: split
 
@@ -21,8 +21,8 @@ import tensorflow as tf
 
 from callbacks import build_callbacks
 from config import Config
-from kerasrl import environment
-from kerasrl.learner import Learner
+from kerasrl import environments
+from kerasrl.dqn.learner import Learner
 from model import build_agent, build_model
 
 
@@ -66,7 +66,7 @@ class Flatness(rl.callbacks.Callback):
 
 def fit(train_interval: int, seed: int, nb_steps: int, callback: rl.callbacks.Callback) -> None:
     keras.utils.set_random_seed(seed)
-    env = environment.make("CartPole-v0")
+    env = environments.make("CartPole-v0")
     config = Config(train_interval=train_interval, gradient_steps=train_interval)
     dqn = build_agent(build_model(4, 2), 2, config)
     with tempfile.TemporaryDirectory() as folder:

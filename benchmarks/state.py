@@ -10,7 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from kerasrl import device, environment
+from kerasrl import environments
+from kerasrl.dqn import device
 
 # isort: split
 
@@ -20,9 +21,10 @@ import rl.callbacks
 
 from callbacks import build_callbacks
 from config import Config
+from kerasrl import SequentialMemory
 from kerasrl.callbacks import FileLogger
-from kerasrl.memory import SequentialMemory
-from kerasrl.state import MemoryFile, TrainingState
+from kerasrl.storage import TrainingState
+from kerasrl.storage.memory_file import MemoryFile
 from model import build_agent, build_model
 
 
@@ -46,7 +48,7 @@ def training(folder: str) -> None:
     state = TimedState(Path(folder) / "state", config.state_interval)
     start = time.perf_counter()
     callbacks = build_callbacks("CartPole-v0", folder, folder)
-    dqn.fit(environment.make(config.env), config.nb_steps, callbacks=callbacks, verbose=0, seed=0, state=state)
+    dqn.fit(environments.make(config.env), config.nb_steps, callbacks=callbacks, verbose=0, seed=0, state=state)
     seconds = time.perf_counter() - start
     size = sum(file.stat().st_size for file in Path(folder).glob("state*"))
     print(

@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "DQNAgent": "kerasrl.agent",
-    "ExponentialAnnealedPolicy": "kerasrl.policy",
-    "SequentialMemory": "kerasrl.memory",
+    "DQNAgent": "kerasrl.dqn",
+    "ExponentialAnnealedPolicy": "kerasrl.dqn",
+    "SequentialMemory": "kerasrl.dqn",
     "UserError": "kerasrl.errors",
     "WeightsError": "kerasrl.errors",
 }

@@ -60,7 +60,7 @@ def failing_component(error: Exception) -> str | None:
     found = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         module, owner = frame.f_globals.get("__name__", ""), frame.f_locals.get("self")
-        if module == "kerasrl.environment":
+        if module == "kerasrl.environments.protocol":
             found = "the environment"
         elif not type(owner).__module__.startswith(("kerasrl.", "rl.")) and found is None:
             bases = {f"{base.__module__}.{base.__name__}" for base in type(owner).__mro__}

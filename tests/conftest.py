@@ -1,6 +1,6 @@
 """TensorFlow takes its number of threads once in a process: all tests have what train.py chooses for vectors."""
 
-from kerasrl import device
+from kerasrl.dqn import device
 
 # isort: split
 

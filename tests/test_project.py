@@ -42,7 +42,7 @@ def test_the_readmes_own_environment_is_solved(tmp_path):
 
 
 def test_the_readmes_callback_ends_a_training(tmp_path):
-    imports = "from kerasrl import compat\nimport rl.callbacks, dataclasses\n"
+    imports = "import kerasrl.compat.keras_rl\nimport rl.callbacks, dataclasses\n"
     (source,) = re.findall(r"```python\n(class StopWhenGood.*?)```", README, re.DOTALL)
     namespace = {}
     exec(imports + source, namespace)

@@ -1,0 +1,151 @@
+"""Greedy episodes during training: the best weights are kept, and training can end when they are good enough."""
+
+import contextlib
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rl.callbacks
+
+from kerasrl.errors import DivergenceError
+from kerasrl.storage.files import write_whole
+
+# Greedy behaviour may never end an episode that a time limit does not end; random exploration would have.
+_LONGEST_EPISODE = 10_000
+_NB_EPISODES_TO_SOLVE = 100  # over which gym means an environment's reward_threshold
+
+
+class Evaluation(rl.callbacks.Callback):
+    """Play greedy episodes in an environment of their own every so many steps, and keep the weights that did best.
+
+    An evaluation takes place at the end of an episode and leaves the training as it was. All start from the same seed,
+    so that they can be compared. Among equally good weights the later are kept: of evaluations that reach the highest
+    reward possible, those of the later weights hold more often in other episodes. Other callbacks find the mean
+    reward as `evaluation_reward` in the logs of that episode's end (NaN in those of the others), and in those of the
+    training's end, if they come after this one in the list.
+
+    Args:
+        env: Environment to play in; not the one that is trained in.
+        filepath: File for the best weights.
+        interval: Steps between evaluations.
+        nb_episodes: Episodes of an evaluation.
+        seed: Start of their random draws; None draws new episodes each time.
+        solved_at: Mean reward over 100 greedy episodes that ends the training; None trains to the end.
+        action_repetition: As for `fit`.
+        nb_max_episode_steps: As for `fit`. Where neither this nor the environment limits an episode, 10,000 steps do.
+        film: Called with the number of steps, returns a callback that films an episode.
+        film_interval: Steps between films.
+
+    Attributes:
+        best: Mean reward of the best weights and the number of steps they were trained for; None before the first.
+        last: The same of the last weights that were evaluated.
+        solved: The same, over 100 episodes, of the weights that ended the training; None if none did.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        filepath: str | os.PathLike[str],
+        interval: int,
+        nb_episodes: int,
+        seed: int | None = None,
+        solved_at: float | None = None,
+        action_repetition: int = 1,
+        nb_max_episode_steps: int | None = None,
+        film: Callable[[int], Any] | None = None,
+        film_interval: int = 0,
+    ) -> None:
+        super().__init__()
+        self.eval_env, self.filepath, self.interval, self.nb_episodes = env, filepath, interval, nb_episodes
+        self.seed, self.solved_at, self.film, self.film_interval = seed, solved_at, film, film_interval
+        limit = getattr(getattr(env, "spec", None), "max_episode_steps", None)
+        self._options = {
+            "action_repetition": action_repetition,
+            "nb_max_episode_steps": nb_max_episode_steps or (None if limit else _LONGEST_EPISODE),
+            "visualize": False,
+            "verbose": 0,
+        }
+        self._forget()
+
+    def _forget(self) -> None:
+        self.best: tuple[float, int] | None = None
+        self.last: tuple[float, int] | None = None
+        self.solved: tuple[float, int] | None = None
+        self._best_file = b""
+        self._next, self._next_film = self.interval, self.film_interval
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Begin anew, unless the training goes on with an earlier one."""
+        if self.model.step == 0:
+            self._forget()
+
+    def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
+        """Evaluate if it is time."""
+        step = logs["nb_steps"]
+        logs["evaluation_reward"] = np.nan
+        if step >= self._next:
+            self._next = (step // self.interval + 1) * self.interval
+            logs["evaluation_reward"] = self.evaluate(step)
+
+    def evaluate(self, step: int) -> float:
+        """Play, keep the weights if they are the best so far; return the mean reward.
+
+        Args:
+            step: Steps that the weights were trained for.
+        """
+        reward = self._mean_reward(self.nb_episodes, self.seed)
+        if not math.isfinite(reward):
+            raise DivergenceError(
+                f"the evaluation at step {step} paid {reward}: the environment's rewards are no numbers"
+            )
+        self.last = (reward, step)
+        if self.best is None or reward >= self.best[0]:
+            self._keep(reward, step)
+        if self.solved_at is not None and reward >= self.solved_at:
+            self._stop_if_solved(self.solved_at, step)
+        if self.film is not None and step >= self._next_film:
+            self._next_film = (step // self.film_interval + 1) * self.film_interval
+            self.model.test(self.eval_env, 1, callbacks=[self.film(step)], seed=self.seed, **self._options)
+        return reward
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Evaluate the weights that a training ended with, unless that was done or somebody stopped it."""
+        logs = {} if logs is None else logs
+        is_known = self.last is not None and self.last[1] == self.model.step
+        if not logs.get("did_abort") and not is_known and self.solved is None:
+            with contextlib.suppress(KeyboardInterrupt):  # the training is over all the same
+                logs["evaluation_reward"], logs["nb_steps"] = self.evaluate(self.model.step), self.model.step
+
+    def _stop_if_solved(self, threshold: float, step: int) -> None:
+        seed = None if self.seed is None else self.seed ^ 1  # other episodes than those that the weights were chosen by
+        reward = self._mean_reward(_NB_EPISODES_TO_SOLVE, seed)
+        if reward >= threshold:
+            self.solved = self.last = (reward, step)
+            self._keep(reward, step)
+            self.model.stop_training = True
+
+    def _keep(self, reward: float, step: int) -> None:
+        self.best = (reward, step)
+        self.model.save_weights(self.filepath, overwrite=True)
+        self._best_file = Path(self.filepath).read_bytes()
+
+    def _mean_reward(self, nb_episodes: int, seed: int | None) -> float:
+        history = self.model.test(self.eval_env, nb_episodes, seed=seed, **self._options)
+        return float(np.mean(history.history["episode_reward"]))
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what a resumed run needs to go on as this one; a solved one is meant to go on, too."""
+        scores = {"best": self.best, "last": self.last, "next": self._next, "next_film": self._next_film}
+        return {**scores, "best_file": np.frombuffer(self._best_file, np.uint8)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from `get_state`; what came after it is not yet the best."""
+        for name in ("best", "last"):
+            setattr(self, name, None if state[name] is None else (state[name][0], state[name][1]))
+        self._next, self._next_film = state["next"], state["next_film"]
+        self._best_file = state["best_file"].tobytes()
+        if self._best_file:
+            write_whole(self.filepath, self._best_file)

@@ -1,0 +1,172 @@
+"""What `fit` shows at verbose=1: one live line in a terminal or a notebook, elsewhere a line each interval."""
+
+import datetime
+import math
+import sys
+import time
+from collections import deque
+from typing import Any
+
+import rl.callbacks
+from tqdm import tqdm
+
+from kerasrl.errors import UserError
+
+_RECENT_EPISODES = 100
+_RECENT_STEPS = 1_000  # whose mean loss is shown
+_DISPENSABLE = ("best", "loss", "epsilon", "episodes", "speed", "time")  # in a narrow terminal, the first one first
+_BAR = "{percentage:3.0f}%|{bar:10}| "  # as tqdm writes it: 17 columns
+_BAR_FROM, _WORDS_FROM = 100, 170  # columns
+
+
+class TrainProgress(rl.callbacks.Callback):
+    """Show step, episodes, mean reward, epsilon, loss, speed and the time left.
+
+    A terminal or a notebook gets one line that is redrawn up to ten times a second, as much of it as fits; a file gets
+    a plain line each `interval` steps. The reward is the mean of the last 100 episodes of this `fit`, the loss that of
+    the last 1,000 steps, and the speed that of the last second or interval, in the last line that of the whole `fit`.
+
+    Args:
+        interval: Steps between plain lines.
+    """
+
+    def __init__(self, interval: int = 10_000) -> None:
+        super().__init__()
+        if interval < 1:
+            raise UserError(f"log_interval must be at least 1, is {interval}")
+        self.interval = interval
+        self._line: _Line | None = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Start counting from the agent's step, which a resume has set."""
+        names = self.model.metrics_names
+        self._epsilon = names.index("mean_eps") if "mean_eps" in names else None
+        self._metrics: deque[list[float]] = deque(maxlen=_RECENT_STEPS)
+        self._rewards: deque[float] = deque(maxlen=_RECENT_EPISODES)
+        self._best: float | None = None
+        self._nb_episodes = 0
+        self._first = self._marked = self.step = self.model.step
+        self._start = self._mark = time.perf_counter()
+        self._ended = False
+        if _is_live():
+            self._line = _Line(self, self.step, self.params["nb_steps"])
+
+    def on_episode_begin(self, episode: int, logs: dict[str, Any] | None = None) -> None:
+        """Count the episodes, those before a resume too."""
+        self._nb_episodes = episode
+
+    def on_step_end(self, step: int, logs: dict[str, Any]) -> None:
+        """Redraw the line or print one, if it is time to."""
+        self._metrics.append(logs["metrics"])
+        self.step += 1
+        if self._line is not None:
+            self._line.update()
+        elif self.step % self.interval == 0 and self.step < self.params["nb_steps"]:
+            now = time.perf_counter()
+            print(self.text((self.step - self._marked) / (now - self._mark)), flush=True)
+            self._mark, self._marked = now, self.step
+
+    def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
+        """Add the episode."""
+        self._nb_episodes = episode + 1
+        self._rewards.append(logs["episode_reward"])
+        self._note_evaluation(logs)
+
+    def _note_evaluation(self, logs: dict[str, Any]) -> None:
+        evaluation = logs.get("evaluation_reward")
+        if evaluation is not None and math.isfinite(evaluation):
+            self._best = evaluation if self._best is None else max(self._best, evaluation)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Leave a last line, whatever ended the training."""
+        self._note_evaluation(logs or {})
+        self._ended = True
+        if self._line is not None:
+            self._line.leave = self.step > self._first
+            self._line.close()
+        elif self.step > self._first:
+            print(self.text(None), flush=True)
+
+    def text(self, speed: float | None, columns: int | None = None) -> str:
+        """Return the line in words, or what fits into `columns` of a terminal, as a tqdm format.
+
+        `speed` is in steps per second, None if it is not known yet.
+        """
+        facts = self._facts(speed)
+        if columns is None:
+            return ", ".join(words for words, _ in facts.values())
+        bar, room = (_BAR, columns - 17) if columns >= _BAR_FROM else ("", columns)
+        separator, form = (", ", 0) if columns >= _WORDS_FROM else ("  ", 1)
+        for name in _DISPENSABLE:
+            if len(separator.join(fact[form] for fact in facts.values())) <= room:
+                break
+            facts.pop(name, None)
+        return bar + separator.join(fact[form] for fact in facts.values())
+
+    def _facts(self, speed: float | None) -> dict[str, tuple[str, str]]:
+        """Return what is known, in the order of the line: in words, and short."""
+        total, rewards = self.params["nb_steps"], self._rewards
+        seconds = time.perf_counter() - self._start
+        if self._ended:
+            speed = (self.step - self._first) / seconds
+        reward = f"{sum(rewards) / len(rewards):.1f}" if rewards else "-"
+        of = f" of the last {len(rewards)} episodes" if rewards else ""
+        losses = [metrics[0] for metrics in self._metrics if not math.isnan(metrics[0])]
+        loss = f"{sum(losses) / len(losses):.3g}" if losses else "-"
+        facts = {
+            "step": (f"step {self.step:,} of {total:,}", f"{_short(self.step)}/{_short(total)}"),
+            "episodes": (f"episodes {self._nb_episodes:,}", f"{_short(self._nb_episodes)} ep"),
+            "reward": (f"mean reward{of} {reward}", f"reward {reward}"),
+        }
+        if self._best is not None:
+            facts["best"] = (f"best evaluation {self._best:.1f}", f"best {self._best:.4g}")
+        if self._epsilon is not None:
+            known = (metrics[self._epsilon] for metrics in reversed(self._metrics))
+            epsilon = next((value for value in known if not math.isnan(value)), None)
+            both = ("-", "-") if epsilon is None else (f"{epsilon:.2f}", f"{epsilon:.2g}")
+            facts["epsilon"] = (f"epsilon {both[0]}", f"eps {both[1]}")
+        facts["loss"] = (f"loss {loss}", f"loss {loss}")
+        if speed:
+            rate = f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
+            facts["speed"] = (f"{rate} steps/s", f"{rate if speed < 10 else _short(round(speed))}/s")
+            left = seconds if self._ended else (total - self.step) / speed
+            words = str(datetime.timedelta(seconds=round(left)))
+            short = tqdm.format_interval(left)
+            facts["time"] = (f"took {words}", f"took {short}") if self._ended else (f"{words} left", short)
+        return facts
+
+
+class _Line(tqdm):
+    """A line that asks `TrainProgress` for its text whenever tqdm draws it."""
+
+    monitor_interval = 0  # no thread that redraws a line which nothing has moved
+
+    def __init__(self, progress: TrainProgress, initial: int, total: int) -> None:
+        self.progress = progress
+        # miniters=1: a reading of the clock each step costs little, and a sudden slowness is not missed
+        super().__init__(
+            initial=initial,
+            total=total,
+            file=sys.stdout,
+            dynamic_ncols=True,
+            mininterval=0.1,
+            miniters=1,
+            smoothing=0.1,
+        )
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """Return what tqdm draws from, with the text of this moment."""
+        values: dict[str, Any] = super().format_dict
+        columns = values["ncols"] or 80  # a terminal that does not know its width says 0
+        room = columns - 1  # a full row would move the cursor to the next one
+        return {**values, "ncols": columns, "bar_format": self.progress.text(values["rate"], room)}
+
+
+def _is_live() -> bool:
+    """Tell whether someone watches who sees a line redrawn: a terminal, or a notebook."""
+    return sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel")
+
+
+def _short(number: int) -> str:
+    return str(number) if number < 100_000 else tqdm.format_sizeof(number)

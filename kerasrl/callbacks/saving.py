@@ -1,0 +1,89 @@
+"""Keras-RL's FileLogger and ModelIntervalCheckpoint, safe against interruption.
+
+A callback whose counters belong to an exact resume has `get_state` and `set_state`; see `kerasrl.storage.state`.
+"""
+
+import json
+import math
+import timeit
+import warnings
+from typing import Any
+
+import numpy as np
+import rl.callbacks
+
+from kerasrl.storage.files import write_whole
+
+
+class FileLogger(rl.callbacks.FileLogger):
+    """Log each episode in a JSON file: a dictionary of equally long lists, as Keras-RL writes it.
+
+    Replaced: the file is strict JSON (null where Keras-RL writes NaN) and appears whole. It is written every
+    `interval` episodes at first, and once it is long whenever it has grown by a tenth, so that an episode costs
+    the same however long the run; Keras-RL rewrites all of it each time.
+
+    Args:
+        filepath: File to write.
+        interval: Episodes between writes; None writes at the end only.
+    """
+
+    def __init__(self, filepath: str, interval: int | None = None) -> None:
+        super().__init__(filepath, interval)
+        self.nb_written = 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Learn the metrics' names; what an earlier run left unfinished is dropped."""
+        self.metrics_names = self.model.metrics_names
+        self.metrics.clear()
+        self.starts.clear()
+
+    def on_episode_end(self, episode: int, logs: dict[str, Any] | None = None) -> None:
+        """Add the episode's means and write the file when it is due."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # no step of the episode was trained on
+            means = np.nanmean(self.metrics.pop(episode), axis=0)
+        values = {**dict(zip(self.metrics_names, means, strict=True)), **(logs or {}), "episode": episode}
+        values["duration"] = timeit.default_timer() - self.starts.pop(episode)
+        for key, value in values.items():
+            self.data.setdefault(key, []).append(np.asarray(value).item())
+        nb_new = len(self.data["episode"]) - self.nb_written
+        if self.interval is not None and nb_new >= max(self.interval, self.nb_written // 10):
+            self.save_data()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Write the file, with the evaluation after the last step in the row of the last episode."""
+        rewards = self.data.get("evaluation_reward")
+        if rewards and math.isnan(rewards[-1]):
+            rewards[-1] = (logs or {}).get("evaluation_reward", rewards[-1])
+        self.save_data()
+
+    def save_data(self) -> None:
+        """Write the file."""
+        if self.data:
+            strict = {key: [_strict(value) for value in values] for key, values in self.data.items()}
+            write_whole(self.filepath, json.dumps(strict, allow_nan=False).encode())
+            self.nb_written = len(self.data["episode"])
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the log so far."""
+        return {"data": {key: np.asarray(values) for key, values in self.data.items()}}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with the log of `get_state`."""
+        self.data = {key: values.tolist() for key, values in state["data"].items()}
+
+
+def _strict(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class ModelIntervalCheckpoint(rl.callbacks.ModelIntervalCheckpoint):
+    """Keras-RL's ModelIntervalCheckpoint; its steps go on counting after a resume."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the steps counted."""
+        return {"total_steps": self.total_steps}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with the count of `get_state`."""
+        self.total_steps = state["total_steps"]

@@ -1,0 +1,9 @@
+"""Deep Q-learning: the agent, its loop through the environment, its memory, and the compiled update."""
+
+from kerasrl.compat import keras_rl as keras_rl  # first: it lets the modules below import Keras-RL
+
+# isort: split
+
+from kerasrl.dqn.agent import DQNAgent as DQNAgent
+from kerasrl.dqn.memory import SequentialMemory as SequentialMemory
+from kerasrl.dqn.policy import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy

@@ -1,0 +1,48 @@
+"""Samples of the replay memory as the arrays that an update takes."""
+
+from typing import Any
+
+import numpy as np
+
+from kerasrl.dqn.inputs import ModelInputs
+from kerasrl.dqn.memory import SequentialMemory
+
+
+class Batches:
+    """Draws `nb_batches` batches at a time, one after the other, each as many transitions as `batch_size` says.
+
+    Our memory hands over frames, which both states of a transition share; a memory of Keras-RL's own, and a processor
+    that changes whole states, take the slower way over a list of experiences.
+    """
+
+    def __init__(self, memory: Any, inputs: ModelInputs, batch_size: int, nb_batches: int) -> None:
+        self._memory, self._inputs = memory, inputs
+        self._batch_size, self._nb_batches = batch_size, nb_batches
+        self._draws_frames = isinstance(memory, SequentialMemory) and not inputs.are_processed
+
+    def draw(self, observation: Any) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """Return states before and after the actions, and the rest, as `Learner.update` takes them.
+
+        Args:
+            observation: Any observation, which shows how its parts belong to the model's inputs.
+        """
+        if self._draws_frames:
+            sample = self._memory.draw(self._batch_size, self._nb_batches)
+            frames = self._inputs.ordered(sample.frames, observation)
+            return frames, [], [sample.actions, sample.rewards, sample.terminated]
+        experiences = [e for _ in range(self._nb_batches) for e in self._memory.sample(self._batch_size)]
+        rest = [
+            np.array([e.action for e in experiences]),
+            np.array([e.reward for e in experiences], np.float32),
+            np.array([e.terminal1 for e in experiences], np.bool_),
+        ]
+        states0, states1 = [e.state0 for e in experiences], [e.state1 for e in experiences]
+        return self._inputs.of_states(states0), self._inputs.of_states(states1), rest
+
+
+def why_not_finite(states: list[np.ndarray], rewards: np.ndarray) -> str:
+    """Say what makes the loss of a batch something else than a finite number, and what to do."""
+    if all(np.isfinite(array).all() for array in (*states, rewards)):
+        largest = np.abs(rewards).max()
+        return f"lower the learning rate or scale down the rewards (the largest of this batch is {largest:g})"
+    return "the environment gave an observation or a reward that is not a finite number"

@@ -1,0 +1,100 @@
+"""Which models DQN can use, and how states, lists of observations, become the arrays that they take."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import rl.core
+
+from kerasrl.dqn.memory import parts
+from kerasrl.errors import UserError
+
+
+def usable(model: Any) -> Any:
+    """Return a model that DQN can use, or raise `UserError`."""
+    if not isinstance(model, keras.Model) or not model.built:
+        raise UserError("model must be a Keras model that knows its input's shape: begin it with keras.Input(...)")
+    if isinstance(model, keras.Sequential):
+        model(model.inputs[0])  # Keras 3 defines the input and output of a Sequential model when it is first called
+    stateful = [layer.name for layer in model.layers if getattr(layer, "stateful", False)]
+    if stateful:
+        raise UserError(f"stateful layers ({', '.join(stateful)}) cannot learn from shuffled transitions")
+    if len(model.outputs) != 1:
+        raise UserError(f"model must have one output, the Q-values [B, nb_actions], not {len(model.outputs)}")
+    lone_input = len(model.inputs) == 1 and isinstance(getattr(model, "_inputs_struct", None), list)
+    if lone_input or not isinstance(model.output, keras.KerasTensor):  # a list of one tensor instead of the tensor
+        return keras.Model(model.inputs[0] if lone_input else model.input, model.outputs[0])
+    return model
+
+
+class ModelInputs:
+    """What a model is given for states, after a processor's `process_state_batch` if it has its own.
+
+    `are_processed` tells whether it has.
+
+    Args:
+        model: Keras model.
+        processor: rl.core.Processor or None.
+        window_length: Number of observations in a state.
+
+    Raises:
+        UserError: The model does not take such states.
+    """
+
+    def __init__(self, model: Any, processor: Any, window_length: int) -> None:
+        self._model, self._processor = model, processor
+        process = getattr(type(processor), "process_state_batch", None)
+        self.are_processed = process not in (None, rl.core.Processor.process_state_batch)
+        self._order: list[int] | None = None
+        window = model.inputs[0].shape[1] if len(model.inputs[0].shape) > 1 else None
+        if not self.are_processed and window not in (None, window_length):
+            raise UserError(f"the model takes {window} observations, the memory's window_length is {window_length}")
+
+    def of_states(self, states: list[Any]) -> list[np.ndarray]:
+        """Return an array [B, W, *part] for each input of the model."""
+        if len(states) == 1:
+            arrays = [array[None] for array in _stacked(states[0])]
+        else:
+            arrays = [np.stack(part) for part in zip(*map(_stacked, states), strict=True)]
+        observation = states[0][0]
+        return self._processed(arrays, observation) if self.are_processed else self.ordered(arrays, observation)
+
+    def ordered(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:
+        """Hand the parts of a dictionary, which come sorted by key, to the model's inputs of these names."""
+        if not isinstance(observation, dict):
+            return arrays
+        if self._order is None:
+            names, keys = self._input_names(), sorted(observation)
+            if sorted(names) != keys:
+                raise UserError(f"the observation's keys {keys} are not the names of the model's inputs {names}")
+            self._order = [keys.index(name) for name in names]
+        return [arrays[i] for i in self._order]
+
+    def _input_names(self) -> list[str]:
+        """Return the names of the model's inputs, in their order."""
+        if isinstance(self._model.input, dict):
+            return sorted(self._model.input)
+        return [tensor.name for tensor in self._model.inputs]
+
+    def _processed(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:
+        """Let the processor see states [B, W, *part] as Keras-RL shows them to it."""
+        if isinstance(observation, dict):
+            batch: Any = np.empty(arrays[0].shape[:2], object)
+            for index in np.ndindex(batch.shape):
+                batch[index] = {key: array[index] for key, array in zip(sorted(observation), arrays, strict=True)}
+        elif len(arrays) > 1:
+            nb_states, window = arrays[0].shape[:2]
+            batch = [[tuple(array[i, w] for array in arrays) for w in range(window)] for i in range(nb_states)]
+        else:
+            batch = arrays[0]
+        processed = self._processor.process_state_batch(batch)
+        if isinstance(processed, dict):
+            processed = [processed[name] for name in self._input_names()]
+        return [np.asarray(p, np.float32) for p in processed] if isinstance(processed, list | tuple) else [processed]
+
+
+def _stacked(state: list[Any]) -> list[np.ndarray]:
+    """Return an array [W, *part] for each part of a state's observations."""
+    if len(state) == 1:
+        return [array[None] for array in parts(state[0])]
+    return [np.stack(arrays) for arrays in zip(*map(parts, state), strict=True)]

@@ -1,0 +1,11 @@
+"""Environments: made by their names, checked, and seen by the agent through one protocol of five values.
+
+Nothing here but `processors`, which builds on Keras-RL's class, imports TensorFlow: a wrong name is told in 0.3 s.
+"""
+
+from kerasrl.environments.making import make as make
+from kerasrl.environments.protocol import Environment as Environment
+from kerasrl.environments.rendering import require_display as require_display
+from kerasrl.environments.rendering import require_pictures as require_pictures
+from kerasrl.environments.spaces import check_spaces as check_spaces
+from kerasrl.environments.spaces import reward_threshold as reward_threshold

@@ -1,0 +1,111 @@
+"""Environments of gym, of Gymnasium, and of one's own, made by their names."""
+
+import difflib
+import inspect
+import re
+import sys
+import warnings
+from typing import Any
+
+from kerasrl.compat import names
+from kerasrl.compat.gym import gym, quiet_stderr
+from kerasrl.environments.protocol import takes_seed
+from kerasrl.environments.rendering import require_display
+from kerasrl.errors import UserError, to_install
+
+# What environments of a namespace, or those that do not import, need: module to import -> extra of this project.
+_EXTRAS = {"gymnasium": "gymnasium", "ale_py": "atari", "minatar": "minatar", "Box2D": "box2d", "box2d": "box2d"}
+_NAMESPACES = {"ALE": "ale_py", "MinAtar": "minatar.gym"}
+
+
+def make(env_name: str, render_mode: str | None = None) -> Any:
+    """Make an environment of gym, or of Gymnasium if gym has none of that name.
+
+    Args:
+        env_name: `Name-v0`; `module:Name-v0` imports the module, which registers the environment with gym or Gymnasium;
+            `gymnasium:Name-v0` never looks in gym; `ALE/...` and `MinAtar/...` need no module.
+        render_mode: 'human' for a window, 'rgb_array' for pictures.
+
+    Raises:
+        UserError: There is none; the text names the nearest names, or what has to be installed.
+    """
+    if render_mode == "human":
+        require_display()
+    module, _, name = env_name.rpartition(":")
+    namespace = name.partition("/")[0] if "/" in name else ""
+    try:
+        # The checker repeats on every step what `check_spaces` asks once; gym 0.26's "out of date"
+        # notice would tell people to leave the tutorial's environment.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if module and module != "gymnasium":
+                names.module(module)
+            if namespace in _NAMESPACES:
+                _register(_NAMESPACES[namespace])
+            # Not every environment takes a render_mode.
+            options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
+            is_in_gym = name in gym.envs.registration.registry
+            if module == "gymnasium" or (not is_in_gym and _is_in_gymnasium(name)):
+                import gymnasium
+
+                with quiet_stderr():  # the Arcade Learning Environment greets
+                    return gymnasium.make(name, disable_env_checker=True, **options)
+            older = _is_older(name) or None  # None: as it was registered
+            return gym.make(name, disable_env_checker=True, apply_api_compatibility=older, **options)
+    except gym.error.UnregisteredEnv:
+        raise UserError(f"no environment is called {env_name!r}; {_hint(name)}") from None
+    except Exception as error:
+        if type(error).__module__ == "gymnasium.error" and "NotFound" in type(error).__name__:
+            raise UserError(f"no environment is called {env_name!r}; {_hint(name)}") from None
+        missing = [extra for library, extra in _EXTRAS.items() if re.search(rf"\b{library}\b", str(error))]
+        is_missing = isinstance(error, ImportError) or type(error).__name__ == "DependencyNotInstalled"
+        if is_missing and missing:
+            cure = f"its libraries are not installed: {to_install(missing[0])}"
+        else:
+            cure = _one_line(error)
+        raise UserError(f"environment {env_name!r} cannot be made: {cure}") from error
+
+
+def _register(module: str) -> None:
+    """Let a library register its environments with Gymnasium."""
+    library = names.module(module)
+    import gymnasium
+
+    if hasattr(library, "register_envs"):  # MinAtar; ale_py does it when it is imported after Gymnasium
+        library.register_envs()
+    else:
+        gymnasium.register_envs(library)
+
+
+def _is_in_gymnasium(name: str) -> bool:
+    try:
+        import gymnasium
+    except ImportError:
+        return False
+    return name in gymnasium.registry
+
+
+def _hint(name: str) -> str:
+    known = {own.lower(): own for own in gym.envs.registration.registry}
+    gymnasium = sys.modules.get("gymnasium")  # imported, if it is installed, when gym did not know the name
+    known |= {other.lower(): other for other in gymnasium.registry} if gymnasium else {}
+    nearest = [known[match] for match in difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.7)]
+    hint = f"did you mean {' or '.join(nearest)}?" if nearest else "one of your own is named module:Name-v0"
+    return hint if gymnasium else f"{hint} (for Gymnasium's: {to_install('gymnasium')})"
+
+
+def _is_older(name: str) -> bool:
+    """Tell whether gym has to translate: the environment is older gym's, whose `step` gives four values."""
+    spec = gym.envs.registration.registry.get(name)
+    entry_point = getattr(spec, "entry_point", None)
+    kind: Any = gym.envs.registration.load(entry_point) if isinstance(entry_point, str) else entry_point
+    if not inspect.isclass(kind) or takes_seed(kind):
+        return False
+    if not hasattr(kind, "seed"):
+        # gym's translation calls it; older gym's own Env had it.
+        kind.seed = lambda self, seed=None: None  # type: ignore[attr-defined]
+    return True
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,123 @@
+"""gym 0.26, Gymnasium, older gym and look-alikes as one protocol of five values."""
+
+import contextlib
+import copy
+import inspect
+from typing import Any
+
+import numpy as np
+
+from kerasrl.environments.rendering import require_display
+from kerasrl.errors import UserError
+
+
+def takes_seed(env: Any) -> bool:
+    """Tell whether `reset` takes a seed, as it does since gym 0.26."""
+    try:
+        parameters = inspect.signature(env.reset).parameters
+    except (TypeError, ValueError):
+        return False
+    return "seed" in parameters or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+
+
+class Environment:
+    """One environment as DQNAgent sees it: `reset` gives an observation, `step` gives five values.
+
+    Takes gym 0.26 and Gymnasium (`reset` -> observation, info; `step` -> five values) as well as older
+    gym and `rl.core.Env` (`reset` -> observation; `step` -> four values, where a time limit is told by
+    `info['TimeLimit.truncated']`). Observations are copied, since environments may reuse theirs.
+
+    `closed` tells that somebody closed the window, or pressed Escape in it; nothing is drawn from then on.
+    """
+
+    def __init__(self, env: Any, visualize: bool = False) -> None:
+        self.env = env
+        unwrapped = getattr(env, "unwrapped", env)
+        self._reset_takes_seed = takes_seed(unwrapped)
+        self._restore_rendering: Any = None
+        self._render = self._choose_rendering(unwrapped) if visualize else None
+        modes = [getattr(layer, "render_mode", None) for layer in (env, unwrapped)]
+        self._has_window = "human" in modes or (visualize and not hasattr(unwrapped, "render_mode"))
+        self.closed = False
+
+    def _choose_rendering(self, unwrapped: Any) -> Any:
+        """Return what to call after each step; None where the environment draws by itself."""
+        modes = getattr(unwrapped, "metadata", {}).get("render_modes", [])
+        if not hasattr(unwrapped, "render_mode"):  # older gym
+            return lambda: self.env.render(mode="human")
+        if unwrapped.render_mode is None and "human" in modes:
+            require_display()
+            self._restore_rendering = lambda: setattr(unwrapped, "render_mode", None)
+            unwrapped.render_mode = "human"  # gym 0.26 wants it at gym.make; Keras-RL says it at fit
+        return None if unwrapped.render_mode == "human" else self.env.render
+
+    def stop_rendering(self) -> None:
+        """Leave the environment's rendering as it was before."""
+        if self._restore_rendering is not None:
+            self._restore_rendering()
+
+    def _look_at_window(self) -> None:
+        """Take pygame's window away if somebody closed it, which gym does not notice."""
+        import pygame
+
+        if not pygame.display.get_init():
+            return
+        for event in pygame.event.get():  # all of them: in a full queue there is no room for the one that matters
+            if event.type == pygame.QUIT or (event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE):
+                self.closed, self._has_window, self._render = True, False, None
+        unwrapped = getattr(self.env, "unwrapped", self.env)
+        if not self.closed or getattr(unwrapped, "render_mode", "human") != "human":  # a wrapper goes on drawing
+            return
+        window = pygame.display.get_surface()
+        for name, value in list(vars(unwrapped).items()):
+            if value is window:  # of no use any more; without it the environment will open another one
+                setattr(unwrapped, name, None)
+        pygame.display.quit()
+        if hasattr(unwrapped, "render_mode"):
+            self._restore_rendering = self._restore_rendering or (lambda: setattr(unwrapped, "render_mode", "human"))
+            unwrapped.render_mode = None
+
+    def seed_actions(self, seed: int) -> None:
+        """Seed the generator behind `env.action_space.sample()`, which random starts use."""
+        space: Any = getattr(self.env, "action_space", None)
+        if hasattr(space, "seed"):
+            space.seed(seed)
+
+    def reset(self, seed: int | None = None) -> Any:
+        """Start an episode, from the environment's own generator if `seed` is None."""
+        if seed is None:
+            result = self.env.reset()
+        elif self._reset_takes_seed:
+            result = self.env.reset(seed=seed)
+        else:
+            seed_environment = getattr(self.env, "seed", None)
+            if callable(seed_environment):
+                with contextlib.suppress(NotImplementedError):  # rl.core.Env.seed is abstract
+                    seed_environment(seed)
+            result = self.env.reset()
+        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
+            result = result[0]
+        return _copied(result)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Return observation, reward, terminated, truncated, info."""
+        result = self.env.step(action)
+        if len(result) == 5:
+            observation, reward, terminated, truncated, info = result
+        elif len(result) == 4:
+            observation, reward, done, info = result
+            truncated = bool(done) and bool(info.get("TimeLimit.truncated", False))
+            terminated = bool(done) and not truncated
+        else:
+            raise UserError(
+                f"an environment's step must return 5 values (older gym: 4), this one's returns {len(result)}"
+            )
+        if self._render is not None:
+            self._render()
+        if self._has_window:
+            self._look_at_window()
+        return _copied(observation), reward, bool(terminated), bool(truncated), info
+
+
+def _copied(observation: Any) -> Any:
+    return observation.copy() if type(observation) is np.ndarray else copy.deepcopy(observation)

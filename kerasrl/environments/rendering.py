@@ -1,0 +1,38 @@
+"""Whether a window can be opened, and whether an environment draws pictures."""
+
+import os
+from typing import Any
+
+from kerasrl.compat.gym import quiet_stderr
+from kerasrl.errors import UserError
+
+
+def require_display() -> None:
+    """Raise `UserError` unless a window can be opened; it takes a fraction of a second."""
+    import pygame
+
+    with quiet_stderr():
+        try:
+            pygame.display.init()
+            driver = pygame.display.get_driver()
+        except pygame.error:
+            driver = None
+    # Without a screen SDL draws where nobody sees it, which is right only for someone who asked for that.
+    if driver is None or (driver in ("offscreen", "dummy") and "SDL_VIDEODRIVER" not in os.environ):
+        raise UserError(
+            "there is no screen to open a window on; leave --visualize away (from Python: visualize=False), or connect "
+            "with ssh -X, or run under xvfb-run"
+        )
+
+
+def require_pictures(env: Any) -> None:
+    """Raise `UserError` unless `env` was made with render_mode="rgb_array" and knows how to draw then."""
+    spec = getattr(env, "spec", None)
+    name = spec.id if spec is not None else type(getattr(env, "unwrapped", env)).__name__
+    metadata = getattr(env, "metadata", {})
+    if "rgb_array" not in metadata.get("render_modes", metadata.get("render.modes", [])):  # the latter: older gym
+        raise UserError(
+            f"{name} cannot be filmed: its metadata['render_modes'] has no 'rgb_array'; leave the film away"
+        )
+    if getattr(env, "render_mode", None) != "rgb_array":
+        raise UserError(f"{name} cannot be filmed as it was made; make it with render_mode='rgb_array'")

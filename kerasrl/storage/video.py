@@ -1,0 +1,180 @@
+"""Pictures one after another into a .gif or .mp4 file.
+
+Does not import TensorFlow, so that a film that cannot be made is refused at once.
+"""
+
+import contextlib
+import math
+import os
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image, ImageChops
+from PIL.GifImagePlugin import getdata, getheader
+
+from kerasrl.errors import UserError, to_install
+from kerasrl.storage.files import naming
+
+RATES = {".gif": 25, ".mp4": 50}  # pictures a second to come near to; browsers slow down a .gif of more than 50
+ENLARGED, LONGEST = 480, 640  # pixels of the longer side: what small pictures are enlarged to, and the most
+
+
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Raise `UserError` unless a film can be written to `path`."""
+    target = Path(path)
+    if target.suffix.lower() not in RATES:
+        raise UserError(f"{target} is no film: name a file that ends in .gif or .mp4")
+    if target.suffix.lower() == ".mp4":
+        try:
+            import av as av  # an extra
+        except ImportError:
+            raise UserError(f"{target} needs a package for .mp4: {to_install('video')}, or name a .gif") from None
+    if target.is_dir():
+        raise UserError(f"{target} is a folder; name another file")
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"folder {target.parent} cannot be written to: {error.strerror}; name another one") from None
+
+
+class VideoFile:
+    """A film, written beside `path` and renamed over it by `close`; `discard` removes it instead.
+
+    Args:
+        path: File that ends in .gif or .mp4.
+        rate: Pictures a second that there are; of each `every` of them one should be added.
+
+    Raises:
+        UserError: See `check_path`.
+        WriteError: The file cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], rate: float) -> None:
+        check_path(path)
+        self.path = Path(path)
+        suffix = self.path.suffix.lower()
+        self.every = max(1, round(rate / RATES[suffix]))
+        self.rate = rate / self.every
+        self._size: tuple[int, int] | None = None
+        self._beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        with naming(self.path):
+            self._file = self._beside.open("wb")
+        self._encoder = _Gif(self._file, self.rate) if suffix == ".gif" else _Mp4(self._file, self.rate)
+
+    def add(self, picture: Any, seconds: float | None = None) -> None:
+        """Add a picture [H, W, 3], [H, W, 4] or [H, W] of bytes or of floats in [0, 1], for longer than usual if told.
+
+        Raises:
+            UserError: It is no picture.
+            WriteError: The file cannot be written.
+        """
+        image = _image(picture)
+        if self._size is None:
+            self._size = _size(image)
+        image = image.resize(self._size, Image.Resampling.BOX)  # enlarged pixels stay sharp
+        with naming(self.path):
+            self._encoder.add(image, 1 if seconds is None else max(1, round(seconds * self.rate)))
+
+    def close(self) -> None:
+        """Finish the film and put it in its place.
+
+        Raises:
+            WriteError: The file cannot be written; what was there stays.
+        """
+        try:
+            with naming(self.path):
+                self._encoder.close()
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                os.replace(self._beside, self.path)
+        finally:
+            self._remove()
+
+    def discard(self) -> None:
+        """Leave no trace of an unfinished film."""
+        with contextlib.suppress(Exception):
+            self._encoder.close()
+        self._remove()
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OSError):  # what cannot be written any more
+            self._file.close()
+        self._beside.unlink(missing_ok=True)
+
+
+class _Gif:
+    """Each picture with its own palette, and only the part that differs from the one before."""
+
+    def __init__(self, file: IO[bytes], rate: float) -> None:
+        self.file, self.rate = file, rate
+        self.nb_added = 0
+        self.before: Image.Image | None = None
+
+    def add(self, image: Image.Image, nb_times: int) -> None:
+        begin = round(100 * self.nb_added / self.rate)  # a .gif counts in hundredths of a second
+        self.nb_added += nb_times
+        milliseconds = 10 * (round(100 * self.nb_added / self.rate) - begin)
+        if self.before is None:
+            box: tuple[int, int, int, int] = (0, 0, *image.size)
+        else:
+            box = ImageChops.difference(image, self.before).getbbox() or (0, 0, 1, 1)
+        part = image.crop(box).quantize(64, dither=Image.Dither.NONE)
+        if self.before is None:
+            self.file.writelines(getheader(part.copy(), info={"loop": 0})[0])
+        self.file.writelines(getdata(part, box[:2], duration=milliseconds, include_color_table=True))
+        self.before = image
+
+    def close(self) -> None:
+        self.file.write(b";")
+
+
+class _Mp4:
+    """H.264, as every browser plays it."""
+
+    def __init__(self, file: IO[bytes], rate: float) -> None:
+        import av
+
+        self.frame = av.VideoFrame.from_image
+        self.container = av.open(file, "w", format="mp4")
+        self.stream: Any = self.container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
+        self.stream.pix_fmt = "yuv420p"
+        self.nb_added = 0
+
+    def add(self, image: Image.Image, nb_times: int) -> None:
+        if self.nb_added == 0:
+            self.stream.width, self.stream.height = image.size
+        for _ in range(nb_times):
+            self.nb_added += 1
+            self.container.mux(self.stream.encode(self.frame(image)))  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        try:
+            if self.nb_added:
+                self.container.mux(self.stream.encode())
+        finally:
+            self.container.close()
+
+
+def _image(picture: Any) -> Image.Image:
+    array = np.asarray(picture)
+    if array.dtype.kind not in "biuf" or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        raise UserError(
+            f"the environment cannot be filmed: its render() gives {type(picture).__name__} {array.shape}, not an "
+            "array [H, W, 3]; leave the film away"
+        )
+    if array.dtype.kind in "bf":  # MinAtar draws in floats
+        array = array * 255.0
+    return Image.fromarray(array.astype(np.uint8)).convert("RGB")
+
+
+def _size(image: Image.Image) -> tuple[int, int]:
+    """Return the film's width and height, even numbers as H.264 wants them."""
+    longest = max(image.size)
+    scale = max(1, ENLARGED // longest) / math.ceil(longest / LONGEST)
+    width, height = (max(2, 2 * round(side * scale / 2)) for side in image.size)
+    return width, height

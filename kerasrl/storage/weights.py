@@ -1,0 +1,186 @@
+"""Weights files: HDF5 in Keras' classic layout, written whole or not at all; every generation is read.
+
+A file is a seal of 512 bytes (HDF5 calls it the user block; it holds a checksum of the rest), followed by HDF5 that any
+Keras can read, with the agent's metadata as JSON in the attribute `kerasrl`.
+"""
+
+import io
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from kerasrl.errors import WeightsError
+from kerasrl.storage.files import BLOCK, DamagedError, seal, unseal, write_whole
+
+_KIND = b"kerasrl weights 1"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The content of a weights file.
+
+    `layers` has, for each layer with weights in the model's order, its arrays by name. `metadata` is what the agent
+    stored, None in files of older Keras-RL versions. `origin` says in words what wrote the file. `ordered` tells
+    whether a layer's arrays are in the model's order, so that their names do not matter.
+    """
+
+    layers: list[dict[str, np.ndarray]]
+    metadata: dict[str, Any] | None
+    origin: str
+    ordered: bool = True
+
+
+def _model_layers(model: Any) -> list[tuple[str, list[Any]]]:
+    """Return name and variables, the trained ones first, of each layer that has any."""
+    layers = [(layer.name, [*layer.trainable_weights, *layer.non_trainable_weights]) for layer in model.layers]
+    return [(name, variables) for name, variables in layers if variables]
+
+
+def write(path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | None) -> None:
+    """Write the weights of a Keras model and `metadata` (anything JSON can hold) to `path`.
+
+    Raises:
+        OSError: The file cannot be written; what was there stays.
+    """
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", userblock_size=BLOCK) as file:
+        layers = _model_layers(model)
+        file.attrs["layer_names"] = [name.encode() for name, _ in layers]
+        file.attrs["backend"] = b"tensorflow"
+        file.attrs["kerasrl"] = json.dumps(metadata)
+        for name, variables in layers:
+            group = file.create_group(name)
+            names = [f"{name}/{i}_{variable.name}" for i, variable in enumerate(variables)]
+            group.attrs["weight_names"] = [weight.encode() for weight in names]
+            for weight, variable in zip(names, variables, strict=True):
+                group[weight] = np.asarray(variable)
+    write_whole(path, seal(_KIND, buffer.getvalue()[BLOCK:]))
+
+
+def read(path: str | os.PathLike[str]) -> Weights:
+    """Read weights written by this project, keras-rl (HDF5) or keras-rl2 (TensorFlow checkpoint).
+
+    Raises:
+        WeightsError: There is no such file, or it holds no weights, or it is damaged.
+    """
+    name = os.fspath(path)
+    if os.path.isdir(name):
+        raise WeightsError(f"{name} is a folder; name a weights file in it")
+    checkpoint = re.sub(r"\.(index|data-\d+-of-\d+)$", "", name)
+    if os.path.isfile(checkpoint + ".index") and not os.path.isfile(checkpoint):
+        return _read_checkpoint(checkpoint)
+    try:
+        content = Path(name).read_bytes()
+    except FileNotFoundError:
+        raise WeightsError(f"there is no weights file {name}") from None
+    except OSError as error:
+        raise WeightsError(f"{name} cannot be read: {error.strerror}") from None
+    if not content:
+        raise WeightsError(f"{name} is empty: the program that wrote it was interrupted; use an earlier file")
+    # What may be a file of ours is given to HDF5, which trusts what it reads, only behind an unbroken seal.
+    at_block = content[BLOCK:].startswith(_HDF5)
+    if content.startswith(_KIND) or at_block or (_HDF5 in content and b"kerasrl" in content):
+        try:
+            unseal(_KIND, content)
+        except DamagedError:
+            message = f"{name} is damaged (its checksum does not fit its content); use another file"
+            raise WeightsError(message) from None
+    elif not content.startswith(_HDF5):
+        raise WeightsError(f"{name} is no weights file: it is not HDF5")
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            return _read_hdf5(name, file, len(content))
+    except WeightsError:
+        raise
+    except Exception as error:  # h5py raises anything from OSError to RuntimeError
+        raise WeightsError(f"{name} is damaged or incomplete ({_first_line(error)}); use another file") from error
+
+
+def _read_hdf5(name: str, file: h5py.File, size: int) -> Weights:
+    root = file.get("model_weights", file)
+    if "layer_names" not in root.attrs:
+        raise WeightsError(f"{name} is HDF5, but holds no weights that Keras-RL wrote")
+    layers = []
+    for layer in root.attrs["layer_names"]:
+        group = root[_text(layer)]
+        datasets = {_text(weight): group[_text(weight)] for weight in group.attrs["weight_names"]}
+        if any(dataset.nbytes > 100 * size for dataset in datasets.values()):  # as compressed as that is nothing real
+            raise WeightsError(f"{name} is damaged (it announces more weights than it can hold); use another file")
+        arrays = {weight: np.asarray(dataset) for weight, dataset in datasets.items()}
+        if arrays:
+            layers.append(arrays)
+    if "kerasrl" in file.attrs:
+        return Weights(layers, json.loads(file.attrs["kerasrl"]), "this project")
+    return Weights(layers, None, "keras-rl or Keras (HDF5)")
+
+
+def _read_checkpoint(name: str) -> Weights:
+    from kerasrl.compat import keras_rl as keras_rl  # here, so that HDF5 is read without waiting for TensorFlow
+
+    # isort: split
+
+    import tensorflow as tf
+
+    try:
+        reader = tf.train.load_checkpoint(name)
+        layers: dict[int, dict[str, np.ndarray]] = {}
+        for key in reader.get_variable_to_shape_map():
+            layer, _, variable = key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").partition("/")
+            is_weight = key.endswith("/.ATTRIBUTES/VARIABLE_VALUE") and ".OPTIMIZER_SLOT" not in key
+            if layer.startswith("layer_with_weights-") and is_weight:
+                layers.setdefault(int(layer.rpartition("-")[2]), {})[variable] = reader.get_tensor(key)
+    except Exception as error:
+        raise WeightsError(f"{name} is a damaged TensorFlow checkpoint ({_first_line(error)})") from error
+    if not layers:
+        raise WeightsError(f"{name} is a TensorFlow checkpoint, but holds no layers of a Keras model")
+    return Weights([layers[i] for i in sorted(layers)], None, "keras-rl2 (TensorFlow checkpoint)", ordered=False)
+
+
+def assign(model: Any, weights: Weights) -> None:
+    """Set the weights of a Keras model.
+
+    Raises:
+        WeightsError: The weights are another network's; the model keeps its own.
+    """
+    layers = _model_layers(model)
+    found = [[tuple(array.shape) for array in arrays.values()] for arrays in weights.layers]
+    ordered: list[tuple[Any, np.ndarray]] = []
+    if len(layers) == len(weights.layers):
+        for (_, variables), arrays in zip(layers, weights.layers, strict=True):
+            values = list(arrays.values()) if weights.ordered else _by_name(arrays, variables)
+            if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
+                break
+            ordered += zip(variables, values, strict=True)
+        else:
+            for variable, value in ordered:
+                variable.assign(value)
+            return
+    wanted = [[tuple(v.shape) for v in variables] for _, variables in layers]
+    raise WeightsError(f"the weights are another network's: the file has {_shapes(found)}, the model {_shapes(wanted)}")
+
+
+def _by_name(arrays: dict[str, np.ndarray], variables: list[Any]) -> list[np.ndarray]:
+    """Order a layer's arrays by its variables' names; none if the names do not tell them apart."""
+    named = {path.rpartition("/")[2]: array for path, array in arrays.items()}
+    names = [variable.name for variable in variables]
+    return [named[name] for name in names] if sorted(names) == sorted(named) and len(named) == len(arrays) else []
+
+
+def _shapes(layers: list[list[tuple[int, ...]]]) -> str:
+    """Name each layer by the shape of its first array, such as '4x16, 16x2'."""
+    return ", ".join("x".join(map(str, shapes[0])) for shapes in layers) or "no layers"
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _first_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

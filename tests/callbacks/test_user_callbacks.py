@@ -1,0 +1,236 @@
+"""Callbacks of a user's own and of Keras: they work, or are refused before the training begins."""
+
+import csv
+import itertools
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+import rl.callbacks
+from keras import layers
+
+from kerasrl import DQNAgent, SequentialMemory, UserError
+from kerasrl.callbacks import FileLogger
+
+LENGTHS = [3, 5, 4, 4, 4, 4, 4, 4, 4, 4]
+
+
+class Env:
+    """Every step gives a reward of 1; episodes of the given lengths."""
+
+    def __init__(self, lengths=LENGTHS):
+        self.lengths = lengths
+        self.nb_episodes = 0
+
+    def reset(self, seed=None):
+        self.left = self.lengths[self.nb_episodes % len(self.lengths)]
+        self.nb_episodes += 1
+        return np.full(2, self.left / 100, np.float32), {}
+
+    def step(self, action):
+        self.left -= 1
+        return np.full(2, self.left / 100, np.float32), 1.0, self.left == 0, False, {}
+
+
+def build_agent(optimizer="sgd", nb_steps_warmup=5):
+    model = keras.Sequential([keras.Input((1, 2)), layers.Flatten(), layers.Dense(2)])
+    memory = SequentialMemory(limit=100)
+    agent = DQNAgent(model=model, nb_actions=2, memory=memory, nb_steps_warmup=nb_steps_warmup, batch_size=4)
+    agent.compile(optimizer, jit_compile=False)
+    return agent
+
+
+def fit(*callbacks, nb_steps=40, optimizer="sgd", env=None):
+    agent = build_agent(optimizer)
+    history = agent.fit(env or Env(), nb_steps, callbacks=list(callbacks), verbose=0)
+    return agent, history.history
+
+
+# A user's own
+
+
+class StopWhenSolved(rl.callbacks.Callback):
+    def __init__(self, threshold=195.0, nb_episodes=20):
+        super().__init__()
+        self.threshold, self.nb_episodes, self.rewards = threshold, nb_episodes, []
+
+    def on_episode_end(self, episode, logs):
+        self.rewards = [*self.rewards, logs["episode_reward"]][-self.nb_episodes :]
+        if len(self.rewards) == self.nb_episodes and np.mean(self.rewards) >= self.threshold:
+            self.model.stop_training = True  # `model` is the agent
+
+
+def test_the_readmes_callback_stops_the_training_when_the_mean_is_reached():
+    _, history = fit(StopWhenSolved(7.5, 2), nb_steps=1_000, env=Env(list(range(1, 100))))
+    assert history["episode_reward"] == list(range(1, 9))
+
+
+def test_of_a_keras_callback_every_method_is_called():
+    class Own(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            calls.append("train begins")
+
+        def on_epoch_begin(self, epoch, logs=None):
+            calls.append(f"epoch {epoch} begins")
+
+        def on_train_batch_begin(self, batch, logs=None):
+            calls.append(f"batch {batch} begins")
+
+        def on_train_batch_end(self, batch, logs=None):
+            calls.append(f"batch {batch} ends, {logs['reward']}")
+
+        def on_epoch_end(self, epoch, logs=None):
+            calls.append(f"epoch {epoch} ends, {logs['episode_reward']}")
+
+        def on_train_end(self, logs=None):
+            calls.append("train ends")
+
+    calls = []
+    fit(Own(), nb_steps=2, env=Env([2]))
+    assert calls == [
+        *["train begins", "epoch 0 begins", "batch 0 begins", "batch 0 ends, 1.0", "batch 1 begins"],
+        *["batch 1 ends, 1.0", "epoch 0 ends, 2.0", "train ends"],
+    ]
+
+
+# Keras's that work
+
+
+def test_lambda_callback():
+    calls = []
+    on_end = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: calls.append(logs["episode_reward"]),
+        on_train_batch_end=lambda batch, logs: calls.append(batch),
+    )
+    fit(on_end, nb_steps=3)
+    assert calls == [0, 1, 2, 3.0]
+
+
+def test_early_stopping():
+    callback = keras.callbacks.EarlyStopping(monitor="episode_reward", mode="max", patience=3)
+    _, history = fit(callback)
+    assert history["episode_reward"] == LENGTHS[:5]
+
+
+def test_csv_logger(tmp_path):
+    _, history = fit(keras.callbacks.CSVLogger(tmp_path / "log.csv"))
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
+    assert [float(row["episode_reward"]) for row in rows] == history["episode_reward"]
+
+
+def test_model_checkpoint(tmp_path):
+    name = str(tmp_path / "{episode_reward}.weights.h5")
+    callback = keras.callbacks.ModelCheckpoint(
+        name, monitor="episode_reward", mode="max", save_best_only=True, save_weights_only=True
+    )
+    agent, _ = fit(callback)
+    assert {file.name for file in tmp_path.iterdir()} == {"3.0.weights.h5", "5.0.weights.h5"}
+    final = agent.model.get_weights()
+    agent.load_weights(tmp_path / "5.0.weights.h5")
+    assert not np.array_equal(agent.model.get_weights()[0], final[0])
+
+
+def test_model_checkpoint_every_so_many_steps(tmp_path):
+    name = str(tmp_path / "{batch}.weights.h5")
+    agent, _ = fit(keras.callbacks.ModelCheckpoint(name, save_weights_only=True, save_freq=20), env=Env([100]))
+    assert {file.name for file in tmp_path.iterdir()} == {"20.weights.h5", "40.weights.h5"}
+    final = agent.model.get_weights()
+    agent.load_weights(tmp_path / "40.weights.h5")
+    np.testing.assert_array_equal(agent.model.get_weights()[0], final[0])
+
+
+# Keras converts its own variables in a way that NumPy 2 warns of.
+keras_warns = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
+
+
+@keras_warns
+def test_learning_rate_scheduler(tmp_path):
+    log = FileLogger(str(tmp_path / "log.json"))
+    scheduler = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.01 / 2**epoch)
+    agent, _ = fit(scheduler, log)
+    assert json.loads((tmp_path / "log.json").read_text())["learning_rate"] == [
+        pytest.approx(0.01 / 2**k) for k in range(10)
+    ]
+    assert float(agent.optimizer.learning_rate.numpy()) == pytest.approx(0.01 / 2**9)
+
+
+@keras_warns
+def test_reduce_lr_on_plateau():
+    callback = keras.callbacks.ReduceLROnPlateau(
+        monitor="episode_reward", mode="max", factor=0.5, patience=4, min_delta=0.1
+    )
+    agent, _ = fit(callback)  # the best is episode 1: 5 and 9 reduce
+    assert float(agent.optimizer.learning_rate.numpy()) == pytest.approx(0.01 / 4)
+
+
+@pytest.mark.parametrize("clipnorm", [None, 1e9])  # all weights in a vector, a variable for each
+def test_a_learning_rate_that_a_callback_sets_takes_effect(clipnorm):
+    class Freeze(rl.callbacks.Callback):
+        def on_episode_begin(self, episode, logs):
+            weights.append(self.model.model.get_weights()[0])
+            if episode == 5:
+                self.model.optimizer.learning_rate = 0.0
+
+    weights = []
+    fit(Freeze(), optimizer=keras.optimizers.SGD(0.01, clipnorm=clipnorm))
+    changes = [np.abs(after - before).max() > 0 for before, after in itertools.pairwise(weights[1:])]
+    assert changes == [True] * 4 + [False] * (len(changes) - 4)
+
+
+# What is refused
+
+
+class OwnTensorBoard(keras.callbacks.TensorBoard):
+    pass
+
+
+REFUSED = {
+    "TensorBoard": (lambda: OwnTensorBoard(), "kerasrl.callbacks.TensorBoardLogger"),
+    "BackupAndRestore": (lambda: keras.callbacks.BackupAndRestore("b"), "kerasrl.storage.TrainingState"),
+    "ProgbarLogger": (keras.callbacks.ProgbarLogger, "fit(verbose=1)"),
+    "SwapEMAWeights": (keras.callbacks.SwapEMAWeights, "leave it away"),
+    "TerminateOnNaN": (keras.callbacks.TerminateOnNaN, "fit ends with a DivergenceError"),
+    "ModelCheckpoint": (
+        lambda: keras.callbacks.ModelCheckpoint("x.keras"),
+        "give it save_weights_only=True, or use kerasrl.callbacks.ModelIntervalCheckpoint",
+    ),
+    "EarlyStopping": (
+        lambda: keras.callbacks.EarlyStopping("episode_reward", mode="max", restore_best_weights=True),
+        "leave restore_best_weights away",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_needs_a_keras_model_is_refused_before_the_first_step(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make, instead = REFUSED[name]
+    env = Env()
+    with pytest.raises(UserError, match=f"^Keras's {name} does not work with an agent: .*{re.escape(instead)}"):
+        fit(make(), env=env)
+    assert env.nb_episodes == 0
+    assert not list(tmp_path.iterdir())
+
+
+def a_function(episode, logs):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "text"),
+    [
+        (
+            [a_function],
+            r"<function a_function .*> is no callback; make it a method of a subclass of rl.callbacks.Callback",
+        ),
+        ([None], "None is no callback; .*"),
+        ([StopWhenSolved], r"callbacks has the class StopWhenSolved; make an object of it: StopWhenSolved\(\)"),
+        (StopWhenSolved(), "callbacks must be a list, is a StopWhenSolved"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "test"])
+def test_what_is_no_callback_is_refused(callbacks, text, method):
+    with pytest.raises(UserError, match=f"^{text}$"):
+        getattr(build_agent(), method)(Env(), 5, callbacks=callbacks)

@@ -1,0 +1,201 @@
+"""Each repair twice: in a process without it, where upstream fails, and in one with it, where it works."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+import rl.callbacks
+import rl.util
+
+from kerasrl.compat import gym as gym_compat
+
+ATTEMPTS = """
+import json, warnings
+results = {}
+
+def attempt(name):
+    def run(function):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)
+            try:
+                results[name] = function() or "works"
+            except Exception as error:
+                results[name] = f"{type(error).__name__}: {error}"
+    return run
+
+import gym
+results["gym's filters"] = [text for text in map(str, warnings.filters) if "gym" in text] or "works"
+
+@attempt("gym's checker")
+def _():
+    env = gym.make("CartPole-v1")
+    env.reset(seed=0)
+    env.step(0)
+
+@attempt("Acrobot")
+def _():
+    env = gym.make("Acrobot-v1", disable_env_checker=True)
+    env.reset(seed=0)
+    env.step(0)
+
+@attempt("pygame's build notice")
+def _():
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.warn("pkg_resources is deprecated as an API.")
+    assert not shown
+
+import keras
+import tensorflow as tf
+
+@attempt("import rl.agents")
+def _():
+    import rl.agents
+
+if not hasattr(tf.keras.models, "model_from_config"):
+    tf.keras.models.model_from_config = None
+import rl.agents, rl.callbacks, rl.memory
+results["eager"] = tf.executing_eagerly()
+
+@attempt("Keras' History among Keras-RL's callbacks")
+def _():
+    callbacks = rl.callbacks.CallbackList([rl.callbacks.Callback(), keras.callbacks.History()])
+    callbacks.set_model(type("Agent", (), {})())
+    callbacks.on_train_begin()
+    callbacks.on_episode_end(0, logs={"episode_reward": 1.0})
+
+@attempt("few entries")
+def _():
+    drawn = rl.memory.sample_batch_indexes(2, 5, 40)
+    assert sorted(set(drawn)) == [2, 3, 4] and len(drawn) == 40
+
+@attempt("frames before an episode")
+def _():
+    import numpy as np
+    frame = np.full((2, 3), 7, np.uint8)
+    zeros = rl.memory.zeroed_observation({"camera": frame, "speed": np.float32(1.5)})
+    assert zeros["speed"] == 0 and zeros["camera"].shape == (2, 3) and zeros["camera"].dtype == np.uint8
+    assert not zeros["camera"].any()
+
+@attempt("TensorFlow's own modules")
+def _():
+    from tensorflow.python.keras.callbacks import Callback
+    assert Callback is not keras.callbacks.Callback
+    assert "lambda" not in tf.compat.v1.disable_eager_execution.__name__
+
+print(json.dumps(results))
+"""
+TWICE = """
+import importlib
+import kerasrl.compat.keras_rl
+importlib.reload(kerasrl.compat.gym)
+importlib.reload(kerasrl.compat.keras_rl)
+"""
+UPSTREAM = {
+    "gym's checker": "AttributeError: module 'numpy' has no attribute 'bool8'",
+    "Acrobot": "AttributeError: `np.float_` was removed",
+    "pygame's build notice": "AssertionError",
+    "import rl.agents": "ImportError: cannot import name 'model_from_config'",
+    "Keras' History among Keras-RL's callbacks": "AttributeError: 'History' object has no attribute '_implements",
+    "frames before an episode": "AssertionError",
+    "few entries": "DeprecationWarning: This function is deprecated",
+}
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """The results and the screen of a process that repairs nothing, and of one that repairs twice."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for script in (ATTEMPTS, TWICE + ATTEMPTS)
+    ]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    for process, (_, errors) in zip(processes, outputs, strict=True):
+        assert process.returncode == 0, errors
+    return [(json.loads(out.splitlines()[-1]), out, errors) for out, errors in outputs]
+
+
+@pytest.mark.parametrize("repair", UPSTREAM)
+def test_upstream_fails_and_the_repair_works(runs, repair):
+    (without, _, _), (repaired, _, _) = runs
+    assert without[repair].startswith(UPSTREAM[repair])
+    assert repaired[repair] == "works"
+
+
+def test_eager_execution_stays_on(runs):
+    (without, _, _), (repaired, _, _) = runs
+    assert without["eager"] is False
+    assert repaired["eager"] is True
+
+
+def test_nothing_is_printed(runs):
+    (_, _, errors), (_, out, repaired_errors) = runs
+    assert "Gym has been unmaintained" in errors
+    assert "oneDNN" in errors
+    assert repaired_errors == ""
+    assert len(out.splitlines()) == 1
+
+
+def test_gym_does_not_change_which_warnings_are_shown(runs):
+    (without, _, _), (repaired, _, _) = runs
+    assert without["gym's filters"] != "works"
+    assert repaired["gym's filters"] == "works"
+
+
+def test_repairs_are_not_seen_outside_keras_rl(runs):
+    assert runs[1][0]["TensorFlow's own modules"] == "works"
+
+
+def test_keras_rl_copies_models():
+    layer = keras.layers.Dense(2, name="double")
+    for model in (keras.Sequential([keras.Input((3,)), layer]), keras.Model(i := keras.Input((3,)), layer(i))):
+        copy = rl.util.clone_model(model)
+        assert copy is not model
+        for ours, theirs in zip(model.get_weights(), copy.get_weights(), strict=True):
+            assert (ours == theirs).all()
+
+
+def test_keras_rl_copies_models_with_custom_layers():
+    class Twice(keras.layers.Layer):
+        def call(self, inputs):
+            return 2 * inputs
+
+    model = keras.Sequential([keras.Input((3,)), Twice()])
+    copy = rl.util.clone_model(model, {"Twice": Twice})
+    assert isinstance(copy.layers[-1], Twice)
+
+
+def test_enough_entries_are_drawn_at_most_once():
+    assert sorted(rl.memory.sample_batch_indexes(5, 37, 32)) == list(range(5, 37))
+
+
+def test_messages_of_a_library_are_shown_if_it_fails(capfd):
+    with gym_compat.quiet_stderr():
+        os.write(2, b"an advertisement")
+    with pytest.raises(ImportError), gym_compat.quiet_stderr():
+        os.write(2, b"the reason")
+        raise ImportError
+    assert capfd.readouterr().err == "the reason"
+
+
+def test_ctrl_c_during_an_import_shows_no_messages(capfd):
+    with pytest.raises(KeyboardInterrupt), gym_compat.quiet_stderr():
+        os.write(2, b"an advertisement")
+        raise KeyboardInterrupt
+    assert capfd.readouterr().err == ""
+
+
+def test_windows_do_not_use_opengl():
+    # Mesa's LLVM and the one in TensorFlow crash together; seen as a segmentation fault on an X server.
+    assert os.environ["SDL_FRAMEBUFFER_ACCELERATION"] == "0"

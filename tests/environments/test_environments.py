@@ -1,0 +1,226 @@
+"""Environments of every generation as one protocol, and what is said of those that do not fit."""
+
+import time
+
+import gym
+import numpy as np
+import pytest
+import rl.core
+
+from kerasrl import environments
+from kerasrl.environments import Environment
+from kerasrl.errors import UserError
+
+
+class Scripted:
+    """Answers each step with the next of `answers`; its observation is one array that it changes in place."""
+
+    def __init__(self, *answers):
+        self.answers = iter(answers)
+        self.observation = np.zeros(1)
+
+    def step(self, action):
+        self.observation += 1
+        return self.observation, *next(self.answers)
+
+
+class New(Scripted):
+    def reset(self, seed=None, options=None):
+        self.seeded_with = seed
+        return self.observation, {}
+
+
+class Old(Scripted):
+    def reset(self):
+        return self.observation
+
+    def seed(self, seed=None):
+        self.seeded_with = seed
+
+
+class Passing(Scripted):
+    """A wrapper that knows nothing of seeds but hands everything on."""
+
+    def reset(self, **options):
+        self.seeded_with = options.get("seed")
+        return self.observation, {}
+
+
+class KerasRL(rl.core.Env):
+    """Overrides only what rl.core.Env demands for training; its `seed` raises NotImplementedError."""
+
+    def reset(self):
+        return np.zeros(1)
+
+    def step(self, action):
+        return np.ones(1), 1.0, True, {}
+
+    def close(self):
+        pass
+
+
+FIVE_VALUES = [(1.0, False, False, {}), (1.0, True, False, {}), (1.0, False, True, {}), (1.0, True, True, {"a": 2})]
+
+
+def test_new_protocol():
+    env = Environment(New(*FIVE_VALUES))
+    env.reset()
+    assert [env.step(0)[1:] for _ in FIVE_VALUES] == FIVE_VALUES
+
+
+def test_old_protocol_tells_a_time_limit_in_info():
+    limit, other = {"TimeLimit.truncated": True}, {"TimeLimit.truncated": False}
+    env = Environment(
+        Old((1.0, False, {}), (1.0, True, {}), (1.0, True, limit), (1.0, True, other), (1.0, False, limit))
+    )
+    env.reset()
+    ends = [env.step(0)[2:4] for _ in range(5)]
+    assert ends == [(False, False), (True, False), (False, True), (True, False), (False, False)]
+
+
+def test_ends_are_bools_whatever_the_environment_calls_them():
+    env = Environment(New((1.0, np.bool_(True), 0, {})))
+    assert [type(end) for end in env.step(0)[2:4]] == [bool, bool]
+
+
+@pytest.mark.parametrize("kind", [New, Old])
+def test_observations_are_copied(kind):
+    answer = (1.0, False, {}) if kind is Old else (1.0, False, False, {})
+    env = Environment(kind(answer, answer))
+    observations = [env.reset(), env.step(0)[0], env.step(0)[0]]
+    assert np.concatenate(observations).tolist() == [0, 1, 2]
+
+
+def test_observations_of_several_parts_are_copied():
+    parts = {"position": np.zeros(2), "goals": (np.zeros(1), [0])}
+    inner = New()
+    inner.reset = lambda seed=None: (parts, {})
+    copied = Environment(inner).reset()
+    parts["position"][:] = parts["goals"][0][:] = parts["goals"][1][0] = 7
+    assert copied["position"].tolist() == [0, 0]
+    assert copied["goals"][0].tolist() == copied["goals"][1] == [0]
+
+
+@pytest.mark.parametrize("kind", [New, Old, Passing])
+def test_a_seed_reaches_the_environment(kind):
+    inner = kind()
+    Environment(inner).reset(seed=5)
+    assert inner.seeded_with == 5
+
+
+def test_keras_rls_own_environments_work_with_a_seed():
+    env = Environment(KerasRL())
+    assert env.reset(seed=5).tolist() == [0]
+    assert env.step(0)[1:] == (1.0, True, False, {})
+
+
+@pytest.mark.parametrize("name", ["CartPole-v0", "CartPole-v1", "MountainCar-v0", "Acrobot-v1"])
+def test_gyms_environments_start_the_same_from_the_same_seed(name):
+    env = Environment(environments.make(name))
+    first, second, other = env.reset(seed=1), env.reset(seed=1), env.reset(seed=2)
+    assert (first == second).all()
+    assert (first != other).any()
+    assert len(env.step(0)) == 5
+
+
+def test_the_time_limit_of_cartpole_truncates():
+    env = Environment(environments.make("CartPole-v0"))
+    env.reset(seed=0)
+    env.env.unwrapped.theta_threshold_radians = env.env.unwrapped.x_threshold = np.inf
+    ends = [env.step(step % 2)[2:4] for step in range(200)]
+    assert ends == [(False, False)] * 199 + [(False, True)]
+
+
+def test_random_starts_can_be_seeded():
+    env = Environment(environments.make("Acrobot-v1"))
+    draws = []
+    for seed in (3, 3, 4):
+        env.seed_actions(seed)
+        draws.append([env.env.action_space.sample() for _ in range(20)])
+    assert draws[0] == draws[1] != draws[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("CartPole-v3", "did you mean CartPole-v1 or CartPole-v0?"),
+        ("carpole", "did you mean CartPole-v1 or CartPole-v0?"),
+        ("Acrobat-v1", "did you mean Acrobot-v1?"),
+        ("Xyzzy-v1", "one of your own is named module:Name-v0"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(name, hint):
+    with pytest.raises(UserError) as caught:
+        environments.make(name)
+    assert str(caught.value) == f"no environment is called {name!r}; {hint}"
+
+
+@pytest.mark.parametrize("name", ["", "Cart Pole", "no_such_module:CartPole-v0"])
+def test_a_name_that_is_none_is_one_line(name):
+    with pytest.raises(UserError, match=f"environment '{name}' cannot be made: "):
+        environments.make(name)
+
+
+def test_spaces_of_cartpole():
+    assert environments.check_spaces(environments.make("CartPole-v0")) == ((4,), 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("Pendulum-v1", r"the action space Box\(.*\) is not supported by DQN"),
+        ("Blackjack-v1", r"the observation space Tuple\(.*\) is not supported"),
+    ],
+)
+def test_spaces_that_do_not_fit_are_refused_saying_which_do(name, problem):
+    with pytest.raises(UserError, match=rf"{problem}; supported are observations in a Box .*, and Discrete actions"):
+        environments.check_spaces(environments.make(name))
+
+
+def test_actions_that_do_not_start_at_0_are_refused():
+    env = environments.make("CartPole-v0")
+    env.action_space = gym.spaces.Discrete(2, start=1)
+    with pytest.raises(UserError, match=r"the action space Discrete\(2, start=1\) is not supported"):
+        environments.check_spaces(env)
+
+
+@pytest.mark.parametrize("render_mode", [None, "human"])
+def test_a_window_shows_each_step_at_natural_speed(shown, render_mode):
+    env = Environment(environments.make("CartPole-v0", render_mode), visualize=True)
+    env.reset(seed=0)
+    begin = time.monotonic()
+    for _ in range(8):
+        env.step(0)
+    assert len(shown) == 9
+    assert time.monotonic() - begin > 0.9 * 7 / env.env.metadata["render_fps"]
+    env.env.close()
+
+
+def test_without_visualize_no_window_is_opened(shown):
+    env = Environment(environments.make("CartPole-v0"))
+    env.reset(seed=0)
+    env.step(0)
+    assert not shown
+
+
+def test_older_environments_are_asked_to_draw_each_step():
+    inner = Old((1.0, False, {}), (1.0, True, {}))
+    modes = []
+    inner.render = lambda mode: modes.append(mode)
+    env = Environment(inner, visualize=True)
+    env.reset()
+    env.step(0)
+    env.step(0)
+    assert modes == ["human", "human"]
+
+
+def test_no_screen_is_an_error_that_says_what_to_do(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    without_mode = environments.make("CartPole-v0")
+    for window in (
+        lambda: environments.make("CartPole-v0", render_mode="human"),
+        lambda: Environment(without_mode, visualize=True),
+    ):
+        with pytest.raises(UserError, match=r"no screen to open a window on; leave --visualize away .*xvfb-run"):
+            window()

@@ -1,0 +1,519 @@
+"""train.py and test.py as a person runs them."""
+
+import dataclasses
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pygame
+import pytest
+import rl.callbacks
+import rl.policy
+
+import command_line
+import config
+import model
+import test as player
+import train
+from callbacks import build_callbacks
+from kerasrl.environments import spaces
+from kerasrl.storage import weights
+
+ROOT = Path(__file__).parents[2]
+DATA = Path(__file__).parents[1] / "data"
+RUN = [
+    "--nb-steps",
+    "600",
+    "--eval-interval",
+    "250",
+    "--checkpoint-interval",
+    "200",
+    "--log-interval",
+    "5",
+    "--seed",
+    "1",
+]
+EPISODE = r"Episode \d+: reward: \d+\.000, steps: \d+"
+SUMMARY = r"mean \d+\.\d+, standard deviation \d+\.\d+, minimum \d+\.\d+, episodes \d+"
+
+
+def start(script, *arguments, folder, **environment):
+    """Start a script in `folder`, without what the tests' own imports left in the environment."""
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, ROOT / script, *arguments] if script else ["sh", "-c", *arguments]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=kept | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(script, *arguments, folder, **environment):
+    """Return status, stdout and stderr."""
+    process = start(script, *arguments, folder=folder, **environment)
+    out, errors = process.communicate(timeout=60)
+    return process.returncode, out, errors
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Folder, stdout and stderr of the same training in two processes; `python` is another for the second."""
+    folders = [tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")]
+    processes = [
+        start("train.py", *RUN, folder=folder, **environment)
+        for folder, environment in zip(folders, ({}, {"PATH": "/usr/bin:/bin"}), strict=True)
+    ]
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    return list(zip(folders, *zip(*outputs, strict=True), strict=True))
+
+
+@pytest.fixture
+def short(tmp_path):
+    """The options of a training, too short for an update, into a folder of its own."""
+    folders = ["--checkpoint-dir", str(tmp_path / "weights"), "--log-dir", str(tmp_path / "logs")]
+    return ["--nb-steps", "10", "--checkpoint-interval", "5", *folders]
+
+
+# Training
+
+
+def test_training_leaves_weights_and_a_log_and_nothing_else(trained):
+    folder = trained[0][0]
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    assert sorted(path.as_posix() for path in files if path.name != ".lock") == [
+        "checkpoints/dqn_CartPole-v0_best.h5f",
+        "checkpoints/dqn_CartPole-v0_state",
+        "checkpoints/dqn_CartPole-v0_weights.h5f",
+        "checkpoints/dqn_CartPole-v0_weights_200.h5f",
+        "checkpoints/dqn_CartPole-v0_weights_400.h5f",
+        "checkpoints/dqn_CartPole-v0_weights_600.h5f",
+        "logs/dqn_CartPole-v0_config.toml",
+        "logs/dqn_CartPole-v0_curve.png",
+        "logs/dqn_CartPole-v0_log.json",
+    ]
+
+
+def test_checkpoints_are_of_their_steps(trained):
+    folder = trained[0][0] / "checkpoints"
+    kernels = [
+        next(iter(weights.read(folder / f"dqn_CartPole-v0_weights{step}.h5f").layers[0].values()))
+        for step in ("_200", "_400", "_600", "")
+    ]
+    assert (kernels[0] != kernels[1]).any()
+    assert (kernels[1] != kernels[2]).any()
+    assert (kernels[2] == kernels[3]).all()
+
+
+def test_the_log_is_keras_rls(trained):
+    log = json.loads((trained[0][0] / "logs/dqn_CartPole-v0_log.json").read_text())
+    old = json.loads((DATA / "keras_rl_0.4.2_log.json").read_text())
+    assert log.pop("evaluation_reward")[0] is None
+    assert list(log) == [{"mean_absolute_error": "mae"}.get(key, key) for key in old]
+    assert log["episode"] == list(range(len(log["episode"])))
+    assert log["nb_steps"] == np.cumsum(log["nb_episode_steps"]).tolist()
+    assert log["episode_reward"] == log["nb_episode_steps"]
+    assert log["mean_eps"][-1] == pytest.approx(1 - 0.9 * 600 / 10_000, abs=0.01)
+    assert 0 < log["loss"][-1] < 10
+
+
+def test_the_same_seed_gives_the_same_files_in_another_process(trained):
+    first, second = trained[0][0], trained[1][0]
+    for path in first.glob("checkpoints/*"):
+        assert path.read_bytes() == (second / "checkpoints" / path.name).read_bytes()
+
+
+def test_training_says_seed_and_settings_first_and_what_to_type_last(trained):
+    _, out, errors = trained[0]
+    lines = out.splitlines()
+    assert lines[:2] == [
+        "options: eval_interval 250, nb_steps 600, seed 1, checkpoint_interval 200, log_interval 5",
+        "seed 1",
+    ]
+    assert lines[2].startswith("device CPU, 1 thread")
+    assert re.fullmatch(r"step 600 of 600, episodes \d+, .*, epsilon 0.95, loss .* steps/s, took 0:00:\d\d", lines[3])
+    score = r"mean reward \d+\.\d+ when evaluated at step (\d+)"
+    assert re.fullmatch(f"best weights checkpoints/dqn_CartPole-v0_best.h5f: {score}", lines[4])
+    assert re.fullmatch(f"last weights checkpoints/dqn_CartPole-v0_weights.h5f: {score}", lines[5])[1] == "600"
+    assert lines[6] == "curve logs/dqn_CartPole-v0_curve.png"
+    script = os.path.relpath(ROOT / "test.py", trained[0][0])
+    assert lines[-1] == f"python {script} --weights checkpoints/dqn_CartPole-v0_best.h5f"
+    assert len(lines) == 9
+    assert errors == ""
+
+
+def test_the_last_line_works_as_it_stands_and_with_visualize(trained):
+    # A real X server where there is one: it once crashed together with TensorFlow.
+    screen = "xvfb-run -a" if shutil.which("xvfb-run") else "SDL_VIDEODRIVER=dummy"
+    (first, out, _), (second, other, _) = trained
+    processes = [
+        start(None, out.splitlines()[-1], folder=first),
+        start(None, f"{screen} {other.splitlines()[-1]} --visualize --episodes 1", folder=second, PATH="/usr/bin:/bin"),
+    ]
+    for process, episodes in zip(processes, (5, 1), strict=True):
+        out, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (0, "")
+        assert re.fullmatch(f"Testing for {episodes} episodes ...\n({EPISODE}\n){{{episodes}}}{SUMMARY}\n", out)
+
+
+def test_the_last_line_names_an_environment_that_is_not_activated(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
+    assert command_line.command_to_type("test.py").startswith(".venv/bin/python ")
+
+
+def test_keras_rls_episode_lines(short, capsys):
+    assert train.main([*short, "--nb-steps", "300", "--verbose", "2", "--seed", "1"]) == 0
+    line = re.compile(
+        r" *(\d+)/300: episode: (\d+), duration: \d\.\d{3}s, episode steps: +\d+, steps per second: +\d+, "
+        r"episode reward: +\d+\.000, mean reward: +1\.000 \[ ?1\.000, +1\.000\], "
+        r"mean action: 0\.\d{3} \[0\.000, 1\.000\],  "
+        r"loss: \d\.\d{6}, mae: \d\.\d{6}, mean_q: -?\d\.\d{6}, mean_eps: 0\.9\d{5}"
+    )
+    lines = [match for match in map(line.fullmatch, capsys.readouterr().out.splitlines()) if match]
+    assert [int(match[2]) for match in lines] == list(range(1, len(lines) + 1))
+    assert len(lines) > 5
+
+
+def test_verbose_0_prints_nothing(short, capfd):
+    assert train.main([*short, "--verbose", "0"]) == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_seed_is_drawn_and_printed_and_kept(short, tmp_path, capsys):
+    path = tmp_path / "weights/dqn_CartPole-v0_weights.h5f"
+    seeds, contents = [], []
+    for _ in range(2):
+        train.main(short)
+        seeds.append(int(re.search(r"^seed (\d+)$", capsys.readouterr().out, re.MULTILINE)[1]))
+        assert weights.read(path).metadata["seed"] == seeds[-1]
+        contents.append(next(iter(weights.read(path).layers[0].values())).tolist())
+    assert seeds[0] != seeds[1]
+    assert contents[0] != contents[1]
+
+
+def test_the_weights_carry_every_setting(short, tmp_path):
+    train.main([*short, "--hidden-layers", "8", "--window-length", "2", "--seed", "3"])
+    metadata = weights.read(tmp_path / "weights/dqn_CartPole-v0_weights.h5f").metadata
+    settings = command_line.parse(
+        config.Config, [*short, "--hidden-layers", "8", "--window-length", "2", "--seed", "3"]
+    )
+    assert metadata == json.loads(json.dumps(dataclasses.asdict(settings)))
+    assert config.Config.from_metadata(metadata) == settings
+
+
+def test_weights_need_no_options(short, tmp_path, capsys):
+    train.main([*short, "--env", "Acrobot-v1", "--hidden-layers", "8", "--window-length", "2"])
+    capsys.readouterr()
+    assert player.main(["--weights", str(tmp_path / "weights/dqn_Acrobot-v1_weights.h5f"), "--episodes", "1"]) == 0
+    assert "Episode 1: reward: -" in capsys.readouterr().out
+
+
+def test_braces_in_a_folders_name_are_no_placeholders(short, tmp_path):
+    folder = tmp_path / "{step} and {x}"
+    assert train.main([*short, "--checkpoint-dir", str(folder)]) == 0
+    names = [f"dqn_CartPole-v0_{what}.h5f" for what in ("best", "weights", "weights_10", "weights_5")]
+    assert sorted(path.name for path in folder.glob("*.h5f")) == names
+
+
+def test_visualize_shows_each_step_of_the_training(short, monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    frames, flip = [], pygame.display.flip
+    monkeypatch.setattr(pygame.display, "flip", lambda: (frames.append(0), flip()))
+    assert train.main([*short, "--visualize"]) == 0
+    assert len(frames) > 10
+
+
+def test_ctrl_c_saves_the_weights(tmp_path):
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # what the child inherits
+    try:
+        process = start("train.py", "--nb-steps", "1000000", "--checkpoint-interval", "100", folder=tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "checkpoints/dqn_CartPole-v0_weights_100.h5f").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    said = r"stopped at step (\d+) of 1000000; the same command with --resume goes on from step \d+\n"
+    assert int(re.fullmatch(said, errors)[1]) >= 100
+    assert out.splitlines()[-1].endswith("test.py --weights checkpoints/dqn_CartPole-v0_weights.h5f")
+    assert player.main(["--weights", str(tmp_path / "checkpoints/dqn_CartPole-v0_weights.h5f")]) == 0
+
+
+def test_a_failure_during_training_is_one_line_and_status_1(short, tmp_path, capsys):
+    (tmp_path / "weights/dqn_CartPole-v0_weights_5.h5f").mkdir(parents=True)
+    with pytest.raises(SystemExit) as stop:
+        train.main(short)
+    assert stop.value.code == 1
+    said = r"error: cannot write .*dqn_CartPole-v0_weights_5\.h5f: Is a directory; see to the folder, .* --resume\n"
+    assert re.fullmatch(said, capsys.readouterr().err)
+
+
+# Playing
+
+
+def play(capsys, *arguments):
+    """Return the lines that test.py prints."""
+    assert player.main([str(argument) for argument in arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_summary_is_of_the_episodes(trained, capsys):
+    path = trained[0][0] / "checkpoints/dqn_CartPole-v0_weights_400.h5f"
+    lines = play(capsys, "--weights", path, "--episodes", 7)
+    rewards = [float(re.fullmatch(r"Episode \d: reward: (.*), steps: \d+", line)[1]) for line in lines[1:-1]]
+    mean, deviation, minimum = np.mean(rewards), np.std(rewards), np.min(rewards)
+    assert lines[-1] == f"mean {mean:.1f}, standard deviation {deviation:.1f}, minimum {minimum:.1f}, episodes 7"
+    assert len(rewards) == 7
+
+
+def test_a_seed_repeats_the_episodes(capsys):
+    weights_file = DATA / "keras_rl_0.4.2_hdf5.h5f"
+    first, again, other = (play(capsys, "--weights", weights_file, "--seed", seed) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_another_environment_of_the_same_shape(capsys):
+    weights_file = DATA / "keras_rl2_tf24_checkpoint.h5f"
+    lines = play(capsys, "--weights", weights_file, "--env", "CartPole-v1", "--seed", 0, "--episodes", 2)
+    assert float(re.match(r"mean (.*?),", lines[-1])[1]) > 200
+
+
+def test_keras_rl_weights_play(capsys):
+    lines = play(capsys, "--weights", DATA / "keras_rl_0.4.2_hdf5.h5f", "--seed", 0, "--episodes", 20)
+    said = "written by keras-rl or Keras (HDF5), without settings: taking the tutorial's model and CartPole-v0"
+    assert lines[0] == said
+    assert float(re.match(r"mean (.*?),", lines[-1])[1]) > 80  # 98 over 100 episodes, computed with NumPy alone
+
+
+def test_keras_rl2_weights_play_without_a_banner(tmp_path):
+    status, out, errors = run("test.py", "--weights", DATA / "keras_rl2_tf24_checkpoint.h5f", folder=tmp_path)
+    assert (status, errors) == (0, "")
+    said = "written by keras-rl2 (TensorFlow checkpoint), without settings: taking the tutorial's model and CartPole-v0"
+    assert out.splitlines()[0] == said
+    assert out.splitlines()[-1] == "mean 200.0, standard deviation 0.0, minimum 200.0, episodes 5"
+
+
+# Mistakes
+
+
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory):
+    """A folder of files that are no weights."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    (folder / "folder").mkdir()
+    (folder / "empty.h5f").touch()
+    (folder / "text.h5f").write_text("weights\n")
+    (folder / "cut.h5f").write_bytes((DATA / "keras_rl_0.4.2_hdf5.h5f").read_bytes()[:9000])
+    with h5py.File(folder / "other.h5f", "w") as file:
+        file["table"] = [1, 2]
+    return folder
+
+
+SUPPORTED = spaces.SUPPORTED
+MISTAKES = {
+    "train.py --nb-steps 0": "nb_steps must be at least 1, is 0",
+    "train.py --nb-steps -1": "nb_steps must be at least 1, is -1",
+    "train.py --nb-steps abc": "--nb-steps: 'abc' is not a whole number",
+    "train.py --gamma 0,9": "--gamma: '0,9' is not a number",
+    "train.py --gamma 1.5": "gamma must be between 0 and 1, is 1.5",
+    "train.py --seed x": "--seed: 'x' is not a whole number",
+    "train.py --seed -1": "seed must be between 0 and 4294967295, is -1",
+    "train.py --verbose 3": "--verbose: '3' is not one of '0', '1', '2'",
+    "train.py --hidden-layers a": "--hidden-layers: 'a' cannot be used; see --help",
+    "train.py --env": "--env needs a value",
+    "train.py --nb-stesp 5": "unknown option: --nb-stesp, 5; did you mean --nb-steps?",
+    "train.py CartPole-v0": "unknown option: CartPole-v0; see --help",
+    "train.py --env CartPole-v7": "no environment is called 'CartPole-v7'; did you mean CartPole-v1 or CartPole-v0?",
+    "train.py --env Pendulum-v1": "the action space Box(-2.0, 2.0, (1,), float32) is not supported by DQN; "
+    f"{SUPPORTED}",
+    "train.py --env Blackjack-v1": "the observation space Tuple(Discrete(32), Discrete(11), Discrete(2)) is not "
+    f"supported; {SUPPORTED}",
+    "train.py --checkpoint-dir text.h5f": "folder ...text.h5f cannot be written to: it is a file; name another one",
+    "train.py --checkpoint-dir text.h5f/x": "folder ...x cannot be written to: Not a directory; name another one",
+    "train.py --log-dir text.h5f": "folder ...text.h5f cannot be written to: it is a file; name another one",
+    "train.py --log-dir /proc": "folder /proc cannot be written to: ...; name another one",
+    "test.py": "--weights FILE is missing: Weights that train.py saved, or that keras-rl or keras-rl2 saved for the "
+    "tutorial's model",
+    "test.py --weights nothing.h5f": "there is no weights file nothing.h5f",
+    "test.py --weights folder": "folder is a folder; name a weights file in it",
+    "test.py --weights empty.h5f": "empty.h5f is empty: the program that wrote it was interrupted; use an earlier file",
+    "test.py --weights text.h5f": "text.h5f is no weights file: it is not HDF5",
+    "test.py --weights cut.h5f": "cut.h5f is damaged or incomplete (...); use another file",
+    "test.py --weights other.h5f": "other.h5f is HDF5, but holds no weights that Keras-RL wrote",
+    "test.py --weights text.h5f --episodes 0": "episodes must be at least 1, is 0",
+}
+
+
+@pytest.mark.parametrize("command", MISTAKES)
+def test_a_mistake_is_one_line_and_status_2(mistakes, command):
+    status, out, errors = run(*command.split(), folder=mistakes)
+    expected = re.escape(f"error: {MISTAKES[command]}\n").replace(re.escape("..."), ".*")
+    assert re.fullmatch(expected, errors)
+    assert status == 2
+    assert "step " not in out
+
+
+@pytest.mark.parametrize("name", ["keras_rl_0.4.2_hdf5.h5f", "keras_rl2_tf24_checkpoint.h5f"])
+def test_weights_of_another_environment(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        player.main(["--weights", str(DATA / name), "--env", "Acrobot-v1"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        f"error: {DATA / name} does not fit Acrobot-v1: the weights are another network's: "
+        "the file has 4x16, 16x16, 16x16, 16x2, the model 6x16, 16x16, 16x16, 16x3\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train.py"], ["test.py", "--weights", DATA / "keras_rl_0.4.2_hdf5.h5f"]], ids=lambda a: a[0]
+)
+def test_no_screen_is_found_within_two_seconds(arguments, tmp_path):
+    begin = time.monotonic()
+    status, out, errors = run(*arguments, "--visualize", folder=tmp_path)
+    assert time.monotonic() - begin < 2
+    assert status == 2
+    assert errors == (
+        "error: there is no screen to open a window on; leave --visualize away (from Python: visualize=False), or "
+        "connect with ssh -X, or run under xvfb-run\n"
+    )
+    assert "step " not in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_output_that_nobody_reads_is_no_error(tmp_path):
+    code = "from command_line import *; command_line(lambda: 0, lambda _: print('done'))"
+    for script, argument, folder in (("train.py", "--help", tmp_path), (None, f'exec python -c "{code}"', ROOT)):
+        with start(script, argument, folder=folder) as process:
+            process.stdout.close()
+            errors = process.stderr.read()
+        assert errors == ""
+        assert process.returncode in (0, 1)
+
+
+# Help and settings
+
+
+@pytest.mark.parametrize("script", ["train.py", "test.py"])
+def test_help_is_quick(script, tmp_path):
+    durations = []
+    for _ in range(3):
+        begin = time.monotonic()
+        status, out, errors = run(script, "--help", folder=tmp_path)
+        durations.append(time.monotonic() - begin)
+        assert (status, errors) == (0, "")
+    settings = config.Config if script == "train.py" else config.TestConfig
+    for field in dataclasses.fields(settings):
+        assert f"--{field.name.replace('_', '-')}" in out
+    assert min(durations) < 0.5
+
+
+def test_help_does_not_import_what_takes_long(tmp_path):
+    code = "import sys, train\ntry: train.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print(*{'tensorflow', 'keras', 'gym', 'numpy'} & set(sys.modules), file=sys.stderr)"
+    status, _, errors = run(None, f'python -c "{code}"', folder=ROOT)
+    assert (status, errors) == (0, "\n")
+
+
+def test_the_defaults_are_the_tutorials():
+    settings = dataclasses.asdict(config.Config())
+    tutorial = {
+        "env": "CartPole-v0",
+        "hidden_layers": (16, 16, 16),
+        "memory_limit": 50_000,
+        "window_length": 1,
+        "eps_max": 1.0,
+        "eps_min": 0.1,
+        "eps_test": 0.05,
+        "eps_nb_steps": 10_000,
+        "nb_steps_warmup": 10,
+        "target_model_update": 1e-2,
+        "gamma": 0.99,
+        "batch_size": 32,
+        "learning_rate": 1e-3,
+        "checkpoint_interval": 5_000,
+        "checkpoint_dir": "checkpoints",
+        "log_interval": 100,
+        "log_dir": "logs",
+        "nb_steps": 50_000,
+        "visualize": False,
+    }
+    assert {name: settings[name] for name in tutorial} == tutorial
+    assert config.TestConfig("file").episodes == 5
+
+
+def test_the_network_is_the_tutorials():
+    network = model.build_model(4, 2)
+    assert [type(layer).__name__ for layer in network.layers] == ["InputLayer", "Flatten", *["Dense"] * 4]
+    assert network.input_shape == (None, 1, 4)
+    dense = [(layer.units, layer.activation.__name__) for layer in network.layers[2:]]
+    assert dense == [(16, "relu"), (16, "relu"), (16, "relu"), (2, "linear")]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        config.Config(),
+        config.Config(
+            memory_limit=600, window_length=3, eps_max=0.9, eps_min=0.2, eps_test=0.3, eps_nb_steps=500, gamma=0.9,
+            learning_rate=0.5, batch_size=8, train_interval=2, gradient_steps=4, nb_steps_warmup=20,
+            target_model_update=100,
+        ),
+    ],
+    ids=["defaults", "others"],
+)  # fmt: skip
+def test_every_setting_reaches_the_agent(settings):
+    dqn = model.build_agent(model.build_model(4, 2, window_length=settings.window_length), 2, settings)
+    for name in ["gamma", "batch_size", "train_interval", "gradient_steps", "nb_steps_warmup", "target_model_update"]:
+        assert getattr(dqn, name) == getattr(settings, name), name
+    assert (dqn.memory.limit, dqn.memory.window_length) == (settings.memory_limit, settings.window_length)
+    policy = dqn.policy
+    assert (type(policy), type(policy.inner_policy)) == (rl.policy.LinearAnnealedPolicy, rl.policy.EpsGreedyQPolicy)
+    assert (policy.attr, policy.nb_steps) == ("eps", settings.eps_nb_steps)
+    assert (policy.value_max, policy.value_min) == (settings.eps_max, settings.eps_min)
+    assert policy.value_test == settings.eps_test
+    assert isinstance(dqn.optimizer, keras.optimizers.Adam)
+    assert math.isclose(float(dqn.optimizer.learning_rate), settings.learning_rate, rel_tol=1e-6)
+    assert dqn.metrics_names == ["loss", "mae", "mean_q", "mean_eps"]
+
+
+def test_the_tutorials_callbacks():
+    checkpoint, log = build_callbacks("CartPole-v0")
+    assert isinstance(checkpoint, rl.callbacks.ModelIntervalCheckpoint)
+    assert (checkpoint.filepath, checkpoint.interval) == ("checkpoints/dqn_CartPole-v0_weights_{step}.h5f", 5_000)
+    assert isinstance(log, rl.callbacks.FileLogger)
+    assert (log.filepath, log.interval) == ("logs/dqn_CartPole-v0_log.json", 100)
+
+
+def test_every_setting_has_a_line_of_help():
+    for settings in (config.Config, config.TestConfig):
+        names = [field.name for field in dataclasses.fields(settings)]
+        source = Path(config.__file__).read_text()
+        for name in names:
+            assert re.search(rf'\n    {name}: .*\n    """.+\."""\n', source), name
+
+
+def test_only_the_engine_is_installed():
+    text = (ROOT / "pyproject.toml").read_text()
+    assert '[tool.setuptools]\npackages.find = { include = ["kerasrl*"] }\n' in text
+    folders = {path.parent for path in (ROOT / "kerasrl").rglob("*.py")}
+    assert len(folders) > 5 and all((folder / "__init__.py").exists() for folder in folders)
+    assert "py-modules" not in text

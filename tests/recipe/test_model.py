@@ -1,0 +1,264 @@
+"""Networks and processors for every kind of observation, and those that settings name."""
+
+import re
+import sys
+
+import gym
+import keras
+import numpy as np
+import pytest
+
+import atari
+import model
+import train
+from config import Config
+from kerasrl import environments
+from kerasrl.environments.processors import OneHotProcessor
+from kerasrl.errors import UserError
+
+Box, Dict, Discrete = gym.spaces.Box, gym.spaces.Dict, gym.spaces.Discrete
+
+
+class Signs(gym.Env):
+    """Shows a sign in the form that the observation space asks for; pays 1 for naming it, for eight steps."""
+
+    action_space = Discrete(3)
+
+    def __init__(self, space):
+        self.observation_space = space
+
+    def shown(self):
+        return self.shown_by(self.observation_space)
+
+    def shown_by(self, space):
+        if isinstance(space, Dict):
+            return {key: self.shown_by(part) for key, part in space.spaces.items()}
+        if isinstance(space, Discrete):
+            return self.sign + space.start
+        return np.full(space.shape, self.sign, space.dtype)
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.nb_steps, self.sign = 0, 0
+        return self.shown(), {}
+
+    def step(self, action):
+        reward = float(action == self.sign)
+        self.nb_steps, self.sign = self.nb_steps + 1, (self.sign + action + 1) % 3
+        return self.shown(), reward, self.nb_steps == 8, False, {}
+
+
+SPACES = {
+    "vector": Box(0, 2, (2,)),
+    "picture": Box(0, 2, (3, 4, 2), np.uint8),
+    "discrete": Discrete(3, start=5),
+    "dict": Dict({"picture": Box(0, 2, (2, 2), np.uint8), "sign": Discrete(3), "a": Box(0, 2, (1,))}),
+}
+for _name, _space in SPACES.items():
+    gym.register(f"Signs-{_name}-v0", lambda space=_space: Signs(space))
+
+
+@pytest.mark.parametrize("kind", SPACES)
+@pytest.mark.parametrize("window_length", [1, 2])
+def test_every_kind_of_observation_can_be_learned_from(kind, window_length, tmp_path):
+    folders = {"checkpoint_dir": str(tmp_path), "log_dir": str(tmp_path)}
+    settings = Config(
+        env=f"Signs-{kind}-v0", nb_steps=2_500, eps_nb_steps=800, learning_rate=3e-3, seed=2, verbose=0, gamma=0.5,
+        window_length=window_length, threads=1, eval_interval=500, eval_episodes=1, **folders,
+    )  # fmt: skip
+    assert train.train(settings).best[0] == 8
+
+
+def test_one_input_for_each_part_of_a_dict():
+    env = Signs(SPACES["dict"])
+    size, num_actions, processor = model.observed(env, Config())
+    assert (size, num_actions) == ({"a": (1,), "picture": (2, 2), "sign": (3,)}, 3)
+    network = model.build_network(size, num_actions, Config(window_length=2))
+    assert {tensor.name: tensor.shape for tensor in network.inputs} == {
+        "a": (None, 2, 1), "picture": (None, 2, 2, 2), "sign": (None, 2, 3)
+    }  # fmt: skip
+    observation, _ = env.reset()
+    np.testing.assert_array_equal(processor.process_observation(observation)["sign"], [1, 0, 0])
+
+
+def test_one_hot():
+    processor = OneHotProcessor(Discrete(3, start=-1))
+    np.testing.assert_array_equal(processor.process_observation(-1), [1, 0, 0])
+    np.testing.assert_array_equal(processor.process_observation(np.int64(1)), [0, 0, 1])
+    for outside in (-2, 2):
+        with pytest.raises(UserError, match=f"the observation {outside}, which is not from -1 to 1"):
+            processor.process_observation(outside)
+    assert not OneHotProcessor.is_needed(Box(0, 1, (2,)))
+
+
+# What settings name
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A module in the current folder."""
+    (tmp_path / "own_parts.py").write_text(
+        "import keras, numpy as np, rl.core\n"
+        "def tutorial(state_size, num_actions):\n"
+        "    return keras.Sequential([keras.Input((1, state_size)), keras.layers.Flatten(),\n"
+        "                             keras.layers.Dense(num_actions, name='own')])\n"
+        "def configured(state_size, num_actions, config):\n"
+        "    return keras.Sequential([keras.Input((config.window_length, state_size)), keras.layers.Flatten(),\n"
+        "                             keras.layers.Dense(num_actions, name='own')])\n"
+        "def wrong(state_size, num_actions):\n"
+        "    return 3\n"
+        "number = 3\n"
+        "def alone(state_size): ...\n"
+        "class Other: ...\n"
+        "class Halved(rl.core.Processor):\n"
+        "    def process_observation(self, observation):\n"
+        "        return observation[:2] / 2\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    sys.modules.pop("own_parts", None)
+
+
+@pytest.mark.parametrize("name", ["tutorial", "configured"])
+def test_a_network_of_ones_own(own, name, capsys):
+    arguments = [
+        "--nb-steps",
+        "60",
+        "--network",
+        f"own_parts:{name}",
+        "--processor",
+        "own_parts:Halved",
+        "--verbose",
+        "0",
+    ]
+    assert train.main(arguments) == 0
+    import test as player
+
+    assert player.main(["--weights", "checkpoints/dqn_CartPole-v0_best.h5f", "--episodes", "1"]) == 0
+    assert "mean " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"network": "own_parts:nothing"}, "own_parts:nothing: module own_parts has no nothing"),
+        ({"network": "no_such:f"}, "no_such:f: module no_such cannot be imported: No module named 'no_such'"),
+        ({"network": "own_parts:wrong"}, "own_parts:wrong must return a Keras model with 2 outputs, not 3"),
+        ({"network": "own_parts:number"}, "own_parts:number is neither a class nor a function"),
+        ({"network": "own_parts:alone"}, "own_parts:alone must take state_size, num_actions and, if it likes, config"),
+        ({"network": ".own_parts:tutorial"}, ".own_parts:tutorial: module .own_parts cannot be imported"),
+        ({"processor": "own_parts:tutorial"}, "own_parts:tutorial must be a class that needs no arguments"),
+        ({"processor": "own_parts:Other"}, "own_parts:Other must be a subclass of rl.core.Processor"),
+        ({"activation": "rleu"}, "activation rleu is unknown to Keras; relu, tanh and elu are common"),
+        ({"window_length": 2, "network": "own_parts:tutorial"}, "the model takes 1 observations"),
+    ],
+)
+def test_names_that_name_nothing(own, settings, problem, capsys):
+    arguments = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    with pytest.raises(SystemExit) as stop:
+        train.main([*arguments, "--nb-steps", "10", "--verbose", "0"])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {problem}")
+    assert error.count("\n") == 1
+
+
+def test_network_and_exploration_settings_reach_the_agent():
+    settings = Config(
+        activation="tanh", hidden_layers=(5,), enable_double_dqn=True, enable_dueling_network=True, dueling_type="max",
+        delta_clip=2.0, global_clipnorm=5.0, optimizer="rmsprop", eps_schedule="exponential", eps_rate=0.1, eps_min=0.2,
+    )  # fmt: skip
+    dqn = model.build_agent(model.build_network((4,), 2, settings), 2, settings)
+    assert dqn.model.layers[2].activation.__name__ == "tanh"
+    assert (dqn.enable_double_dqn, dqn.enable_dueling_network, dqn.dueling_type) == (True, True, "max")
+    assert dqn.delta_clip == 2.0
+    assert isinstance(dqn.optimizer, keras.optimizers.RMSprop)
+    assert dqn.optimizer.global_clipnorm == 5.0
+    dqn.training, dqn.step = True, 3
+    assert dqn.policy.get_current_value() == pytest.approx(0.2 + 0.8 * np.exp(-0.3))
+
+
+# Games
+
+
+def test_the_network_of_mnih_2015():
+    network = atari.build_atari_network((84, 84), 6, Config(window_length=4))
+    convolutions = [
+        (layer.filters, layer.kernel_size[0], layer.strides[0])
+        for layer in network.layers
+        if isinstance(layer, keras.layers.Conv2D)
+    ]
+    assert convolutions == [(32, 8, 4), (64, 4, 2), (64, 3, 1)]
+    assert network.input_shape == (None, 4, 84, 84)
+    assert network.count_params() == 1_687_206  # computed by hand from the paper's layers
+    frames = np.zeros((1, 4, 84, 84), np.uint8)
+    frames[0, 3] = 255
+    first = network.layers[3]  # after Permute and Rescaling
+    assert first.input.shape == (None, 84, 84, 4)
+    seen = keras.Model(network.input, first.input)(frames)
+    np.testing.assert_allclose(seen[0, 0, 0], [0, 0, 0, 1])
+
+
+def test_atari_screens_and_rewards():
+    processor = atari.AtariProcessor()
+    screen = np.zeros((210, 160, 3), np.uint8)
+    screen[105:] = 200
+    seen = processor.process_observation(screen)
+    assert (seen.shape, seen.dtype) == ((84, 84), np.uint8)
+    assert (seen[:41] == 0).all()
+    assert (seen[43:] == 200).all()
+    assert [processor.process_reward(reward) for reward in (-5, 0, 0.5, 7)] == [-1, 0, 0.5, 1]
+
+
+SMOKE = [
+    "--nb-steps",
+    "120",
+    "--nb-steps-warmup",
+    "60",
+    "--memory-limit",
+    "200",
+    "--eval-interval",
+    "0",
+    "--threads",
+    "1",
+]
+
+
+@pytest.mark.parametrize(
+    ("preset", "module"),
+    [
+        ("pong", "ale_py"),
+        ("minatar-breakout", "minatar"),
+        ("minatar-space-invaders", "minatar"),
+        ("lunarlander", "Box2D"),
+    ],
+)
+def test_presets_of_other_libraries_train(preset, module, tmp_path, capfd):
+    pytest.importorskip(module)
+    folders = ["--checkpoint-dir", str(tmp_path), "--log-dir", str(tmp_path)]
+    assert train.main(["--preset", preset, "--seed", "1", *SMOKE, *folders]) == 0
+    out, errors = capfd.readouterr()
+    assert errors == ""
+    assert re.search(r", loss \d", out)  # an update was made
+    name = Config.load(preset).env.replace("/", "-")
+    assert (tmp_path / f"dqn_{name}_weights.h5f").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "extra"),
+    [
+        ("ALE/Pong-v5", "ale_py", "atari"),
+        ("MinAtar/Breakout-v1", "minatar", "minatar"),
+        ("gymnasium:CartPole-v1", "gymnasium", "gymnasium"),
+        ("LunarLander-v2", "Box2D", "box2d"),
+    ],
+)
+def test_a_missing_library_is_named_with_the_line_that_installs_it(name, module, extra, monkeypatch):
+    for loaded in [key for key in sys.modules if key.split(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.delitem(sys.modules, "gym.envs.box2d.lunar_lander", raising=False)
+    monkeypatch.delitem(sys.modules, "gym.envs.box2d", raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UserError, match=rf"its libraries are not installed: .* -m pip install '\.\[{extra}\]'$"):
+        environments.make(name)

@@ -1,0 +1,328 @@
+"""The pictures that plot.py draws of logs, and what it says of files that are no logs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+import plot as plotting
+from kerasrl.errors import UserError
+from plot import main, mean_and_interval, plot, running_mean, student_t
+
+ROOT = Path(__file__).parents[2]
+KERAS_RL = Path(__file__).parents[1] / "data" / "keras_rl_0.4.2_log.json"
+
+
+def write_log(folder, env="CartPole-v0", seed=0, nb_episodes=300, scale=1.0, settings="", without=()):
+    """Write a log and the settings beside it; the reward of episode k is k * scale."""
+    numbers = list(range(nb_episodes))
+    columns = {
+        "loss": [None, *(0.1 * k for k in numbers[1:])],
+        "mean_eps": [1 - k / nb_episodes for k in numbers],
+        "episode_reward": [k * scale for k in numbers],
+        "nb_steps": [10 * (k + 1) for k in numbers],
+        "evaluation_reward": [k * scale if k % 50 == 49 else None for k in numbers],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"dqn_{env}_log.json"
+    log.write_text(json.dumps({key: values for key, values in columns.items() if key not in without}))
+    (folder / f"dqn_{env}_config.toml").write_text(
+        f'env = "{env}"\nseed = {seed}\nlog_dir = "{folder.name}"\n{settings}\n'
+        f'[run]\ncommand = "train.py --seed {seed}"\nreward_threshold = 195.0\n'
+    )
+    return log
+
+
+@pytest.fixture
+def draw(tmp_path, monkeypatch):
+    """Draw logs and return the figure; its picture is written, too."""
+    figures = []
+    savefig = Figure.savefig
+
+    def keep(figure, *arguments, **options):
+        figures.append(figure)
+        savefig(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+
+    def run(*logs, **options):
+        plot(logs, tmp_path / "picture.png", **options)
+        return figures[-1]
+
+    return run
+
+
+def lines(axes, colour=None):
+    """Return the lines with more than two points, which are curves and no thresholds."""
+    return [
+        line for line in axes.lines if line.get_linestyle() != ":" and (colour is None or line.get_color() == colour)
+    ]
+
+
+def thresholds(axes):
+    return {line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"}
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_a_run_shows_episodes_mean_evaluations_epsilon_loss_and_threshold(tmp_path, draw):
+    figure = draw(write_log(tmp_path, seed=7))
+    reward, epsilon, loss = figure.axes
+    steps = 10.0 * np.arange(1, 301)
+    episodes, mean, evaluations = lines(reward)
+    np.testing.assert_array_equal(episodes.get_xydata(), np.column_stack([steps, np.arange(300)]))
+    assert episodes.get_linestyle() == "None"
+    np.testing.assert_allclose(mean.get_xdata(), steps)
+    assert (mean.get_ydata()[9], mean.get_ydata()[-1]) == pytest.approx((np.mean(range(10)), np.mean(range(200, 300))))
+    np.testing.assert_array_equal(evaluations.get_xydata(), [[10 * k + 10, k] for k in range(49, 300, 50)])
+    assert thresholds(reward) == {195}
+    np.testing.assert_allclose(lines(epsilon)[0].get_ydata(), 1 - np.arange(300) / 300)
+    np.testing.assert_allclose(lines(loss)[0].get_ydata()[-1], np.mean(0.1 * np.arange(200, 300)))
+    np.testing.assert_array_equal(lines(loss)[0].get_xdata(), steps[1:])
+    assert all(panel.get_xlim() == reward.get_xlim() for panel in figure.axes)
+    assert figure.axes[-1].get_xlabel() == "environment steps"
+    assert all(panel.get_ylabel() for panel in figure.axes)
+    assert reward.get_title() == "CartPole-v0, seed 7"
+    assert legend(figure) == ["episode", "mean of the last 100 episodes", "evaluation", "reward threshold 195"]
+
+
+def test_threshold_of_the_command_line_replaces_that_of_the_settings(tmp_path, draw):
+    assert thresholds(draw(write_log(tmp_path), threshold=-110.5).axes[0]) == {-110.5}
+
+
+def test_keras_rls_own_log(draw):
+    figure = draw(KERAS_RL)
+    rewards = json.loads(KERAS_RL.read_text())["episode_reward"]
+    np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), rewards)
+    assert len(figure.axes) == 3
+
+
+def test_bare_nan_and_missing_keys(tmp_path, draw):
+    log = tmp_path / "log.json"
+    log.write_text('{"loss": [NaN, 2.0, 3.0], "episode_reward": [1.0, NaN, 5.0], "nb_steps": [4, 8, 12]}')
+    reward, loss = draw(log).axes
+    np.testing.assert_array_equal(lines(reward)[1].get_xydata(), [[4, 1], [12, 3]])
+    np.testing.assert_array_equal(lines(loss)[0].get_xydata(), [[8, 2], [12, 2.5]])
+
+
+def test_seeds_are_one_group_with_mean_and_interval(tmp_path, draw):
+    logs = [write_log(tmp_path / str(seed), seed=seed, scale=1.0 + seed) for seed in range(3)]
+    figure = draw(*logs)
+    reward = figure.axes[0]
+    *runs, mean = lines(reward, plotting.COLOURS[0])
+    assert len(runs) == 3
+    np.testing.assert_allclose(mean.get_ydata()[-1], 2 * np.mean(range(200, 300)))
+    evaluations = lines(reward, plotting.COLOURS[1])
+    assert len(evaluations) == 4
+    np.testing.assert_allclose(evaluations[-1].get_ydata()[[0, -1]], [2 * 49, 2 * 299])
+    band = reward.collections[0].get_paths()[0].vertices
+    half = 4.303 * np.mean(range(200, 300)) / np.sqrt(3)  # the runs' standard deviation is that of 1, 2, 3
+    at_the_end = band[band[:, 0] == band[:, 0].max()][:, 1]
+    np.testing.assert_allclose([at_the_end.min(), at_the_end.max()], mean.get_ydata()[-1] + np.array([-half, half]))
+    assert reward.get_title() == "CartPole-v0, 3 runs"
+    assert reward.get_ylim()[1] < 1000 < max(band.get_datalim(reward.transData).y1 for band in reward.collections)
+    assert {"each run", "95% interval of the runs' mean"} < set(legend(figure))
+
+
+def test_other_settings_and_environments_are_groups_of_their_own(tmp_path, draw):
+    logs = [
+        write_log(tmp_path / f"{group}{seed}", env, seed, settings=f"gamma = {gamma}\nverbose = {seed}")
+        for group, (env, gamma) in enumerate([("CartPole-v0", 0.99), ("CartPole-v0", 0.9), ("Acrobot-v1", 0.9)])
+        for seed in range(2)
+    ]
+    figure = draw(*logs)
+    assert legend(figure)[:3] == [
+        "CartPole-v0, gamma 0.99, 2 runs",
+        "CartPole-v0, gamma 0.9, 2 runs",
+        "Acrobot-v1, 2 runs",
+    ]
+    assert {line.get_color() for line in lines(figure.axes[0])} == set(plotting.COLOURS[:3])
+    assert [len(lines(panel)) for panel in figure.axes] == [9] * 4  # two runs and a mean of each group
+    assert [panel.get_ylabel().splitlines()[-1] for panel in figure.axes[:2]] == [
+        "(mean of the last 100)",
+        "(evaluations)",
+    ]
+
+
+def test_logs_without_settings_are_told_apart_by_their_names(tmp_path, draw):
+    logs = [write_log(tmp_path / str(run), env) for run, env in enumerate(["A-v0", "A-v0", "B-v0"])]
+    for log in logs:
+        log.with_name(log.name.replace("_log.json", "_config.toml")).unlink()
+    assert legend(draw(*logs))[:2] == ["A-v0, 2 runs", "B-v0"]
+
+
+def test_a_log_named_twice_is_no_second_run(tmp_path, draw):
+    log = write_log(tmp_path)
+    assert draw(log, log).axes[0].get_title() == "CartPole-v0, seed 0"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"nb_episodes": 1},
+        {"nb_episodes": 2, "without": ("loss", "mean_eps", "evaluation_reward")},
+        {"nb_episodes": 10_000, "scale": -200.0},
+        {"scale": 0.0},
+        {"env": "$cost_{$^ \u6f22\u5b57\u20ac" + "n" * 150},
+    ],
+    ids=["one episode", "two, rewards only", "many and negative", "all zero", "name"],
+)
+def test_nothing_is_clipped_and_nothing_warns(tmp_path, draw, options):
+    figure = draw(write_log(tmp_path, **options), write_log(tmp_path / "other", "Other-v0", nb_episodes=1))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    for artist in [*figure.axes, *figure.legends]:
+        box = artist.get_tightbbox(renderer)
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, artist
+        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1, artist
+    bottom = min(panel.get_tightbbox(renderer).y0 for panel in figure.axes)
+    assert figure.legends[0].get_window_extent(renderer).y1 <= bottom
+
+
+def test_curves_of_runs_without_a_common_step_are_drawn_without_a_mean(tmp_path, draw):
+    figure = draw(write_log(tmp_path / "0", nb_episodes=1), write_log(tmp_path / "1", seed=1))
+    assert [len(line.get_xdata()) for line in lines(figure.axes[0], plotting.COLOURS[0])] == [1, 300, 0]
+    assert lines(figure.axes[0])[0].get_marker() == "o"
+
+
+def test_running_mean():
+    np.testing.assert_allclose(running_mean(np.array([4.0, 2.0, 0.0, 5.0, 1.0]), 3), [4, 3, 2, 7 / 3, 2])
+
+
+def test_the_mean_goes_on_as_long_as_two_runs_do():
+    curves = [(np.array([0.0, end]), np.array([value, value])) for end, value in ((2.0, 9.0), (10.0, 1.0), (20.0, 3.0))]
+    (steps, mean), half = mean_and_interval(curves)
+    assert (steps[0], steps[-1]) == (0, 10)
+    assert (mean[0], mean[-1]) == pytest.approx((13 / 3, 2))
+    assert half[-1] == pytest.approx(12.706 * np.std([1, 3], ddof=1) / np.sqrt(2))
+
+
+def test_mean_and_interval_cover_the_steps_of_all_runs():
+    curves = [(np.array([0.0, 10.0]), np.array([0.0, 10.0])), (np.array([4.0, 20.0]), np.array([6.0, 22.0]))]
+    (steps, mean), half = mean_and_interval(curves)
+    assert (steps[0], steps[-1]) == (4, 10)
+    np.testing.assert_allclose(mean, steps + 1)
+    np.testing.assert_allclose(half, 12.706 * np.std([0, 2], ddof=1) / np.sqrt(2))
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(1, 12.706), (2, 4.303), (4, 2.776), (5, 2.571), (9, 2.262), (29, 2.045), (10**6, 1.960)]
+)
+def test_students_distribution(freedom, quantile):
+    assert student_t(freedom) == pytest.approx(quantile, rel=0.003)
+
+
+@pytest.mark.parametrize(
+    ("names", "picture"), [(["dqn_E_log.json"], "dqn_E_curve.png"), (["a.json", "b.json"], "curves.png")]
+)
+def test_picture_is_beside_the_first_log_and_its_path_is_printed(tmp_path, capsys, names, picture):
+    for name in names:
+        (tmp_path / name).write_text(KERAS_RL.read_text())
+    assert main([str(tmp_path / name) for name in names]) == 0
+    assert capsys.readouterr() == (f"curve {tmp_path / picture}\n", "")
+    assert matplotlib.image.imread(tmp_path / picture).shape[1] == 1200
+    assert {path.name for path in tmp_path.iterdir()} == {*names, picture}
+
+
+@pytest.mark.parametrize(("suffix", "begin"), [(".png", b"\x89PNG"), (".SVG", b"<?xml"), (".pdf", b"%PDF")])
+def test_formats(tmp_path, suffix, begin):
+    assert plot([KERAS_RL], tmp_path / f"curve{suffix}").read_bytes().startswith(begin)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ('{"episode_reward": [1', "is not JSON"),
+        (b"\x89HDF\xff", "is not text"),
+        ("[1, 2]", "has no episode_reward"),
+        ('{"loss": [1.0], "nb_steps": [1]}', "has no episode_reward"),
+        ('{"episode_reward": [1.0]}', "has no nb_steps"),
+        ('{"episode_reward": [], "nb_steps": []}', "holds no episode yet"),
+        ('{"episode_reward": [NaN], "nb_steps": [1]}', "holds no episode yet"),
+        ('{"episode_reward": [1.0, 2.0], "nb_steps": [1]}', "its lists are not equally long"),
+        ('{"episode_reward": 1.0, "nb_steps": [1]}', "its lists are not equally long"),
+        ('{"episode_reward": ["much"], "nb_steps": [1]}', "something else than numbers"),
+        ('{"episode_reward": [1.0, 2.0], "nb_steps": [2, 1]}', "nb_steps does not rise"),
+        ('{"episode_reward": [1.0], "nb_steps": [null]}', "nb_steps does not rise"),
+    ],
+)
+def test_what_is_no_log_is_told_on_one_line(tmp_path, capsys, content, message):
+    log = tmp_path / "dqn_E_log.json"
+    if content is not None:
+        log.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SystemExit) as stop:
+        main([str(log)])
+    out, error = capsys.readouterr()
+    assert (stop.value.code, out, error.count("\n")) == (2, "", 1)
+    assert error.startswith(f"error: {log} ") and message in error
+    assert not (tmp_path / "dqn_E_curve.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--out", "missing/curve.png"], "there is no folder"),
+        (["--out", "curve.jpg"], "must end in .png, .svg, .pdf"),
+        (["--out", "folder.png"], "cannot write"),
+        (["--threshold", "nan"], "threshold must be a finite number"),
+        (["--threshold", "high"], "'high' cannot be used"),
+    ],
+)
+def test_what_cannot_be_written_is_told_on_one_line(tmp_path, capsys, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        main([str(KERAS_RL), *options])
+    error = capsys.readouterr().err
+    assert (stop.value.code, error.count("\n")) == (2, 1) and message in error
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
+
+
+def test_no_log_and_too_many_kinds(tmp_path):
+    with pytest.raises(UserError, match="no log is named"):
+        plot([])
+    logs = [write_log(tmp_path, f"E-v{number}", nb_episodes=1) for number in range(len(plotting.COLOURS) + 1)]
+    with pytest.raises(UserError, match="7 kinds of runs do not fit in one picture"):
+        plot(logs)
+
+
+def test_damaged_settings_are_named(tmp_path):
+    log = write_log(tmp_path)
+    (tmp_path / "dqn_CartPole-v0_config.toml").write_text("env = ")
+    with pytest.raises(UserError, match=r"dqn_CartPole-v0_config\.toml is not TOML: .*; remove it"):
+        plot([log])
+
+
+def test_a_persons_style_changes_nothing_and_is_left_alone(tmp_path):
+    plain = plot([KERAS_RL], tmp_path / "plain.png").read_bytes()
+    with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 30}):
+        assert plot([KERAS_RL], tmp_path / "dark.png").read_bytes() == plain
+        assert matplotlib.rcParams["axes.facecolor"] == "black"
+
+
+def test_help_does_not_wait_for_matplotlib_and_nothing_else_is_printed(tmp_path):
+    script = (
+        "import sys, plot\n"
+        "try: plot.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print('loaded', sorted({'matplotlib', 'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    options = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 60}
+    done = subprocess.run([sys.executable, "-c", script], **options)
+    assert "LOG [LOG ...]" in done.stdout and done.stdout.endswith("loaded []\n")
+    # Where no configuration folder can be made, matplotlib would announce another one and the fonts' cache.
+    (tmp_path / "file").touch()
+    environment = {"HOME": str(tmp_path), "MPLCONFIGDIR": str(tmp_path / "file"), "PATH": ""}
+    command = [sys.executable, "plot.py", str(KERAS_RL), "--out", str(tmp_path / "curve.png")]
+    done = subprocess.run(command, env=environment, **options)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"curve {tmp_path / 'curve.png'}\n", "")

@@ -1,0 +1,293 @@
+"""Runs that are killed, stopped or hindered, as train.py's command line runs them."""
+
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import gym
+import numpy as np
+import pytest
+import rl.callbacks
+from gym.envs.classic_control.cartpole import CartPoleEnv
+
+import callbacks
+import train
+from kerasrl.storage import files, weights
+
+ROOT = Path(train.__file__).parent
+# Short episodes first, several states, and a replay memory that wraps round.
+SHORT = ["--nb-steps", "2000", "--seed", "7", "--state-interval", "250", "--memory-limit", "900", "--verbose", "0"]
+SHORT += ["--checkpoint-interval", "1000", "--log-interval", "10", "--eval-interval", "300"]
+
+
+def folders(path):
+    return ["--checkpoint-dir", str(path / "checkpoints"), "--log-dir", str(path / "logs")]
+
+
+def result(path):
+    """Return the final and the best weights, and the log without its times."""
+    saved = [weights.read(path / "checkpoints" / f"dqn_CartPole-v0_{which}.h5f") for which in ("weights", "best")]
+    log = json.loads((path / "logs" / "dqn_CartPole-v0_log.json").read_text())
+    log.pop("duration")
+    return [array for file in saved for layer in file.layers for array in layer.values()], log
+
+
+def assert_same_result(path, expected):
+    for actual, wanted in zip(result(path)[0], expected[0], strict=True):
+        np.testing.assert_array_equal(actual, wanted)
+    assert result(path)[1] == expected[1]
+
+
+class Server:
+    """A process that forks trainings; see fork_server.py."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def start(self, arguments):
+        return self.ask(json.dumps(arguments))
+
+    def wait(self):
+        return self.ask("")
+
+    def run(self, arguments):
+        self.start(arguments)
+        return self.wait()
+
+    def kill_after(self, nb_states, seconds, arguments, folder):
+        """Start a training and kill it that long after it wrote so many states; return its exit status."""
+        state, end = folder / "dqn_CartPole-v0_state", folder / "dqn_CartPole-v0_weights.h5f"
+        end.unlink(missing_ok=True)
+        written = state.stat().st_mtime_ns if state.exists() else 0
+        process = self.start(arguments)
+        while nb_states and not end.exists():
+            time.sleep(0.001)
+            if state.exists() and state.stat().st_mtime_ns != written:
+                written, nb_states = state.stat().st_mtime_ns, nb_states - 1
+        time.sleep(seconds)
+        os.kill(process, signal.SIGKILL)
+        return self.wait()
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server()
+    yield server
+    server.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(server, tmp_path_factory):
+    path = tmp_path_factory.mktemp("uninterrupted")
+    assert server.run(SHORT + folders(path)) == 0
+    return result(path)
+
+
+def test_killed_at_any_moment_and_resumed_is_as_never_killed(server, uninterrupted, tmp_path):
+    draws = random.Random(0)
+    for moment in range(20):
+        path = tmp_path / str(moment)
+        # The state at step 0, those between, and the steps after the last one; moment 0 is killed twice in a row.
+        nb_states = draws.randint(1, 7) if moment else 2
+        seconds = draws.uniform(0, 0.03)
+        while server.kill_after(nb_states, seconds, SHORT + folders(path), path / "checkpoints") != -signal.SIGKILL:
+            nb_states -= 1  # it had come to its end
+        if moment == 0:
+            arguments = [*SHORT, *folders(path), "--resume"]
+            assert server.kill_after(2, seconds, arguments, path / "checkpoints") == -signal.SIGKILL
+        assert server.run([*SHORT, *folders(path), "--resume"]) == 0
+        assert_same_result(path, uninterrupted)
+        assert not list(path.glob("*/.*.tmp"))
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_by_a_signal_and_resumed_is_as_never_stopped(server, uninterrupted, tmp_path, number, status):
+    state = tmp_path / "checkpoints" / "dqn_CartPole-v0_state"
+    process = server.start(SHORT + folders(tmp_path))
+    while not state.exists() or len(list(state.parent.glob("*.memory-*"))) == 0:
+        time.sleep(0.001)
+    os.kill(process, number)
+    assert server.wait() == status
+    assert json.loads((tmp_path / "logs" / "dqn_CartPole-v0_log.json").read_text())["nb_steps"][-1] < 2000
+    assert server.run([*SHORT, *folders(tmp_path), "--resume"]) == 0
+    assert_same_result(tmp_path, uninterrupted)
+
+
+def test_longer_after_the_end(server, uninterrupted, tmp_path):
+    shorter = ["1300" if argument == "2000" else argument for argument in SHORT]
+    assert server.run(shorter + folders(tmp_path)) == 0
+    assert server.run([*SHORT, *folders(tmp_path), "--resume"]) == 0
+    assert_same_result(tmp_path, uninterrupted)
+
+
+def train_here(capsys, *arguments):
+    """Run train.py in this process; return its exit status and what it wrote to stderr."""
+    try:
+        status = train.main(["--verbose", "0", "--nb-steps", "600", "--state-interval", "100", *arguments])
+    except SystemExit as stop:
+        status = stop.code
+    return status, capsys.readouterr().err
+
+
+@pytest.fixture
+def run(capsys, tmp_path):
+    return lambda *arguments: train_here(capsys, *folders(tmp_path), *arguments)
+
+
+def contents(path):
+    return {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def test_what_cannot_be_resumed_is_refused_and_kept(run, tmp_path):
+    state = tmp_path / "checkpoints" / "dqn_CartPole-v0_state"
+    status, error = run("--resume")
+    assert (status, error.count("\n")) == (2, 1)
+    assert "nothing to resume" in error
+    assert run("--seed", "1") == (0, "")
+    before = contents(tmp_path)
+    status, error = run("--resume", "--gamma", "0.9", "--batch-size", "8")
+    assert (status, error.count("\n")) == (2, 1)
+    assert "gamma is 0.9 here and was 0.99 there" in error
+    assert "batch_size is 8 here and was 32 there" in error
+    assert run("--resume", "--seed", "2")[0] == 2
+    assert "fewer steps" in run("--resume", "--nb-steps", "500")[1]
+    assert contents(tmp_path) == before
+    good = state.read_bytes()
+    for damage in (b"", good[:-1], good[: len(good) // 2], b"x" + good[1:], good[:-9] + b"y" + good[-8:]):
+        state.write_bytes(damage)
+        status, error = run("--resume")
+        assert (status, error.count("\n")) == (2, 1)
+        assert "damaged" in error
+    state.write_bytes(good)
+    (memory,) = state.parent.glob("*.memory-*")
+    steps = memory.read_bytes()
+    for damage in (steps[:-40], b"x" * 60 + steps[60:], b""):
+        memory.write_bytes(damage)
+        status, error = run("--resume")
+        assert (status, error.count("\n")) == (2, 1)
+        assert "memory" in error
+    memory.write_bytes(steps + b"what a cut write left")
+    assert run("--resume") == (0, "")
+
+
+def test_without_the_memory_a_resumed_run_says_so(run, tmp_path, capsys):
+    assert run("--no-save-memory", "--seed", "1")[0] == 0
+    assert not list((tmp_path / "checkpoints").glob("*.memory-*"))
+    capsys.readouterr()
+    train.main([*folders(tmp_path), "--no-save-memory", "--resume", "--state-interval", "100", "--nb-steps", "900"])
+    assert "without its replay memory" in capsys.readouterr().out
+
+
+def test_second_run_in_a_folder_is_refused(run, tmp_path):
+    for folder in ("checkpoints", "logs"):
+        with files.exclusive(tmp_path / folder):
+            status, error = run()
+        assert (status, error.count("\n")) == (2, 1)
+        assert "another training" in error
+    assert run() == (0, "")
+
+
+class Failing(CartPoleEnv):
+    """CartPole until `event` happens in the 400th step."""
+
+    nb_steps = 0
+    scale = 1.0
+
+    def __init__(self, event, render_mode=None):
+        super().__init__(render_mode)
+        self.event = event
+
+    def step(self, action):
+        self.nb_steps += 1
+        if self.nb_steps == 400:
+            self.event()
+        observation, reward, *rest = super().step(action)
+        return observation, reward * self.scale, *rest
+
+
+def environment_with(event):
+    gym.envs.registration.registry.pop("Failing-v0", None)
+    gym.register("Failing-v0", lambda **options: Failing(event, **options), max_episode_steps=200)
+    return ["--env", "Failing-v0"]
+
+
+def fail():
+    raise ZeroDivisionError("the pole\nbroke")
+
+
+def test_failing_environment_is_named_and_nothing_is_lost(run, tmp_path):
+    status, error = run(*environment_with(fail))
+    assert status == 1
+    said = r"error: the environment failed: ZeroDivisionError: the pole broke \(test_resume.py, line \d+\)\n"
+    assert re.fullmatch(said, error)
+    log = json.loads((tmp_path / "logs" / "dqn_Failing-v0_log.json").read_text())
+    assert log["nb_steps"][-1] < 400 <= log["nb_steps"][-1] + 200
+    assert run(*environment_with(lambda: None), "--resume") == (0, "")
+
+
+def test_failing_callback_is_named(run, monkeypatch):
+    class Unlucky(rl.callbacks.Callback):
+        def on_step_end(self, step, logs):
+            raise KeyError("luck")
+
+    monkeypatch.setattr(callbacks, "build_callbacks", lambda *_: [Unlucky()])
+    status, error = run()
+    assert status == 1
+    assert re.fullmatch(r"error: callback Unlucky failed: KeyError: 'luck' \(test_resume.py, line \d+\)\n", error)
+
+
+def test_bad_numbers_stop_the_training_and_are_explained(run, tmp_path):
+    status, error = run(*environment_with(lambda: setattr(Failing, "scale", 1e30)))
+    Failing.scale = 1.0
+    assert (status, error.count("\n")) == (1, 1)
+    assert re.search(r"the loss became (nan|inf) at step 4\d\d: lower the learning rate or .* is 1e\+30", error)
+    log = json.loads((tmp_path / "logs" / "dqn_Failing-v0_log.json").read_text())
+    assert log["nb_steps"][-1] <= 400 + 100
+    assert (tmp_path / "checkpoints" / "dqn_Failing-v0_state").exists()
+    assert not (tmp_path / "checkpoints" / "dqn_Failing-v0_weights.h5f").exists()
+
+
+def test_full_disk_leaves_the_last_good_files(run, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill():
+        before_it.update(contents(tmp_path / "checkpoints"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, before[1]))
+
+    before_it = {}
+    try:
+        status, error = run(*environment_with(fill))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (status, error.count("\n")) == (1, 1)
+    assert "cannot write" in error
+    assert "File too large; free some space" in error
+    state = tmp_path / "checkpoints" / "dqn_Failing-v0_state"
+    assert state.read_bytes() == before_it[state]
+    assert run(*environment_with(lambda: None), "--resume") == (0, "")
+
+
+def test_vanished_folder_is_named(run, tmp_path):
+    status, error = run(*environment_with(lambda: shutil.rmtree(tmp_path / "checkpoints")))
+    assert (status, error.count("\n")) == (1, 1)
+    assert "cannot write" in error
+    assert "No such file or directory" in error
