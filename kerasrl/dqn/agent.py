@@ -101,7 +101,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         if not isinstance(self.memory, rl.memory.Memory) or isinstance(self.memory, rl.memory.EpisodeParameterMemory):
             raise UserError(f"DQNAgent learns from a kerasrl.SequentialMemory, not from {self.memory!r}")
         self._inputs = ModelInputs(self._model, self.processor, self.memory.window_length)
-        self._batches = Batches(self.memory, self._inputs, self.batch_size, self.gradient_steps)
+        self._batches = Batches(self._inputs, self.batch_size, self.gradient_steps)
 
     # Models
 
@@ -277,7 +277,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
     def _train(self) -> list[float]:
         """Update the networks and, in the same call, value the observation to act on next."""
         learner, upcoming = self._compiled().learner(), self._upcoming
-        states0, states1, rest = self._batches.draw(self.recent_observation)
+        states0, states1, rest = self._batches.draw(self.memory, self.recent_observation)
         if upcoming.observation is None:  # the episode is over: any state will do
             state = [s[:1] if states1 else s[:1, 1:] for s in states0]
         else:

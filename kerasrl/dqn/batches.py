@@ -15,22 +15,21 @@ class Batches:
     that changes whole states, take the slower way over a list of experiences.
     """
 
-    def __init__(self, memory: Any, inputs: ModelInputs, batch_size: int, nb_batches: int) -> None:
-        self._memory, self._inputs = memory, inputs
-        self._batch_size, self._nb_batches = batch_size, nb_batches
-        self._draws_frames = isinstance(memory, SequentialMemory) and not inputs.are_processed
+    def __init__(self, inputs: ModelInputs, batch_size: int, nb_batches: int) -> None:
+        self._inputs, self._batch_size, self._nb_batches = inputs, batch_size, nb_batches
 
-    def draw(self, observation: Any) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    def draw(self, memory: Any, observation: Any) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
         """Return states before and after the actions, and the rest, as `Learner.update` takes them.
 
         Args:
+            memory: kerasrl.SequentialMemory, or a memory of Keras-RL's own.
             observation: Any observation, which shows how its parts belong to the model's inputs.
         """
-        if self._draws_frames:
-            sample = self._memory.draw(self._batch_size, self._nb_batches)
+        if isinstance(memory, SequentialMemory) and not self._inputs.are_processed:
+            sample = memory.draw(self._batch_size, self._nb_batches)
             frames = self._inputs.ordered(sample.frames, observation)
             return frames, [], [sample.actions, sample.rewards, sample.terminated]
-        experiences = [e for _ in range(self._nb_batches) for e in self._memory.sample(self._batch_size)]
+        experiences = [e for _ in range(self._nb_batches) for e in memory.sample(self._batch_size)]
         rest = [
             np.array([e.action for e in experiences]),
             np.array([e.reward for e in experiences], np.float32),

@@ -814,3 +814,14 @@ def test_model_of_a_compiled_agent_is_not_replaced():
     agent.compile("sgd")
     with pytest.raises(UserError, match="new agent"):
         agent.model = build_model(2)
+
+
+def test_a_memory_that_is_put_in_its_place_is_the_one_it_learns_from():
+    env = environments.make("CartPole-v0")
+    agent = DQNAgent(build_model(), nb_actions=2, memory=SequentialMemory(100), nb_steps_warmup=10, batch_size=4)
+    agent.compile("adam")
+    agent.fit(env, 30, verbose=0, seed=1)
+    agent.memory, before = SequentialMemory(100), agent.memory
+    agent.memory.draw, drawn = (lambda *sizes: drawn.append(sizes) or SequentialMemory.draw(agent.memory, *sizes)), []
+    agent.fit(env, 30, verbose=0, seed=1)
+    assert len(drawn) > 10 and agent.memory.nb_entries >= 30 and before.nb_entries < 60
