@@ -1,53 +1,171 @@
-"""What README, CI and the package promise about themselves."""
+"""What README, docs, CI and the package promise about themselves."""
 
+import contextlib
+import dataclasses
 import re
+import shlex
 import subprocess
 import sys
+import types
+import xml.etree.ElementTree
 from pathlib import Path
 
+import pytest
+
+import command_line
+import config
+import plot
+
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text()
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+TEXTS = {
+    page: page.read_text() for page in [*(ROOT / f"{name}.md" for name in ("README", "RESULTS", "CONTRIBUTING")), *DOCS]
+}
+README = TEXTS[ROOT / "README.md"]
+BLOCKS = [
+    block for text in TEXTS.values() for block in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+]
+SPANS = [
+    " ".join(span.split())
+    for text in TEXTS.values()
+    for span in re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
+]
+PYTHON = [
+    "from kerasrl import DQNAgent",
+    "import gym\n",
+    "class StopWhenGood",
+    "from config import Config",
+    "from kerasrl.dqn",
+]
+
+
+def python_block(beginning):
+    (source,) = [source for language, source in BLOCKS if language == "python" and source.startswith(beginning)]
+    return source
+
+
+def commands():
+    """The lines that run train.py, test.py or plot.py, from the script's name on."""
+    lines = [line for language, source in BLOCKS if language == "sh" for line in source.splitlines()]
+    for line in [*lines, *SPANS]:
+        for command in re.findall(r"^(?:.*&& )?[\w./]*python ((?:train|test|plot)\.py .*|train\.py)$", line):
+            yield shlex.join(shlex.split(command, comments=True))
+
+
+def run(*arguments, cwd, path=None):
+    environment = None if path is None else {"PYTHONPATH": str(path)}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_ci_runs_the_readmes_test_command():
     (command,) = re.findall(r"^python3 -m venv .* pytest$", README, re.MULTILINE)
     found = subprocess.run(
-        ["grep", "-m", "1", "venv .* pytest$", "README.md"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["grep", "venv .* pytest$", "README.md"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == command
     assert "grep -m 1 'venv .* pytest$' README.md" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_the_readmes_script_runs(tmp_path):
-    script = re.search(r"```python\n(from kerasrl.*?)```", README, re.DOTALL)[1].replace("50000, vis", "500, vis")
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_the_readmes_table_links_each_page_by_its_question(page):
+    (question,) = re.findall(rf"^\| \[(.*?)\]\(docs/{page.name}\) \|", README, re.MULTILINE)
+    assert TEXTS[page].splitlines()[0] == f"# {question}"
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_what_a_page_links_exists(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", TEXTS[page]):
+        if not link.startswith("https://"):
+            path, _, anchor = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), link
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+                assert anchor in [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings], (
+                    link
+                )
+
+
+def test_pictures_have_a_text_alternative():
+    pictures = [picture for text in TEXTS.values() for picture in re.findall(r"!\[(.*?)\]\((.*?)\)", text)]
+    assert len(pictures) >= 3
+    assert all(len(alternative) > 10 for alternative, _ in pictures)
+    svg = xml.etree.ElementTree.parse(ROOT / "docs" / "how-it-works.svg").getroot()
+    assert all(svg.find(f"{{http://www.w3.org/2000/svg}}{tag}").text for tag in ("title", "desc"))
+
+
+def test_commands_are_found():
+    assert sum(command.startswith("train.py") for command in commands()) > 10
+    assert sum(command.startswith("test.py") for command in commands()) > 2
+    assert sum(command.startswith("plot.py") for command in commands()) > 1
+
+
+@pytest.mark.parametrize("command", sorted(set(commands())))
+def test_a_command_parses(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script, *arguments = shlex.split(command)
+    arguments = [{"NAME": "cartpole", "N": "1"}.get(argument, argument) for argument in arguments]
+    if "--config" in arguments:
+        file = tmp_path / arguments[arguments.index("--config") + 1]
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    with contextlib.suppress(SystemExit) if "--help" in arguments else contextlib.nullcontext():
+        if script == "train.py":
+            command_line.parse_config(arguments)
+        else:
+            command_line.parse(config.TestConfig if script == "test.py" else plot.PlotConfig, arguments)
+
+
+def test_options_in_the_text_exist():
+    fields = [
+        field.name for kind in (config.Config, config.TestConfig, plot.PlotConfig) for field in dataclasses.fields(kind)
+    ]
+    known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help"]}
+    others = {"--presets", "--logdir"}  # benchmarks/learning.py's, TensorBoard's
+    named = {option for span in SPANS for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)}
+    assert len(named) > 20
+    assert {option.replace("--no-", "--") for option in named} <= known | others
+
+
+def test_each_block_of_python_is_tested():
+    found = [source for language, source in BLOCKS if language == "python"]
+    assert len(found) == len(PYTHON)
+    assert all(python_block(beginning) for beginning in PYTHON)
+
+
+def test_the_script_runs(tmp_path):
+    script = python_block("from kerasrl import DQNAgent").replace("50000, callbacks", "500, callbacks")
     (tmp_path / "script.py").write_text(script)
-    run = subprocess.run(
-        [sys.executable, str(tmp_path / "script.py")], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True
-    )
-    assert (run.returncode, run.stderr) == (0, b"")
-    assert b"Episode 5: reward:" in run.stdout
+    (tmp_path / "logs").mkdir()
+    done = run(str(tmp_path / "script.py"), cwd=tmp_path, path=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Training for 500 steps" in done.stdout
+    assert "Episode 5: reward:" in done.stdout
+    assert (tmp_path / "logs" / "own_log.json").exists()
 
 
-def test_the_readmes_own_environment_is_solved(tmp_path):
-    (source,) = re.findall(r"```python\n(import gym\n.*?)```", README, re.DOTALL)
+def test_the_own_environment_is_solved(tmp_path):
+    source = python_block("import gym\n")
     (tmp_path / "corridor.py").write_text(source)
-    (arguments,) = re.findall(r"^python train\.py (--env corridor:.*)$", README, re.MULTILINE)
-    run = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *arguments.split(), "--seed", "1"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (run.returncode, run.stderr) == (0, "")
-    assert "solved: mean reward of 100 greedy episodes 0.92, at least 0.9" in run.stdout
+    (arguments,) = [command for command in commands() if "corridor:" in command]
+    _, *arguments = shlex.split(arguments)
+    done = run(str(ROOT / "train.py"), *arguments, "--seed", "1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "solved: mean reward of 100 greedy episodes 0.92, at least 0.9" in done.stdout
     assert len(source.splitlines()) <= 25
 
 
-def test_the_readmes_callback_ends_a_training(tmp_path):
-    imports = "import kerasrl.compat.keras_rl\nimport rl.callbacks, dataclasses\n"
-    (source,) = re.findall(r"```python\n(class StopWhenGood.*?)```", README, re.DOTALL)
+def test_the_own_callback_ends_a_training():
     namespace = {}
-    exec(imports + source, namespace)
+    exec("import kerasrl.compat.keras_rl\nimport rl.callbacks\n" + python_block("class StopWhenGood"), namespace)
     callback = namespace["StopWhenGood"]()
-    callback.set_model(type("Agent", (), {"stop_training": False})())
+    callback.set_model(types.SimpleNamespace(stop_training=False))
     callback.on_train_begin({})
     for reward in [0.0] * 30 + [195.0] * 19:
         callback.on_episode_end(0, {"episode_reward": reward})
@@ -56,23 +174,15 @@ def test_the_readmes_callback_ends_a_training(tmp_path):
     assert callback.model.stop_training
 
 
-def test_the_readmes_training_from_python(tmp_path):
-    (source,) = re.findall(r"```python\n(from config import Config.*?)```", README, re.DOTALL)
-    source = source.replace("20_000", "300")
-    # Twice, as in a notebook.
-    run = subprocess.run(
-        [sys.executable, "-c", source + source],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert (run.returncode, run.stderr) == (0, "")
-    assert len(re.findall(r"^\([\d.]+, \d+\) checkpoints/dqn_CartPole-v1_best.h5f$", run.stdout, re.MULTILINE)) == 2
+def test_the_training_from_python(tmp_path):
+    source = python_block("from config import Config").replace("20_000", "300")
+    done = run("-c", source + source, cwd=tmp_path, path=ROOT)  # twice, as in a notebook
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(re.findall(r"^\([\d.]+, \d+\) checkpoints/dqn_CartPole-v1_best.h5f$", done.stdout, re.MULTILINE)) == 2
 
 
-def test_files_that_the_readme_links_exist():
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    assert len(links) > 5
-    for link in links:
-        assert (ROOT / link).exists(), link
+def test_the_choice_of_threads(capsys):
+    env = types.SimpleNamespace(observation_space=types.SimpleNamespace(shape=(4,)))
+    namespace = {"env": env}
+    exec(python_block("from kerasrl.dqn"), namespace)
+    assert "thread" in namespace["device"].configure((4,))
