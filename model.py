@@ -22,7 +22,7 @@ from kerasrl.environments import check_spaces
 from kerasrl.environments.processors import OneHotProcessor
 from kerasrl.errors import UserError
 
-# The length of an observation, or its shape if it has more than one dimension; for a Dict these by key.
+# Length of an observation, or its shape if it has more than one dimension; for a Dict, the shape of each part by key.
 StateSize = int | tuple[int, ...] | dict[str, tuple[int, ...]]
 
 
@@ -35,7 +35,7 @@ def build_model(
 ) -> Model:
     """Return the Q-network: states [B, window_length, state_size] to Q-values [B, num_actions].
 
-    A dictionary of sizes gives an input for each key, which are put side by side.
+    For a dictionary of sizes there is one input for each key; the flattened inputs are concatenated.
     """
     if isinstance(state_size, dict):
         inputs = [Input((window_length, *size), name=name) for name, size in state_size.items()]
@@ -59,7 +59,7 @@ def build_network(state_size: StateSize, num_actions: int, config: Config) -> Mo
         build = named(config.network)
         nb_parameters = len(inspect.signature(build).parameters)
         if nb_parameters not in (2, 3):
-            raise UserError(f"{config.network} must take state_size, num_actions and, if it likes, config")
+            raise UserError(f"{config.network} must take state_size, num_actions and, optionally, config")
         size = state_size[0] if isinstance(state_size, tuple) and len(state_size) == 1 else state_size
         model = build(size, num_actions, *([config] if nb_parameters == 3 else []))
         if not isinstance(model, Model) or model.output_shape != (None, num_actions):
@@ -74,7 +74,7 @@ def build_network(state_size: StateSize, num_actions: int, config: Config) -> Mo
 
 
 def observed(env: Any, config: Config) -> tuple[StateSize, int, Any]:
-    """Return what `env` shows to a network: size of an observation, number of actions, and the processor between.
+    """Return what a network sees of `env`: size of an observation, number of actions, and the processor between them.
 
     Raises:
         UserError: A space is not supported, or the processor cannot be made.
@@ -82,7 +82,7 @@ def observed(env: Any, config: Config) -> tuple[StateSize, int, Any]:
     size, num_actions = check_spaces(env)
     space, processor = env.observation_space, None
     if config.processor:
-        processor, tried = (_processor(config.processor) for _ in range(2))  # one to try out: it may remember
+        processor, tried = (_processor(config.processor) for _ in range(2))  # one only to try out: it may keep state
         seen = tried.process_observation(space.sample())
         size = {key: np.shape(part) for key, part in seen.items()} if isinstance(seen, dict) else np.shape(seen)
     elif OneHotProcessor.is_needed(space):

@@ -3,7 +3,7 @@
 python benchmarks/learning.py                            every preset, with its number of seeds
 python benchmarks/learning.py --presets cartpole acrobot --seeds 3 --jobs 4
 
-A run that was interrupted goes on where it was: what is finished is in benchmarks/learning.json, what is half done in
+A run that was interrupted continues where it stopped: finished runs are in benchmarks/learning.json, unfinished ones in
 benchmarks/.runs/. Delete an entry, or the folder, to have it run again.
 """
 
@@ -129,19 +129,19 @@ def row(preset: str, runs: dict[str, dict]) -> str:
 
 TEXT = """# What the presets learn
 
-One row is what `python benchmarks/learning.py` found for a preset: it trains each seed with
-`python train.py --preset NAME --seed N`, then plays best and last weights for 100 greedy episodes
-(`python test.py --weights FILE --episodes 100`) that neither the training nor the choice of the best weights has seen.
+Each row is what `python benchmarks/learning.py` found for one preset. It trains with each seed
+(`python train.py --preset NAME --seed N`) and then plays the best and the last weights for 100 greedy episodes
+(`python test.py --weights FILE --episodes 100`) that neither the training nor the choice of the best weights used.
 
-- *solved*: seeds whose best weights reach the environment's own threshold in these 100 episodes.
-- *best*, *last*: mean over the seeds, with its 95% bootstrap interval over the seeds. The best weights are those that
-  did best in the evaluations during training; nothing of the 100 episodes enters the choice.
-- *published*: RL Baselines3 Zoo's table for DQN, mean and standard deviation, for as many steps.
-- *steps to solve*: median over the seeds of the step of the first evaluation that reaches the threshold.
-- *steps/s*: steps for each second of processor time of the whole program, start and evaluations included; median.
+- *solved*: number of seeds whose best weights reach the environment's own threshold in these 100 episodes.
+- *best*, *last*: mean reward over the seeds, with its 95% bootstrap interval. The best weights are those that did best
+  in the evaluations during training; the 100 episodes play no part in the choice.
+- *published*: mean and standard deviation in RL Baselines3 Zoo's table for DQN, with the same number of steps.
+- *steps to solve*: step of the first evaluation that reaches the threshold; median over the seeds that have one.
+- *steps/s*: steps per second of processor time of the whole program, including start and evaluations; median.
 
-Seeds are 0, 1, 2, ...; whatever was tuned was tuned on seeds from 1,000 on. MinAtar and Atari environments name no
-threshold. Every figure of every run is in [benchmarks/learning.json](benchmarks/learning.json).
+Seeds are 0, 1, 2, ...; all tuning was done on seeds from 1,000 on. MinAtar and Atari environments have no threshold.
+Every figure of every run is in [benchmarks/learning.json](benchmarks/learning.json).
 
 | preset | environment | steps | threshold | solved | best | last | published | steps to solve | steps/s |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VARIANTS = ("nothing", "a line each 10,000 steps", "live line", "evaluations", "TensorBoard", "log and checkpoints")
+VARIANTS = ("nothing", "a line every 10,000 steps", "live line", "evaluations", "TensorBoard", "log and checkpoints")
 
 
 def work(variant: str, seed: int, nb_steps: int) -> float:

@@ -31,7 +31,7 @@ def peak_memory() -> float:
 
 
 class Clock(rl.callbacks.Callback):
-    """Note when step `first` and `last` end, and when the first update was made."""
+    """Note when steps `first` and `last` end, and when the first update was made."""
 
     def __init__(self, first: int, last: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Measure what it costs that nothing is lost: training states, image memories, the log.
+"""Measure what it costs to lose nothing: training states, image memories, the log.
 
 python benchmarks/state.py        about two minutes
 """
@@ -90,7 +90,7 @@ def log(folder: str) -> None:
                 logger.on_episode_end(episode, logs=logs)
             microseconds.append((time.perf_counter() - start) / (nb_episodes // 5) * 1e6)
         row = ", ".join(f"{value:,.0f}" for value in microseconds)
-        print(f"{kind.__module__}.FileLogger, {nb_episodes:,} episodes: {row} us an episode in each fifth")
+        print(f"{kind.__module__}.FileLogger, {nb_episodes:,} episodes: {row} us per episode in each fifth")
 
 
 if __name__ == "__main__":

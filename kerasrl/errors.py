@@ -12,15 +12,15 @@ class UserError(ValueError):
 
 
 class WeightsError(UserError):
-    """A file of weights that cannot be used."""
+    """A weights file that cannot be used."""
 
 
 class DivergenceError(ArithmeticError):
-    """Training whose loss is no longer a finite number."""
+    """A training whose loss is no longer a finite number."""
 
 
 class WriteError(OSError):
-    """A file of weights, log or state that cannot be written."""
+    """A weights, log or state file that cannot be written."""
 
 
 def python() -> str:
@@ -28,7 +28,7 @@ def python() -> str:
     found = Path(sys.executable)
     if Path(shutil.which("python") or "").parent == found.parent:
         return "python"
-    # A virtual environment that is not activated is named as it lies.
+    # A virtual environment that is not activated is named by its path.
     return str(found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found)
 
 
@@ -43,8 +43,8 @@ def describe(error: Exception) -> str:
     if isinstance(error, UserError | DivergenceError):
         return text
     if isinstance(error, WriteError):
-        cure = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "see to the folder"
-        return f"cannot write {error.filename}: {error.strerror}; {cure}, then go on, a training with --resume"
+        cure = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "check the folder"
+        return f"cannot write {error.filename}: {error.strerror}; {cure}, then continue (a training with --resume)"
     component = failing_component(error)
     return f"{component + ' failed: ' if component else ''}{type(error).__name__}: {text}{_place(error)}"
 
@@ -56,7 +56,7 @@ def _place(error: Exception) -> str:
 
 
 def failing_component(error: Exception) -> str | None:
-    """Name the part of the user's that raised the error: environment, processor, policy or callback."""
+    """Name the user's part that raised the error: environment, processor, policy or callback."""
     found = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         module, owner = frame.f_globals.get("__name__", ""), frame.f_locals.get("self")

@@ -1,4 +1,4 @@
-"""Who hears of what happens in a training: Keras-RL's list of callbacks, and which callbacks of Keras can be in it."""
+"""Who is told what happens in a training: Keras-RL's list of callbacks, and which of Keras's callbacks may be in it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from kerasrl.errors import UserError
 
 
 class Callbacks(rl.callbacks.CallbackList):
-    """Keras-RL's list of callbacks, which asks once, not at every step, who wants to hear of steps and actions.
+    """Keras-RL's list of callbacks, which asks once, not at every step, which callbacks listen to steps and actions.
 
-    Asking costs 8 microseconds a step.
+    Asking at every step costs 8 microseconds.
     """
 
     def __init__(self, callbacks: Sequence[Any]) -> None:
@@ -39,22 +39,22 @@ class Callbacks(rl.callbacks.CallbackList):
             raise failures[0]
 
     def on_step_begin(self, step: int, logs: dict[str, Any] | None = None) -> None:
-        """Tell that a step begins."""
+        """Announce that a step begins."""
         for listener in self._listeners["on_step_begin"]:
             listener(step, logs={} if logs is None else logs)
 
     def on_step_end(self, step: int, logs: dict[str, Any] | None = None) -> None:
-        """Tell what happened in a step."""
+        """Announce what happened in a step."""
         for listener in self._listeners["on_step_end"]:
             listener(step, logs={} if logs is None else logs)
 
     def on_action_begin(self, action: Any, logs: dict[str, Any] | None = None) -> None:
-        """Tell that an action will be taken."""
+        """Announce that an action will be taken."""
         for listener in self._listeners["on_action_begin"]:
             listener(action, logs={} if logs is None else logs)
 
     def on_action_end(self, action: Any, logs: dict[str, Any] | None = None) -> None:
-        """Tell that an action was taken."""
+        """Announce that an action was taken."""
         for listener in self._listeners["on_action_end"]:
             listener(action, logs={} if logs is None else logs)
 
@@ -75,36 +75,36 @@ def _overridden(callback: Any, name: str, base: type) -> Any:
     return None if getattr(method, "__func__", None) is getattr(base, name, object()) else method
 
 
-# Callbacks of Keras that need what only a Keras model has, or would never act -> what to do instead.
+# Callbacks of Keras that need what only a Keras model has, or would never do anything -> what to do instead.
 _INSTEAD = {
     "BackupAndRestore": "use fit(state=kerasrl.storage.TrainingState(...)) and resume=True",
     "OrbaxCheckpoint": "use kerasrl.callbacks.ModelIntervalCheckpoint",
     "ProgbarLogger": "use fit(verbose=1)",
-    "SwapEMAWeights": "leave it away: the target network is this agent's moving average",
+    "SwapEMAWeights": "leave it out: the target network is this agent's moving average",
     "TensorBoard": "use kerasrl.callbacks.TensorBoardLogger",
-    "TerminateOnNaN": "leave it away: fit ends with a DivergenceError when the loss is no number",
+    "TerminateOnNaN": "leave it out: fit raises a DivergenceError when the loss is not a finite number",
 }
 
 
 def checked(callbacks: Sequence[Any] | None) -> list[Any]:
-    """Return the callbacks of a user's as a list.
+    """Return a user's callbacks as a list.
 
     Raises:
         UserError: One of them cannot work.
     """
     if callbacks is not None and not isinstance(callbacks, Sequence):
-        raise UserError(f"callbacks must be a list, is a {type(callbacks).__name__}")
+        raise UserError(f"callbacks must be a list, not a {type(callbacks).__name__}")
     for callback in callbacks or []:
         if isinstance(callback, type):
-            raise UserError(f"callbacks has the class {callback.__name__}; make an object of it: {callback.__name__}()")
+            raise UserError(f"callbacks has the class {callback.__name__}; pass an object of it: {callback.__name__}()")
         if not isinstance(callback, keras.callbacks.Callback):
-            raise UserError(f"{callback!r} is no callback; make it a method of a subclass of rl.callbacks.Callback")
+            raise UserError(f"{callback!r} is not a callback; make it a method of a subclass of rl.callbacks.Callback")
         names = [base.__name__ for base in type(callback).__mro__ if base.__module__.startswith("keras.")]
         instead = next((_INSTEAD[name] for name in names if name in _INSTEAD), None)
         if "ModelCheckpoint" in names and not callback.save_weights_only:
             instead = "give it save_weights_only=True, or use kerasrl.callbacks.ModelIntervalCheckpoint"
         if "EarlyStopping" in names and callback.restore_best_weights:
-            instead = "leave restore_best_weights away; keras.callbacks.ModelCheckpoint can save the best"
+            instead = "leave out restore_best_weights; keras.callbacks.ModelCheckpoint can save the best"
         if instead:
             raise UserError(f"Keras's {names[0]} does not work with an agent: {instead}")
     return list(callbacks or [])

@@ -1,6 +1,6 @@
 """Keras-RL's FileLogger and ModelIntervalCheckpoint, safe against interruption.
 
-A callback whose counters belong to an exact resume has `get_state` and `set_state`; see `kerasrl.storage.state`.
+A callback whose counters an exact resume needs has `get_state` and `set_state`; see `kerasrl.storage.TrainingState`.
 """
 
 import json
@@ -19,8 +19,8 @@ class FileLogger(rl.callbacks.FileLogger):
     """Log each episode in a JSON file: a dictionary of equally long lists, as Keras-RL writes it.
 
     Replaced: the file is strict JSON (null where Keras-RL writes NaN) and appears whole. It is written every
-    `interval` episodes at first, and once it is long whenever it has grown by a tenth, so that an episode costs
-    the same however long the run; Keras-RL rewrites all of it each time.
+    `interval` episodes at first and, once it is long, whenever it has grown by a tenth, so that an episode costs
+    the same however long the run is; Keras-RL rewrites all of it each time.
 
     Args:
         filepath: File to write.
@@ -32,7 +32,7 @@ class FileLogger(rl.callbacks.FileLogger):
         self.nb_written = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Learn the metrics' names; what an earlier run left unfinished is dropped."""
+        """Get the metrics' names, and drop what an earlier run left unfinished."""
         self.metrics_names = self.model.metrics_names
         self.metrics.clear()
         self.starts.clear()
@@ -51,7 +51,7 @@ class FileLogger(rl.callbacks.FileLogger):
             self.save_data()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Write the file, with the evaluation after the last step in the row of the last episode."""
+        """Write the file, with an evaluation after the last step added to the row of the last episode."""
         rewards = self.data.get("evaluation_reward")
         if rewards and math.isnan(rewards[-1]):
             rewards[-1] = (logs or {}).get("evaluation_reward", rewards[-1])
@@ -69,7 +69,7 @@ class FileLogger(rl.callbacks.FileLogger):
         return {"data": {key: np.asarray(values) for key, values in self.data.items()}}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on with the log of `get_state`."""
+        """Continue the log that `get_state` returned."""
         self.data = {key: values.tolist() for key, values in state["data"].items()}
 
 
@@ -78,12 +78,12 @@ def _strict(value: Any) -> Any:
 
 
 class ModelIntervalCheckpoint(rl.callbacks.ModelIntervalCheckpoint):
-    """Keras-RL's ModelIntervalCheckpoint; its steps go on counting after a resume."""
+    """Keras-RL's ModelIntervalCheckpoint; its count of steps continues after a resume."""
 
     def get_state(self) -> dict[str, Any]:
-        """Return the steps counted."""
+        """Return the number of steps counted."""
         return {"total_steps": self.total_steps}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on with the count of `get_state`."""
+        """Continue the count that `get_state` returned."""
         self.total_steps = state["total_steps"]

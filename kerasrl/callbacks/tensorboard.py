@@ -1,6 +1,6 @@
 """Curves of a training for TensorBoard: `tensorboard --logdir FOLDER` shows them.
 
-Written through TensorFlow's own summary API, which needs no further package; only looking at them needs
+Written through TensorFlow's own summary API, which needs no other package; only looking at them needs
 `pip install tensorboard`.
 """
 
@@ -14,19 +14,19 @@ import tensorflow as tf
 
 from kerasrl.storage.files import naming
 
-_SUFFIX = ".kerasrl"  # by which a new training knows the files of the one that it replaces
+_SUFFIX = ".kerasrl"  # by which a new training recognises the files of the one that it replaces
 
 
 class TensorBoardLogger(rl.callbacks.Callback):
     """Write each episode's figures, with the total number of steps as the x axis.
 
     `episode/reward`, `episode/steps`, `train/loss`, `train/mean_q`, `train/epsilon` and the other metrics (means of the
-    episode), `speed/steps_per_second`, `evaluation/reward` where one took place, and the settings as a text. What is
+    episode), `speed/steps_per_second`, `evaluation/reward` where one took place, and the settings as text. What is
     not finite is left out. A new training replaces what an earlier one wrote to the folder, a resumed one adds to it:
-    steps that a kill made it repeat are there twice, with the same values but for the speed.
+    steps repeated after a kill are there twice, with the same values except for the speed.
 
     Args:
-        folder: Where to write; made if it does not exist.
+        folder: Where to write; created if it does not exist.
         settings: What to show as a table, such as the configuration.
     """
 

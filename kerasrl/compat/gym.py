@@ -33,7 +33,7 @@ with warnings.catch_warnings():
 
 # pygame/pkgdata.py:25 imports pkg_resources, whose deprecation notice is for pygame's authors.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-# pygame/__init__.py greets on stdout; gym sets this too, but only in gym/__init__.py:26.
+# pygame/__init__.py prints a greeting on stdout; gym sets this too, but only in gym/__init__.py:26.
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
 # SDL fills its windows through OpenGL. Mesa's software driver then calls into LLVM, finds the one that
 # libtensorflow_framework.so exports instead of its own, and crashes (gym/envs/classic_control/cartpole.py:230).

@@ -106,10 +106,10 @@ def _import_keras_rl() -> None:
         tf.compat.v1.disable_eager_execution = disable_eager_execution
 
     # rl/util.py:86 AdditionalUpdatesOptimizer hooks into get_updates, which Keras 3's optimizers lack: the agent's
-    # own soft target update cannot work, and a target network that never moves must not pass for one.
+    # own soft target update cannot work, and a target network that never moves must not pass for one that does.
     rl.agents.dqn.DQNAgent.compile = _refuse_to_compile
 
-    # rl/memory.py:41 draws with np.random.random_integers, deprecated since NumPy 1.11, and warns
+    # rl/memory.py:41 draws with np.random.random_integers, which is deprecated since NumPy 1.11 and warns
     # on every step of the tutorial's warm-up.
     import rl.memory
 

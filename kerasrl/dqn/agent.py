@@ -28,19 +28,19 @@ from kerasrl.storage.trees import attributes, set_attributes
 class DQNAgent(Agent, KerasRLDQNAgent):
     """Deep Q-learning (Mnih et al. 2015) with Keras-RL's arguments, defaults and methods.
 
-    Replaced, because they cannot work on Keras 3, are wrong, or slow: `compile` and the update (one compiled call for
+    Replaced, because they cannot work on Keras 3, are wrong or slow: `compile` and the update (one compiled call for
     each step, in `kerasrl.dqn.learner`), `fit` and `test` (`kerasrl.dqn.core`), weights files
     (`kerasrl.storage.weights`). One thing differs on purpose: an episode that a time limit ends (`truncated`) keeps
     the value of its last state; Keras-RL treats it as terminal.
 
-    `model` is exact whenever it is read from the agent, at each end of an episode and after `fit`; a reference
-    that was taken before may be up to one episode behind during `fit`.
+    `model` is exact whenever it is read from the agent, at the end of each episode and after `fit`; a reference
+    taken earlier may lag behind by up to one episode during `fit`.
 
     Args:
         model: Keras model from states [B, window_length, *observation] to Q-values [B, nb_actions].
         policy: Policy during `fit`; EpsGreedyQPolicy() by default.
         test_policy: Policy during `test`; GreedyQPolicy() by default.
-        enable_double_dqn: Let the online network choose the action that the target network values.
+        enable_double_dqn: Let the online network choose the next action and the target network estimate its value.
         enable_dueling_network: Replace the model's last layer by a dueling one (see `kerasrl.dqn.dueling`).
         dueling_type: 'avg', 'max' or 'naive'.
         nb_actions: Number of actions.
@@ -49,15 +49,15 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         batch_size: Transitions in an update.
         nb_steps_warmup: Steps before the first update.
         train_interval: Steps between training steps.
-        memory_interval: Steps between those that are stored.
+        memory_interval: Steps between stored steps.
         target_model_update: Below 1 the mixing rate of a soft update after each update, from 1 on the number
             of steps between hard updates.
         delta_range: Deprecated, use delta_clip.
-        delta_clip: Size of the temporal-difference error from which the Huber loss is linear.
-        custom_model_objects: Classes by name, needed to copy a model that holds them.
+        delta_clip: Size of the temporal-difference error above which the Huber loss is linear.
+        custom_model_objects: Classes by name, needed to copy a model that uses them.
         processor: rl.core.Processor between environment and agent.
         gradient_steps: Updates in each training step, in one call.
-        metadata: What weights files tell about the agent besides the weights; anything JSON can hold.
+        metadata: What weights files say about the agent besides the weights; anything JSON can hold.
 
     Raises:
         UserError: The arguments do not fit each other.
@@ -136,7 +136,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         Args:
             optimizer: Keras optimizer or its name.
             metrics: Keras metrics, their names, or functions of (target Q-values, Q-values).
-            jit_compile: As in Keras: compile with XLA, or not, or wherever it is possible ('auto').
+            jit_compile: As in Keras: True compiles with XLA, False does not, 'auto' does where it is possible.
 
         Raises:
             UserError: The optimizer or a metric cannot be used.
@@ -167,7 +167,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of the values that `backward` returns: loss, metrics, mean_q, then policy's and processor's."""
+        """Names of the values that `backward` returns: loss, metrics, mean_q, then the policy's and the processor's."""
         names: list[str] = self._learner_metrics_names + self.policy.metrics_names
         return names + self.processor.metrics_names if self.processor is not None else names
 
@@ -197,7 +197,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         weights.write(filepath, self._model, self.metadata)
 
     def load_weights(self, filepath: str | os.PathLike[str]) -> None:
-        """Read weights of this or any older Keras-RL into the online and the target network.
+        """Read weights written by this or any older Keras-RL into the online and the target network.
 
         Raises:
             WeightsError: The file is missing, damaged, or holds the weights of another network.
@@ -249,7 +249,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         self._upcoming.observation, self.recent_truncated = observation, truncated
 
     def backward(self, reward: float, terminal: bool) -> list[float]:
-        """Store the step that `forward` began and, when it is due, train; return the metrics."""
+        """Store the step that `forward` began, train when it is due, and return the metrics."""
         if self.step % self.memory_interval == 0:
             self._remember(reward, terminal)
         if not self.training:
@@ -275,7 +275,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         )
 
     def _train(self) -> list[float]:
-        """Update the networks and, in the same call, value the observation to act on next."""
+        """Update the networks and, in the same call, compute the Q-values of the observation to act on next."""
         learner, upcoming = self._compiled().learner(), self._upcoming
         states0, states1, rest = self._batches.draw(self.memory, self.recent_observation)
         if upcoming.observation is None:  # the episode is over: any state will do
@@ -292,13 +292,13 @@ class DQNAgent(Agent, KerasRLDQNAgent):
     # What `Loop` and `kerasrl.storage` ask for
 
     def get_state(self) -> dict[str, Any]:
-        """Return what the agent would need to go on between two episodes, but for its memory."""
+        """Return what the agent needs to continue between two episodes, except its memory."""
         policies = {"policy": attributes(self.policy), "test_policy": attributes(self.test_policy)}
         learner = self._compiled().learner().get_state()
         return {"step": self.step, "learner": learner, "processor": attributes(self.processor), **policies}
 
     def set_state(self, state: dict[str, Any], warm_up: bool) -> None:
-        """Go on from `get_state`; with `warm_up` the steps before the first update count anew."""
+        """Continue from what `get_state` returned; with `warm_up`, the warm-up steps are counted from here."""
         self.step = state["step"]
         self._first_step = self.step if warm_up else 0
         self._compiled().learner().set_state(state["learner"])
@@ -310,14 +310,14 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         self._compiled().synchronise()
 
     def begin_training(self) -> None:
-        """Take over what happened to the model since the last `fit` or `test`."""
+        """Take over any changes made to the model since the last `fit` or `test`."""
         self._compiled().learner()
         self._compiled().is_in_loop = self.is_fitting = True
         self.did_abort = self.did_abort and self.stop_training  # a signal may have come already
         self._on_train_begin()
 
     def end_training(self, observation: Any) -> None:
-        """Leave `model` and memory true after `fit`; `observation` is where it stopped, None between episodes."""
+        """Leave `model` and memory consistent after `fit`; `observation` is the last one, None between episodes."""
         self._compiled().is_in_loop = self.is_fitting = self.stop_training = False
         self._first_step = 0
         self.synchronise()

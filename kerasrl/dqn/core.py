@@ -36,17 +36,17 @@ class Agent(rl.core.Agent):
             nb_steps: Number of steps.
             action_repetition: Times each action is repeated within a step.
             callbacks: Keras-RL callbacks.
-            verbose: 0 for nothing, 1 for a live line, 2 for a line each episode.
+            verbose: 0 for nothing, 1 for a live line, 2 for a line for each episode.
             visualize: Show the environment in a window.
             nb_max_start_steps: Upper limit of the number of steps at each episode's start that are not learned from.
-            start_step_policy: Their policy, observation -> action; random actions by default.
-            log_interval: Steps between lines at verbose=1 where nobody watches a terminal.
+            start_step_policy: Policy for those steps, observation -> action; random actions by default.
+            log_interval: Steps between lines at verbose=1 when the output is not a terminal.
             nb_max_episode_steps: Time limit of an episode in steps.
-            seed: Start of every random draw of this run: exploration, replay, random starts, and the
-                environment, whose k-th episode starts from a seed made of (seed, k).
-            state: Where to keep what an exact resume needs.
-            resume: Go on from `state`. With the same arguments and a seed the result is that of one run, provided
-                that a reset with a seed fixes all that the environment draws.
+            seed: Seed of all random numbers of this run: exploration, replay, random starts, and the
+                environment, whose k-th episode gets a seed made from (seed, k).
+            state: Where to save what an exact resume needs.
+            resume: Continue from `state`. With the same arguments and a seed the result is that of one run, provided
+                that a reset with a seed determines everything random in the environment.
 
         Returns:
             The History of the episodes.

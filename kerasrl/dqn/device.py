@@ -1,4 +1,4 @@
-"""Which processor and how many threads TensorFlow uses, chosen for the size of the work."""
+"""Which processor and how many threads TensorFlow uses, chosen to suit the size of the work."""
 
 import os
 from typing import Any
@@ -20,7 +20,7 @@ def configure(observation_shape: Any, threads: int = 0, device: str = "auto") ->
         device: 'cpu', 'gpu', or 'auto' to choose.
 
     Raises:
-        UserError: There is no GPU though one is asked for, or threads or a device are asked for after TensorFlow has
+        UserError: A GPU is asked for but there is none, or threads or a device are asked for after TensorFlow has
             already computed something.
     """
     shapes = observation_shape.values() if isinstance(observation_shape, dict) else [observation_shape]
@@ -38,9 +38,9 @@ def configure(observation_shape: Any, threads: int = 0, device: str = "auto") ->
         kind = "observations are images" if is_image else "observations are vectors, the network is small"
     except RuntimeError:
         if threads or device != "auto":
-            raise UserError("threads and device must be set before TensorFlow first computes something") from None
-        chosen, kind = tf.config.threading.get_intra_op_parallelism_threads(), "as TensorFlow began"
+            raise UserError("threads and device must be set before TensorFlow first computes anything") from None
+        chosen, kind = tf.config.threading.get_intra_op_parallelism_threads(), "as TensorFlow was started"
         if chosen == 0:
             return f"{'GPU' if on_gpu else 'CPU'}, TensorFlow's own number of threads ({kind})"
-    asked = "as asked" if threads or device != "auto" else kind
+    asked = "as requested" if threads or device != "auto" else kind
     return f"{'GPU' if on_gpu else 'CPU'}, {chosen} thread{'s' if chosen != 1 else ''} ({asked})"

@@ -13,7 +13,7 @@ from kerasrl.errors import UserError
 def usable(model: Any) -> Any:
     """Return a model that DQN can use, or raise `UserError`."""
     if not isinstance(model, keras.Model) or not model.built:
-        raise UserError("model must be a Keras model that knows its input's shape: begin it with keras.Input(...)")
+        raise UserError("model must be a Keras model with a known input shape: start it with keras.Input(...)")
     if isinstance(model, keras.Sequential):
         model(model.inputs[0])  # Keras 3 defines the input and output of a Sequential model when it is first called
     stateful = [layer.name for layer in model.layers if getattr(layer, "stateful", False)]
@@ -28,9 +28,9 @@ def usable(model: Any) -> Any:
 
 
 class ModelInputs:
-    """What a model is given for states, after a processor's `process_state_batch` if it has its own.
+    """Turns states into a model's inputs, after the processor's own `process_state_batch` if it has one.
 
-    `are_processed` tells whether it has.
+    `are_processed` says whether it has one.
 
     Args:
         model: Keras model.
@@ -48,7 +48,7 @@ class ModelInputs:
         self._order: list[int] | None = None
         window = model.inputs[0].shape[1] if len(model.inputs[0].shape) > 1 else None
         if not self.are_processed and window not in (None, window_length):
-            raise UserError(f"the model takes {window} observations, the memory's window_length is {window_length}")
+            raise UserError(f"the model takes {window} observations, but the memory's window_length is {window_length}")
 
     def of_states(self, states: list[Any]) -> list[np.ndarray]:
         """Return an array [B, W, *part] for each input of the model."""
@@ -60,7 +60,7 @@ class ModelInputs:
         return self._processed(arrays, observation) if self.are_processed else self.ordered(arrays, observation)
 
     def ordered(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:
-        """Hand the parts of a dictionary, which come sorted by key, to the model's inputs of these names."""
+        """Hand the parts of a dictionary, which come sorted by key, to the model's inputs of the same names."""
         if not isinstance(observation, dict):
             return arrays
         if self._order is None:

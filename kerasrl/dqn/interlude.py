@@ -51,7 +51,7 @@ class Interlude:
 
 
 def _copied_attributes(thing: Any) -> dict[str, Any]:
-    """Return copies of what an object holds, as far as it can be copied, but for the agent."""
+    """Return copies of what an object holds, as far as it can be copied, except the agent."""
     copies = {}
     for name, value in ({} if thing is None else vars(thing)).items():
         if name != "agent":

@@ -71,13 +71,13 @@ class Learner:
         metrics: Keras metrics of (target Q-values, Q-values), both [B, nb_actions]; as in Keras-RL the
             targets of actions that were not taken are 0.
         gamma: Discount factor.
-        delta_clip: Size of the temporal-difference error from which the Huber loss is linear.
-        double: Let the online network choose the action that the target network values
+        delta_clip: Size of the temporal-difference error above which the Huber loss is linear.
+        double: Let the online network choose the next action and the target network estimate its value
             (van Hasselt et al. 2015).
         tau: Mixing rate of the soft target update after each update, None for hard updates on demand.
         batch_size: Transitions in an update.
         gradient_steps: Updates in one call.
-        jit_compile: True or False, or 'auto': compile with XLA unless the model cannot be.
+        jit_compile: True or False, or 'auto': compile with XLA unless the model does not allow it.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Learner:
         # The names of per-weight optimizer slots come from the variables, hence one build for either.
         optimizer.build(self._online)
         self._target = [tf.Variable(v.value, trainable=False) for v in self._online]
-        # Statistics of normalisation layers follow into the target network, states of seed generators do not.
+        # Statistics of normalisation layers are copied to the target network, states of seed generators are not.
         self._statistics = [v for v in model.non_trainable_variables if keras.backend.is_float_dtype(v.dtype)]
         self._target_statistics = [tf.Variable(v.value, trainable=False) for v in self._statistics]
         self._calls: dict[Any, CompiledCall] = {}
@@ -190,10 +190,10 @@ class Learner:
         return [np.asarray(tf.convert_to_tensor(variable)) for variable in self._all_variables()]
 
     def set_state(self, state: list[np.ndarray]) -> None:
-        """Go on from `get_state`."""
+        """Continue from what `get_state` returned."""
         variables = self._all_variables()
         if [tuple(v.shape) for v in variables] != [array.shape for array in state]:
-            raise UserError("the training state is another network's or another optimizer's")
+            raise UserError("the training state belongs to another network or another optimizer")
         for variable, value in zip(variables, state, strict=True):
             variable.assign(value)
         self.model_is_behind = self._as_vector
@@ -256,7 +256,7 @@ class Learner:
         ):
             raise UserError(
                 f"the model takes states of shape {', '.join(str(tuple(i.shape[1:])) for i in expected)}, but "
-                f"window_length and observations make {', '.join(str(tuple(s.shape[1:])) for s in states)}"
+                f"window_length and observations give {', '.join(str(tuple(s.shape[1:])) for s in states)}"
             )
         inputs = [tf.cast(s, i.dtype) for s, i in zip(states, expected, strict=True)]
         structured = keras.tree.pack_sequence_as(self.model.input, inputs)

@@ -1,4 +1,4 @@
-"""How an agent and an environment take turns, and what callbacks hear of it: `fit` and `test`."""
+"""How an agent and an environment take turns, and what callbacks are told: `fit` and `test`."""
 
 import contextlib
 import random
@@ -98,7 +98,7 @@ class Loop:
             agent.did_abort = True
             self._end_training(callbacks)
         except BaseException:
-            with contextlib.suppress(Exception):  # the first failure is the one to tell
+            with contextlib.suppress(Exception):  # the first failure is the one to report
                 self._end_training(callbacks, failed=True)
             raise
         else:
@@ -106,7 +106,7 @@ class Loop:
         return history
 
     def _seed(self, seed: int) -> None:
-        """Start the generators that exploration (NumPy's, in rl.policy) and replay draw from."""
+        """Seed the generators from which exploration (NumPy's, in rl.policy) and replay draw."""
         np.random.seed(seed)
         random.seed(seed)
         if isinstance(self.agent.memory, SequentialMemory):
@@ -115,14 +115,14 @@ class Loop:
     def _train_for_an_episode(
         self, callbacks: Any, episode: int, nb_steps: int, state: TrainingState | None
     ) -> tuple[bool, dict[str, Any]]:
-        """Return whether the episode came to its end, and its logs."""
+        """Return whether the episode was finished, and its logs."""
         agent = self.agent
         episode_step, episode_reward, done = 0, 0.0, False
         deadline = None
         while not done and agent.step < nb_steps:
             if agent.stop_training:
-                # After a signal, or without the window, go on for a second if that completes the episode: only then
-                # a state can be kept.
+                # After a signal, or once the window is closed, take up to a second to finish the episode: only then
+                # can a state be saved.
                 deadline = deadline or time.monotonic() + (1.0 if agent.did_abort and state is not None else 0.0)
                 if time.monotonic() >= deadline:
                     break
@@ -150,7 +150,7 @@ class Loop:
     def _end_training(self, callbacks: Any, failed: bool = False) -> None:
         self.environment.stop_rendering()
         self.agent.synchronise()
-        try:  # while it still is a training, which a test in a callback leaves as it was
+        try:  # while the training still counts as running, so that a test in a callback leaves it as it was
             callbacks.on_train_end(logs={"did_abort": self.agent.did_abort or failed})
         finally:
             self.agent.end_training(self.observation)
@@ -245,7 +245,7 @@ class Loop:
         if self.processor is not None:
             done = terminated or truncated
             observation, reward, processed, info = self.processor.process_step(observation, reward, done, info)
-            if processed != done:  # a processor may end episodes, or let them go on
+            if processed != done:  # a processor may end episodes, or let them continue
                 terminated, truncated = processed, False
         return observation, reward, terminated, truncated, info
 

@@ -33,23 +33,23 @@ def parts(observation: Any) -> list[np.ndarray]:
 
 
 def _holds(stored: np.dtype, given: np.dtype) -> bool:
-    """Tell whether numbers can be stored; the network computes in 32 bits, so that wider floats may be cut."""
+    """Return whether numbers can be stored; the network computes in 32 bits, so wider floats may lose precision."""
     floats = np.issubdtype(stored, np.floating) and np.issubdtype(given, np.floating)
     return floats or np.can_cast(given, stored)
 
 
 class SequentialMemory(rl.memory.SequentialMemory):
-    """The last `limit` steps, sampled uniformly, as `rl.memory.SequentialMemory` does it.
+    """The last `limit` steps, sampled uniformly, as in `rl.memory.SequentialMemory`.
 
     Replaced: storage (arrays allocated once in the observations' own dtype, instead of deques, whose
-    middle is slow to reach) and sampling (vectorised). Added: `truncated` in `append`. A step that ends an
-    episode by a time limit separates episodes like any other end, but its next state keeps its value.
+    middle is slow to reach) and sampling (vectorised). Added: `truncated` in `append`. A step at which a
+    time limit ends the episode separates episodes like any other end, but its next state keeps its value.
 
     Args:
         limit: Number of steps to keep, at least window_length + 2.
         window_length: Number of consecutive observations that make a state.
         ignore_episode_boundaries: Let states reach back into the episode before.
-        seed: Start of the generator that draws samples; None takes it from the operating system.
+        seed: Seed of the generator that draws samples; None takes one from the operating system.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         self._offsets = np.arange(-window_length, 1)
 
     def seed(self, seed: int) -> None:
-        """Start the generator that draws samples anew."""
+        """Seed the generator that draws samples."""
         self.rng = np.random.default_rng(seed)
 
     @property
@@ -140,7 +140,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         self._frames = [np.zeros((self.limit, *array.shape), array.dtype) for array in arrays]
 
     def truncate_episode(self, observation: Any) -> None:
-        """End the running episode before `observation`, which was seen but not acted upon."""
+        """End the current episode before `observation`, which was seen but not acted upon."""
         if self._nb_appended and not self._terminals[(self._nb_appended - 1) % self.limit]:
             self._terminals[(self._nb_appended - 1) % self.limit] = True
             self.append(observation, 0, 0.0, terminal=False)
@@ -161,7 +161,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
     def _draw_indexes(self, low: int, high: int, size: int) -> np.ndarray:
         """Draw from [low, high): each index at most once where there are enough of them."""
         indexes = self.rng.integers(low, high, size)
-        # Equal indexes are rare in a large memory: drawing all anew then is faster than never drawing them.
+        # Equal indexes are rare in a large memory: redrawing them all is then faster than avoiding them.
         if size <= high - low and len(set(indexes.tolist())) < size:
             indexes = self.rng.choice(high - low, size, replace=False)
             indexes += low
@@ -172,7 +172,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         return indexes if self._nb_appended <= self.limit else (indexes + self._nb_appended) % self.limit
 
     def _skip_resets(self, indexes: np.ndarray) -> np.ndarray:
-        """Draw anew, in place, each index whose step before ended an episode: a reset is no transition.
+        """Redraw, in place, each index whose preceding step ended an episode: a reset is not a transition.
 
         As in Keras-RL, this may draw a transition that the batch already holds.
         """
@@ -185,7 +185,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         candidates = np.arange(low, high)
         candidates = candidates[~self._terminals[self._rows(candidates - 2)]]
         if not candidates.size:
-            raise UserError("the replay memory holds ends of episodes only: every episode has a single step")
+            raise UserError("the replay memory holds only ends of episodes: every episode has a single step")
         indexes[resets] = self.rng.choice(candidates, np.count_nonzero(resets))
         return indexes
 
@@ -264,7 +264,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         """Whether an episode ended after each stored step, the oldest first (a copy)."""
         return self._chronological(self._terminals)
 
-    # What `kerasrl.storage.state` asks for
+    # What `TrainingState` needs
 
     def record_type(self) -> np.dtype:
         """Return the type of one stored step as `steps` gives it."""
@@ -299,7 +299,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from `get_state`; the stored steps come by `put_steps`."""
+        """Continue from what `get_state` returned; `put_steps` restores the stored steps."""
         for name in ("limit", "window_length"):
             if state[name] != getattr(self, name):
                 raise UserError(f"the memory to resume with has {name} {state[name]}, this one {getattr(self, name)}")
@@ -310,7 +310,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         self.rng.bit_generator.state = state["rng"]
 
     def put_steps(self, first: int, records: np.ndarray) -> None:
-        """Store steps as `steps` gave them, the first of which has the number `first`."""
+        """Store records that `steps` returned; `first` is the number of the first one."""
         names = [name for name in records.dtype.names or () if name.startswith("frame")]
         if not self._frames:
             self._frames = [np.zeros((self.limit, *records[name].shape[1:]), records[name].dtype) for name in names]

@@ -30,7 +30,7 @@ class OneHotProcessor(rl.core.Processor):
 
     @staticmethod
     def is_needed(space: Any) -> bool:
-        """Tell whether a space has a Discrete part."""
+        """Return whether a space has a Discrete part."""
         parts = space.spaces.values() if type(space).__name__ == "Dict" else [space]
         return any(type(part).__name__ == "Discrete" for part in parts)
 

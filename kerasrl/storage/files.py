@@ -12,7 +12,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from kerasrl.errors import UserError, WriteError
 
-BLOCK = 512  # bytes before a sealed content; HDF5 can begin there
+BLOCK = 512  # bytes before sealed content; HDF5 can begin after them
 
 
 class DamagedError(Exception):
@@ -63,12 +63,12 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
 
 @contextlib.contextmanager
 def exclusive(*folders: str | os.PathLike[str]) -> Iterator[None]:
-    """Keep other trainings out of the folders, which are made unless they exist, while the block runs.
+    """Keep other trainings out of the folders, which are created if needed, while the block runs.
 
-    The lock dies with its process. What an earlier process left of unfinished files is removed.
+    The lock dies with its process. Unfinished files that an earlier process left behind are removed.
 
     Raises:
-        UserError: Nothing can be written to a folder, or another process has it.
+        UserError: Nothing can be written to a folder, or another process is using it.
     """
     with contextlib.ExitStack() as stack:
         for folder in dict.fromkeys(Path(folder).resolve() for folder in folders):
@@ -87,8 +87,8 @@ def _locked(folder: Path) -> BaseFileLock:
             pass
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"another training writes to folder {folder}; name another folder") from None
+        raise UserError(f"another training is writing to folder {folder}; choose another folder") from None
     except OSError as error:
         reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-        raise UserError(f"folder {folder} cannot be written to: {reason}; name another one") from None
+        raise UserError(f"folder {folder} cannot be written to: {reason}; choose another one") from None
     return lock

@@ -27,7 +27,7 @@ class MemoryFile:
         return self.path.with_name(f"{self.path.name}.memory-{self.number}")
 
     def add(self, memory: Any) -> dict[str, Any]:
-        """Write the steps that are new since the last call; return what `read` needs to find all."""
+        """Write the steps that are new since the last call; return what `read` needs to find them all."""
         first, end = memory.nb_appended - memory.nb_entries, memory.nb_appended
         record = memory.record_type()
         if record != self.record or end - self.end > self.capacity - memory.limit or not self._file().exists():
@@ -63,7 +63,7 @@ class MemoryFile:
             os.fsync(file.fileno())
 
     def read(self, place: dict[str, Any], memory: Any) -> None:
-        """Put the steps that `add` spoke of into the memory.
+        """Put the steps that `add` described into the memory.
 
         Raises:
             UserError: They are missing or damaged.
@@ -75,11 +75,11 @@ class MemoryFile:
             return
         self.end = self.segments[-1][1]
         try:
-            whole = self._file().stat().st_size // self.record.itemsize  # a write that was cut may have left a part
+            whole = self._file().stat().st_size // self.record.itemsize  # an interrupted write may have left a part
             records = np.memmap(self._file(), self.record, "r", shape=(whole,))
         except (OSError, ValueError):
             raise UserError(
-                f"{self._file()}, the replay memory to resume with, is missing or cut; train anew"
+                f"{self._file()}, the replay memory to resume with, is missing or truncated; start again"
             ) from None
         for first, end, checksum in self.segments:
             found = 0
@@ -89,7 +89,7 @@ class MemoryFile:
                 found = zlib.crc32(steps.tobytes(), found)
                 memory.put_steps(start, steps)
             if found != checksum:
-                raise UserError(f"{self._file()}, the replay memory to resume with, is damaged; train anew")
+                raise UserError(f"{self._file()}, the replay memory to resume with, is damaged; start again")
 
     def forget_others(self) -> None:
         """Remove files of earlier runs or types of steps, which the state no longer refers to."""

@@ -13,7 +13,7 @@ def attributes(thing: Any) -> dict[str, Any] | None:
     """Return what an object holds as a tree: `get_state()` if it has it, else its attributes.
 
     Raises:
-        UserError: It holds something that cannot be kept.
+        UserError: It holds something that cannot be saved.
     """
     if thing is None or hasattr(thing, "get_state"):
         return None if thing is None else {"__state__": thing.get_state()}
@@ -36,7 +36,7 @@ def _kept(thing: Any, name: str, value: Any) -> Any:
         json.dumps(value, default=lambda item: item.item() if isinstance(item, np.generic) else _refuse(item))
     except (TypeError, ValueError):
         raise UserError(
-            f"{type(thing).__name__}.{name} cannot be kept for a resume; give the class get_state and set_state"
+            f"{type(thing).__name__}.{name} cannot be saved for a resume; give the class get_state and set_state"
         ) from None
     return value
 
@@ -70,7 +70,7 @@ def set_attributes(thing: Any, tree: dict[str, Any] | None) -> None:
 
 
 def encode(tree: Any) -> bytes:
-    """Write a tree of dictionaries, lists, numbers, texts and arrays as JSON with the arrays beside it."""
+    """Write a tree of dictionaries, lists, numbers, strings and arrays as JSON with the arrays beside it."""
     arrays: list[np.ndarray] = []
 
     def plain(value: Any) -> Any:

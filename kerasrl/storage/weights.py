@@ -1,4 +1,4 @@
-"""Weights files: HDF5 in Keras' classic layout, written whole or not at all; every generation is read.
+"""Weights files: HDF5 in Keras' classic layout, written whole or not at all; files of every generation can be read.
 
 A file is a seal of 512 bytes (HDF5 calls it the user block; it holds a checksum of the rest), followed by HDF5 that any
 Keras can read, with the agent's metadata as JSON in the attribute `kerasrl`.
@@ -27,7 +27,7 @@ class Weights:
     """The content of a weights file.
 
     `layers` has, for each layer with weights in the model's order, its arrays by name. `metadata` is what the agent
-    stored, None in files of older Keras-RL versions. `origin` says in words what wrote the file. `ordered` tells
+    stored, None in files of older Keras-RL versions. `origin` says in words what wrote the file. `ordered` says
     whether a layer's arrays are in the model's order, so that their names do not matter.
     """
 
@@ -84,16 +84,16 @@ def read(path: str | os.PathLike[str]) -> Weights:
         raise WeightsError(f"{name} cannot be read: {error.strerror}") from None
     if not content:
         raise WeightsError(f"{name} is empty: the program that wrote it was interrupted; use an earlier file")
-    # What may be a file of ours is given to HDF5, which trusts what it reads, only behind an unbroken seal.
+    # What may be a file of this project is given to HDF5, which trusts what it reads, only if its seal is intact.
     at_block = content[BLOCK:].startswith(_HDF5)
     if content.startswith(_KIND) or at_block or (_HDF5 in content and b"kerasrl" in content):
         try:
             unseal(_KIND, content)
         except DamagedError:
-            message = f"{name} is damaged (its checksum does not fit its content); use another file"
+            message = f"{name} is damaged (its checksum does not match its content); use another file"
             raise WeightsError(message) from None
     elif not content.startswith(_HDF5):
-        raise WeightsError(f"{name} is no weights file: it is not HDF5")
+        raise WeightsError(f"{name} is not a weights file: it is not HDF5")
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             return _read_hdf5(name, file, len(content))
@@ -111,8 +111,8 @@ def _read_hdf5(name: str, file: h5py.File, size: int) -> Weights:
     for layer in root.attrs["layer_names"]:
         group = root[_text(layer)]
         datasets = {_text(weight): group[_text(weight)] for weight in group.attrs["weight_names"]}
-        if any(dataset.nbytes > 100 * size for dataset in datasets.values()):  # as compressed as that is nothing real
-            raise WeightsError(f"{name} is damaged (it announces more weights than it can hold); use another file")
+        if any(dataset.nbytes > 100 * size for dataset in datasets.values()):  # no real file is compressed that much
+            raise WeightsError(f"{name} is damaged (it claims more weights than it can hold); use another file")
         arrays = {weight: np.asarray(dataset) for weight, dataset in datasets.items()}
         if arrays:
             layers.append(arrays)
@@ -147,7 +147,7 @@ def assign(model: Any, weights: Weights) -> None:
     """Set the weights of a Keras model.
 
     Raises:
-        WeightsError: The weights are another network's; the model keeps its own.
+        WeightsError: The weights belong to another network; the model keeps its own.
     """
     layers = _model_layers(model)
     found = [[tuple(array.shape) for array in arrays.values()] for arrays in weights.layers]
@@ -167,7 +167,7 @@ def assign(model: Any, weights: Weights) -> None:
 
 
 def _by_name(arrays: dict[str, np.ndarray], variables: list[Any]) -> list[np.ndarray]:
-    """Order a layer's arrays by its variables' names; none if the names do not tell them apart."""
+    """Order a layer's arrays by its variables' names; an empty list if the names do not tell them apart."""
     named = {path.rpartition("/")[2]: array for path, array in arrays.items()}
     names = [variable.name for variable in variables]
     return [named[name] for name in names] if sorted(names) == sorted(named) and len(named) == len(arrays) else []
