@@ -69,6 +69,13 @@ def thresholds(axes):
     return {line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"}
 
 
+def band(collection, step):
+    """Return the lowest and the highest value of a band near a step."""
+    steps, values = collection.get_paths()[0].vertices.T
+    values = values[np.abs(steps - step) <= np.abs(steps - step).min()]
+    return values.min(), values.max()
+
+
 def legend(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
@@ -123,12 +130,11 @@ def test_seeds_are_one_group_with_mean_and_interval(tmp_path, draw):
     evaluations = lines(reward, plotting.COLOURS[1])
     assert len(evaluations) == 4
     np.testing.assert_allclose(evaluations[-1].get_ydata()[[0, -1]], [2 * 49, 2 * 299])
-    band = reward.collections[0].get_paths()[0].vertices
-    half = 4.303 * np.mean(range(200, 300)) / np.sqrt(3)  # the runs' standard deviation is that of 1, 2, 3
-    at_the_end = band[band[:, 0] == band[:, 0].max()][:, 1]
-    np.testing.assert_allclose([at_the_end.min(), at_the_end.max()], mean.get_ydata()[-1] + np.array([-half, half]))
+    low, high = band(reward.collections[0], 1000)
+    half = 4.303 * 49.5 / np.sqrt(3)  # the runs' standard deviation is that of 1, 2, 3; the mean of each is 49.5 there
+    np.testing.assert_allclose([low, high], [0, 2 * 49.5 + half], rtol=0.02)
+    np.testing.assert_allclose(band(reward.collections[0], 3000), [0, 3 * np.mean(range(200, 300))])
     assert reward.get_title() == "CartPole-v0, 3 runs"
-    assert reward.get_ylim()[1] < 1000 < max(band.get_datalim(reward.transData).y1 for band in reward.collections)
     assert {"each run", "95% interval of the runs' mean"} < set(legend(figure))
 
 
@@ -145,7 +151,8 @@ def test_other_settings_and_environments_are_groups_of_their_own(tmp_path, draw)
         "Acrobot-v1, 2 runs",
     ]
     assert {line.get_color() for line in lines(figure.axes[0])} == set(plotting.COLOURS[:3])
-    assert [len(lines(panel)) for panel in figure.axes] == [9] * 4  # two runs and a mean of each group
+    assert [len(lines(panel)) for panel in figure.axes] == [6] * 4  # two runs of each group
+    assert not any(panel.collections for panel in figure.axes)
     assert [panel.get_ylabel().splitlines()[-1] for panel in figure.axes[:2]] == [
         "(mean of the last 100)",
         "(evaluations)",
@@ -190,7 +197,7 @@ def test_nothing_is_clipped_and_nothing_warns(tmp_path, draw, options):
 
 def test_curves_of_runs_without_a_common_step_are_drawn_without_a_mean(tmp_path, draw):
     figure = draw(write_log(tmp_path / "0", nb_episodes=1), write_log(tmp_path / "1", seed=1))
-    assert [len(line.get_xdata()) for line in lines(figure.axes[0], plotting.COLOURS[0])] == [1, 300, 0]
+    assert [len(line.get_xdata()) for line in lines(figure.axes[0], plotting.COLOURS[0])] == [1, 300]
     assert lines(figure.axes[0])[0].get_marker() == "o"
 
 
@@ -198,12 +205,56 @@ def test_running_mean():
     np.testing.assert_allclose(running_mean(np.array([4.0, 2.0, 0.0, 5.0, 1.0]), 3), [4, 3, 2, 7 / 3, 2])
 
 
-def test_the_mean_goes_on_as_long_as_two_runs_do():
-    curves = [(np.array([0.0, end]), np.array([value, value])) for end, value in ((2.0, 9.0), (10.0, 1.0), (20.0, 3.0))]
-    (steps, mean), half = mean_and_interval(curves)
-    assert (steps[0], steps[-1]) == (0, 10)
-    assert (mean[0], mean[-1]) == pytest.approx((13 / 3, 2))
-    assert half[-1] == pytest.approx(12.706 * np.std([1, 3], ddof=1) / np.sqrt(2))
+@pytest.mark.parametrize(("nb_runs", "nb_lines", "nb_bands"), [(2, 2, 0), (3, 4, 1), (10, 11, 1), (11, 1, 1)])
+def test_the_number_of_runs_decides_what_is_drawn(tmp_path, draw, nb_runs, nb_lines, nb_bands):
+    logs = [write_log(tmp_path / str(seed), seed=seed, scale=seed, without=("loss",)) for seed in range(nb_runs)]
+    for panel, colours in zip(draw(*logs).axes, (plotting.COLOURS[:2], plotting.COLOURS[:1]), strict=True):
+        assert [len(lines(panel, colour)) for colour in colours] == [nb_lines] * len(colours)
+        assert len(panel.collections) == nb_bands * len(colours)
+
+
+def test_mean_and_band_end_with_the_shortest_run_and_stay_within_what_was_reached(tmp_path, draw):
+    lengths = [(100, 9.0), (300, 1.0), (200, 1.0)]
+    logs = [write_log(tmp_path / str(n), seed=n, nb_episodes=n, scale=scale) for n, scale in lengths]
+    reward = draw(*logs).axes[0]
+    *runs, mean = lines(reward, plotting.COLOURS[0])
+    reached = np.concatenate([run.get_ydata() for run in runs])
+    assert (mean.get_xdata()[0], mean.get_xdata()[-1]) == (10, 1000)
+    assert np.abs(np.diff(mean.get_ydata())).max() < 1
+    steps, values = reward.collections[0].get_paths()[0].vertices.T
+    assert (steps.min(), steps.max()) == (10, 1000)
+    assert reached.min() <= values.min() and values.max() <= reached.max()
+    assert reward.get_xlim()[1] >= 3000
+
+
+def test_a_run_of_one_episode_leaves_the_lines_of_the_others(tmp_path, draw):
+    logs = [write_log(tmp_path / str(seed), seed=seed, nb_episodes=300 if seed else 1) for seed in range(12)]
+    reward = draw(*logs).axes[0]
+    assert [len(line.get_xdata()) for line in lines(reward, plotting.COLOURS[0])] == [1] + [300] * 11
+
+
+@pytest.mark.parametrize("nb_kinds", [7, 9])
+def test_from_seven_kinds_on_each_has_a_panel(tmp_path, draw, nb_kinds):
+    logs = [
+        write_log(tmp_path / f"{kind} {seed}", seed=seed, settings=f"gamma = 0.{kind}")
+        for kind in range(nb_kinds)
+        for seed in range(3)
+    ]
+    figure = draw(*logs)
+    assert [panel.get_title() for panel in figure.axes] == [
+        f"CartPole-v0, gamma 0.{k}, 3 runs" for k in range(nb_kinds)
+    ]
+    assert {(len(lines(panel)), len(panel.collections), panel.get_ylim()) for panel in figure.axes} == {
+        (8, 2, figure.axes[0].get_ylim())
+    }
+    assert [panel.get_xlabel() for panel in figure.axes[-4:]] == ["", *["environment steps"] * 3]
+    assert legend(figure) == [
+        "mean of the last 100 episodes",
+        "evaluation",
+        "reward threshold 195",
+        "each run",
+        "95% interval of the runs' mean",
+    ]
 
 
 def test_mean_and_interval_cover_the_steps_of_all_runs():
@@ -288,12 +339,9 @@ def test_what_cannot_be_written_is_told_on_one_line(tmp_path, capsys, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
 
 
-def test_no_log_and_too_many_kinds(tmp_path):
+def test_no_log():
     with pytest.raises(UserError, match="no log is named"):
         plot([])
-    logs = [write_log(tmp_path, f"E-v{number}", nb_episodes=1) for number in range(len(plotting.COLOURS) + 1)]
-    with pytest.raises(UserError, match="7 kinds of runs do not fit in one picture"):
-        plot(logs)
 
 
 def test_damaged_settings_are_named(tmp_path):
