@@ -1,5 +1,6 @@
 """The pictures that plot.py draws of logs, and what it says of files that are no logs."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -7,11 +8,13 @@ from pathlib import Path
 
 import matplotlib.image
 import numpy as np
+import PIL.Image
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import plot as plotting
+from config import Config, Run
 from kerasrl.errors import UserError
 from plot import main, mean_and_interval, plot, running_mean, student_t
 
@@ -255,6 +258,15 @@ def test_from_seven_kinds_on_each_has_a_panel(tmp_path, draw, nb_kinds):
         "each run",
         "95% interval of the runs' mean",
     ]
+
+
+def test_the_readmes_curve_is_of_todays_defaults():
+    (drawn,) = json.loads(PIL.Image.open(ROOT / "docs" / "curve.png").text["Keywords"])
+    settings = {field.name for field in dataclasses.fields(Config)}
+    settings -= {field.name for field in dataclasses.fields(Run)} - {"nb_steps"}
+    defaults = json.loads(json.dumps(dataclasses.asdict(Config())))
+    assert {"env", "eval_interval", "gamma", "nb_steps"} <= settings
+    assert {name: drawn.get(name) for name in settings} == {name: defaults[name] for name in settings}
 
 
 def test_mean_and_interval_cover_the_steps_of_all_runs():
