@@ -1,4 +1,4 @@
-"""Every setting once, with its default, unit and meaning; presets; `command_line` makes the command lines from them.
+"""Every setting once, with its bounds, default, unit and meaning; `command_line` makes the command lines from them.
 
 `Config()` is the CartPole tutorial; `Config(env="CartPole-v1", gamma=0.9)` changes two settings of it;
 `Config.load(preset="acrobot")` takes what differs from presets/acrobot.toml.
@@ -6,35 +6,49 @@
 
 import dataclasses
 import difflib
-import functools
-import math
 import sys
-import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import msgspec
 import tyro
+from msgspec import Meta
 
+from bounds import check
 from kerasrl.errors import UserError
 
 PRESETS = Path(__file__).with_name("presets")
+
+# What a setting may be: a title stands for it in --help, a description says in a message what it must be.
+_INT32 = Meta(le=2**31 - 1, description="at most 2147483647")
+_FINITE = Meta(ge=-sys.float_info.max, le=sys.float_info.max, description="a finite number")
+_POSITIVE = Meta(gt=0, description="positive")
+Count = Annotated[int, Meta(ge=1), _INT32]
+CountOrZero = Annotated[int, Meta(ge=0), _INT32]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Positive = Annotated[float, _POSITIVE]
+Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+Name = Annotated[str, Meta(min_length=1, title="NAME", description="a name")]
+Folder = Annotated[str, Meta(min_length=1, title="FOLDER", description="a name")]
+File = Annotated[str, tyro.conf.arg(metavar="FILE")]
+ModuleName = Annotated[
+    str, Meta(pattern="^$|.:.", title="MODULE:NAME", description="module:name"), tyro.conf.arg(metavar="MODULE:NAME")
+]
 
 
 @dataclass(frozen=True)
 class Environment:
     """The task."""
 
-    env: str = "CartPole-v0"
+    env: Name = "CartPole-v0"
     """Name of an environment of gym, else of Gymnasium (gymnasium:Name if both have it), or module:Name of your own."""
-    processor: Annotated[str, tyro.conf.arg(metavar="MODULE:CLASS")] = ""
+    processor: ModuleName = ""
     """module:Class of an rl.core.Processor between environment and agent."""
-    action_repetition: int = 1
+    action_repetition: Count = 1
     """Times each action is repeated within a step."""
-    nb_max_start_steps: int = 0
+    nb_max_start_steps: CountOrZero = 0
     """Most random steps at an episode's start that are not learned from."""
-    nb_max_episode_steps: int = 0
+    nb_max_episode_steps: CountOrZero = 0
     """Time limit of an episode in steps. 0: the environment's own."""
 
 
@@ -42,9 +56,9 @@ class Environment:
 class Network:
     """The Q-network."""
 
-    hidden_layers: tuple[int, ...] = (16, 16, 16)
+    hidden_layers: tuple[Annotated[int, Meta(ge=1, le=2**16)], ...] = (16, 16, 16)
     """Nodes of each hidden layer."""
-    activation: str = "relu"
+    activation: Name = "relu"
     """Activation of the hidden layers, a name that Keras knows."""
     enable_double_dqn: bool = False
     """Let the online network choose the action that the target network values."""
@@ -52,7 +66,7 @@ class Network:
     """End the network in a value and advantages."""
     dueling_type: Literal["avg", "max", "naive"] = "avg"
     """How a dueling network puts them together."""
-    network: Annotated[str, tyro.conf.arg(metavar="MODULE:FUNCTION")] = ""
+    network: ModuleName = ""
     """module:function that builds the network instead, from state_size, num_actions and, if it takes it, config."""
 
 
@@ -60,17 +74,17 @@ class Network:
 class Exploration:
     """How often actions are random: epsilon."""
 
-    eps_max: float = 1.0
+    eps_max: Fraction = 1.0
     """Probability of a random action at the first step."""
-    eps_min: float = 0.1
+    eps_min: Fraction = 0.1
     """Probability of a random action in the end."""
-    eps_test: float = 0.05
+    eps_test: Fraction = 0.05
     """The same in a test with this policy (test.py acts greedily, as Keras-RL does by default)."""
     eps_schedule: Literal["linear", "exponential"] = "linear"
     """How it falls from eps_max to eps_min."""
-    eps_nb_steps: int = 10_000
+    eps_nb_steps: Count = 10_000
     """linear: steps until it reaches eps_min."""
-    eps_rate: float = 5e-4
+    eps_rate: Annotated[Positive, _FINITE] = 5e-4
     """exponential: decay per step."""
 
 
@@ -78,9 +92,9 @@ class Exploration:
 class Memory:
     """The replay memory."""
 
-    memory_limit: int = 50_000
+    memory_limit: Count = 50_000
     """Steps kept in the replay memory."""
-    window_length: int = 1
+    window_length: Count = 1
     """Observations that make a state."""
 
 
@@ -88,25 +102,25 @@ class Memory:
 class Learning:
     """The updates."""
 
-    gamma: float = 0.99
+    gamma: Fraction = 0.99
     """Discount factor."""
     optimizer: Literal["adam", "nadam", "rmsprop", "sgd"] = "adam"
     """Keras optimizer."""
-    learning_rate: float = 1e-3
+    learning_rate: Annotated[Positive, _FINITE] = 1e-3
     """Its learning rate."""
-    batch_size: int = 32
+    batch_size: Count = 32
     """Transitions in an update."""
-    train_interval: int = 1
+    train_interval: Count = 1
     """Steps between training steps."""
-    gradient_steps: int = 1
+    gradient_steps: Count = 1
     """Updates in each training step. 8 and train_interval 8: as many updates in an eighth of the calls."""
-    nb_steps_warmup: int = 10
+    nb_steps_warmup: CountOrZero = 10
     """Steps before the first update."""
-    target_model_update: float = 1e-2
+    target_model_update: Annotated[Positive, _INT32] = 1e-2
     """Below 1: mixing rate of the target network's soft update. From 1 on: steps between hard updates."""
-    delta_clip: float = float("inf")
+    delta_clip: Positive = float("inf")
     """Error from which the loss is linear instead of quadratic; inf: never."""
-    global_clipnorm: float = float("inf")
+    global_clipnorm: Positive = float("inf")
     """Largest norm of all gradients together, to which greater ones are scaled down; inf: none."""
 
 
@@ -114,17 +128,17 @@ class Learning:
 class Evaluation:
     """Greedy episodes during training, which find the best weights."""
 
-    eval_interval: int = 5_000
+    eval_interval: CountOrZero = 5_000
     """Steps between evaluations, which keep the best weights. 0: none."""
-    eval_episodes: int = 5
+    eval_episodes: Count = 5
     """Greedy episodes of an evaluation."""
     stop_when_solved: bool = False
     """End when 100 greedy episodes reach the environment's own threshold on average."""
-    stop_at: Annotated[float | None, tyro.conf.arg(metavar="REWARD")] = None
+    stop_at: Annotated[float, _FINITE] | None = None
     """The same with this reward as the threshold."""
     play: Literal["best", "last"] = "best"
     """Weights that the command printed at the end plays."""
-    record_every: int = 0
+    record_every: CountOrZero = 0
     """Steps between films of an evaluation's first episode, in log_dir. 0: none."""
 
 
@@ -132,9 +146,9 @@ class Evaluation:
 class Run:
     """Length, output and machine."""
 
-    nb_steps: int = 50_000
+    nb_steps: Count = 50_000
     """Steps to train."""
-    seed: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    seed: Seed | None = None
     """Start of every random draw; one is drawn and printed if not given."""
     verbose: Literal[0, 1, 2] = 1
     """0: errors only, 1: a live line, or into a file a line every 10000 steps, 2: a line each episode."""
@@ -142,23 +156,23 @@ class Run:
     """Show the environment in a window, at natural speed."""
     tensorboard: bool = False
     """Write curves and settings for TensorBoard to a folder in log_dir."""
-    threads: int = 0
+    threads: CountOrZero = 0
     """Threads for TensorFlow. 0: one for vectors, all cores for images."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to compute. auto: small networks on the CPU, others on a GPU if there is one."""
     resume: bool = False
     """Go on with the run that was stopped or killed in checkpoint_dir, given its other settings."""
-    state_interval: int = 5_000
+    state_interval: Count = 5_000
     """Steps between saved training states, from which --resume goes on."""
     save_memory: bool = True
     """Keep the replay memory in them. Without it a resumed run is no longer exactly the same."""
-    checkpoint_dir: str = "checkpoints"
+    checkpoint_dir: Folder = "checkpoints"
     """Folder for weights."""
-    checkpoint_interval: int = 5_000
+    checkpoint_interval: Count = 5_000
     """Steps between saved weights."""
-    log_dir: str = "logs"
+    log_dir: Folder = "logs"
     """Folder for log, curve and configuration."""
-    log_interval: int = 100
+    log_interval: Count = 100
     """Episodes between writes of the log."""
 
 
@@ -174,43 +188,11 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
     """
 
     def __post_init__(self) -> None:
-        for name, kind in _kinds().items():
-            object.__setattr__(self, name, _converted(name, getattr(self, name), kind))  # 1 to 1.0, a list to a tuple
-        whole = "memory_limit window_length eps_nb_steps batch_size train_interval gradient_steps nb_steps "
-        whole += "state_interval checkpoint_interval log_interval action_repetition eval_episodes"
-        for name in whole.split():
-            _require(name, getattr(self, name), "at least 1", getattr(self, name) >= 1)
-            _require(name, getattr(self, name), "at most 2147483647", getattr(self, name) < 2**31)
-        for name in (
-            "nb_steps_warmup", "threads", "nb_max_start_steps", "nb_max_episode_steps", "eval_interval", "record_every",
-        ):  # fmt: skip
-            _require(name, getattr(self, name), "at least 0", getattr(self, name) >= 0)
-        for name in ("eps_max", "eps_min", "eps_test", "gamma"):
-            _require(name, getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
-        for name in ("learning_rate", "eps_rate"):
-            _require(name, getattr(self, name), "positive", 0 < getattr(self, name) < float("inf"))
-        for name in ("target_model_update", "delta_clip", "global_clipnorm"):
-            _require(name, getattr(self, name), "positive", getattr(self, name) > 0)
-        _require(
-            "hidden_layers",
-            self.hidden_layers,
-            "numbers from 1 to 65536",
-            all(1 <= n <= 2**16 for n in self.hidden_layers),
-        )
-        update = self.target_model_update
-        _require("target_model_update", update, "at most 2147483647", update < 2**31)
-        is_number = self.stop_at is None or math.isfinite(self.stop_at)
-        _require("stop_at", self.stop_at, "a number that a reward can reach", is_number)
-        fits = self.memory_limit >= self.window_length + 2
-        _require("memory_limit", self.memory_limit, "at least window_length + 2", fits)
-        for name in ("env", "activation", "checkpoint_dir", "log_dir"):
-            _require(name, "empty", "a name", bool(getattr(self, name)))
-        for name in ("processor", "network"):
-            value = getattr(self, name)
-            _require(name, value, "module:name", not value or all(value.partition(":")))
+        check(self)
+        if self.memory_limit < self.window_length + 2:
+            raise UserError(f"memory_limit must be at least window_length + 2, is {self.memory_limit}")
         if self.eval_interval == 0 and (self.stop_when_solved or self.stop_at is not None or self.record_every):
             raise UserError("stop_when_solved, stop_at and record_every need evaluations: eval_interval must not be 0")
-        _require_seed(self.seed)
 
     @classmethod
     def load(cls, preset: str | None = None, file: str | Path | None = None, **settings: Any) -> "Config":
@@ -323,31 +305,12 @@ def read(file: Path) -> dict[str, Any]:
     return content
 
 
-@functools.cache
-def _kinds() -> dict[str, Any]:
-    """Return the type of each setting."""
-    return typing.get_type_hints(Config)
-
-
 def _require_known(name: str) -> None:
-    if name not in _kinds():
-        nearest = difflib.get_close_matches(name, _kinds(), n=3)
+    known = [field.name for field in dataclasses.fields(Config)]
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=3)
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else "python train.py --help lists all"
         raise UserError(f"there is no setting {name!r}; {hint}")
-
-
-def _converted(name: str, value: Any, kind: Any) -> Any:
-    try:
-        return msgspec.convert(list(value) if isinstance(value, tuple) else value, kind)
-    except msgspec.ValidationError:
-        raise UserError(f"{name} must be {_in_words(kind)}, is {value!r}") from None
-
-
-def _in_words(kind: Any) -> str:
-    if typing.get_origin(kind) is Literal:
-        return f"one of {', '.join(map(repr, typing.get_args(kind)))}"
-    words = {bool: "true or false", str: "a text in quotes", float: "a number", float | None: "a number"}
-    return words.get(kind, "whole numbers in brackets" if typing.get_origin(kind) is tuple else "a whole number")
 
 
 def _shown(file: Path) -> str:
@@ -359,30 +322,20 @@ def _shown(file: Path) -> str:
 class TestConfig:
     """Play with saved weights. A weights file carries its settings, so that no other option is needed."""
 
-    weights: Annotated[str, tyro.conf.arg(metavar="FILE")]
+    weights: File
     """Weights that train.py saved, or that keras-rl or keras-rl2 saved for the tutorial's model."""
-    episodes: int = 5
+    episodes: Count = 5
     """Episodes to play."""
     visualize: bool = False
     """Show the environment in a window, at natural speed."""
-    record: Annotated[str, tyro.conf.arg(metavar="FILE")] = ""
+    record: File = ""
     """Film the episodes into a .gif or .mp4 file; needs no screen."""
-    env: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    env: Name | None = None
     """Another environment than the one trained in."""
-    seed: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    seed: Seed | None = None
     """Start of the episodes; random if not given."""
 
     def __post_init__(self) -> None:
-        _require("episodes", self.episodes, "at least 1", self.episodes >= 1)
+        check(self)
         if self.record and self.visualize:
             raise UserError("record and visualize exclude each other: a film needs no window")
-        _require_seed(self.seed)
-
-
-def _require(name: str, value: object, requirement: str, holds: bool) -> None:
-    if not holds:
-        raise UserError(f"{name} must be {requirement}, is {value}")
-
-
-def _require_seed(seed: int | None) -> None:
-    _require("seed", seed, "between 0 and 4294967295", seed is None or 0 <= seed < 2**32)

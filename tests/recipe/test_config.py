@@ -134,6 +134,16 @@ def test_files_that_cannot_be_read(tmp_path):
         ({"nb_steps": 1e4 + 0.5}, "nb_steps must be a whole number"),
         ({"hidden_layers": 24}, "hidden_layers must be whole numbers in brackets, is 24"),
         ({"optimizer": "adamw"}, "optimizer must be one of 'adam'"),
+        ({"nb_steps": 2**31}, "nb_steps must be at most 2147483647, is 2147483648"),
+        ({"threads": -1}, "threads must be at least 0, is -1"),
+        ({"gamma": float("nan")}, "gamma must be between 0 and 1, is nan"),
+        ({"learning_rate": float("inf")}, "learning_rate must be a finite number, is inf"),
+        ({"stop_at": float("-inf")}, "stop_at must be a finite number, is -inf"),
+        ({"target_model_update": 2.0**31}, "target_model_update must be at most 2147483647, is 2147483648.0"),
+        ({"hidden_layers": (8, 0)}, r"hidden_layers must be numbers between 1 and 65536, is \(8, 0\)"),
+        ({"env": ""}, "env must be a name, is ''"),
+        ({"seed": 2**32}, "seed must be between 0 and 4294967295, is 4294967296"),
+        ({"memory_limit": 2}, r"memory_limit must be at least window_length \+ 2, is 2"),
     ],
 )
 def test_impossible_values(settings, problem):

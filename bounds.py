@@ -1,0 +1,52 @@
+"""Check a dataclass's settings against the types and bounds in their annotations, and say those in words."""
+
+import itertools
+import typing
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from kerasrl.errors import UserError
+
+
+def in_words(kind: Any) -> str:
+    """Say what a value of a type is."""
+    if typing.get_origin(kind) is Literal:
+        return f"one of {', '.join(map(repr, typing.get_args(kind)))}"
+    words = {bool: "true or false", str: "a text in quotes", float: "a number", float | None: "a number"}
+    return words.get(kind, "whole numbers in brackets" if typing.get_origin(kind) is tuple else "a whole number")
+
+
+def bounds(kind: Any) -> list[msgspec.Meta]:
+    """Return what an annotated type asks of its value, or of each of its values."""
+    is_bound = isinstance(kind, msgspec.Meta)
+    return [kind] if is_bound else [bound for part in typing.get_args(kind) for bound in bounds(part)]
+
+
+def requirement(bound: msgspec.Meta) -> str:
+    """Say what a bound asks of a value."""
+    numbers = f"at least {bound.ge}" if bound.le is None else f"between {bound.ge} and {bound.le}"
+    return bound.description or numbers
+
+
+def check(settings: Any) -> None:
+    """Check each field of a dataclass; 1 becomes 1.0 and a list a tuple where they are meant.
+
+    Raises:
+        UserError: A value is of another type or out of bounds.
+    """
+    annotated = typing.get_type_hints(type(settings), include_extras=True)
+    for name, kind in typing.get_type_hints(type(settings)).items():
+        given = getattr(settings, name)
+        try:
+            value = msgspec.convert(list(given) if isinstance(given, tuple) else given, kind)
+        except msgspec.ValidationError:
+            raise UserError(f"{name} must be {in_words(kind)}, is {given!r}") from None
+        object.__setattr__(settings, name, value)
+        parts = value if isinstance(value, tuple) else () if value is None else (value,)
+        for bound, part in itertools.product(bounds(annotated[name]), parts):
+            try:
+                msgspec.convert(part, Annotated[type(part), bound])
+            except msgspec.ValidationError:
+                several = "" if part is value else "numbers "
+                raise UserError(f"{name} must be {several}{requirement(bound)}, is {value!r}") from None
