@@ -9,11 +9,11 @@ import msgspec
 from kerasrl.errors import UserError
 
 
-def in_words(kind: Any) -> str:
+def kind_in_words(kind: Any) -> str:
     """Say what a value of a type is."""
     if typing.get_origin(kind) is Literal:
         return f"one of {', '.join(map(repr, typing.get_args(kind)))}"
-    words = {bool: "true or false", str: "a text in quotes", float: "a number", float | None: "a number"}
+    words = {bool: "true or false", str: "text in quotes", float: "a number", float | None: "a number"}
     return words.get(kind, "whole numbers in brackets" if typing.get_origin(kind) is tuple else "a whole number")
 
 
@@ -41,7 +41,7 @@ def check(settings: Any) -> None:
         try:
             value = msgspec.convert(list(given) if isinstance(given, tuple) else given, kind)
         except msgspec.ValidationError:
-            raise UserError(f"{name} must be {in_words(kind)}, is {given!r}") from None
+            raise UserError(f"{name} must be {kind_in_words(kind)}, is {given!r}") from None
         object.__setattr__(settings, name, value)
         parts = value if isinstance(value, tuple) else () if value is None else (value,)
         for bound, part in itertools.product(bounds(annotated[name]), parts):

@@ -1,53 +1,64 @@
-"""From a command line to settings, and from an error to one line and an exit status."""
+"""From a command line to settings, and from an error to one line and an exit status.
+
+argparse, fed from a dataclass's fields, names the option that is wrong as data; `train.py --help` takes 0.14 s. tyro
+took 0.26 s, and like jsonargparse tells mistakes only in texts of several lines. cyclopts tells them as data, but its
+--help is slower and shows neither metavars nor bounds.
+"""
 
 import argparse
+import ast
 import contextlib
 import dataclasses
+import difflib
+import inspect
 import io
 import itertools
 import os
 import re
 import shlex
 import sys
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 try:
-    import tyro
+    from bounds import bounds, kind_in_words, requirement
 except ModuleNotFoundError:
-    sys.exit("error: this Python has no tyro; use .venv/bin/python, or install what is needed: pip install .")
+    sys.exit("error: this Python has no msgspec; use .venv/bin/python, or install what is needed: pip install .")
 
-from config import GROUPS, Config, preset_file
+from config import GROUPS, Config, File, Name, preset_file
 from kerasrl.errors import UserError, describe, failing_component, python
 
 Settings = TypeVar("Settings")
 
 
 def parse(settings: type[Settings], argv: Sequence[str] | None = None) -> Settings:
-    """Read settings from a command line; prints help and exits if asked to.
+    """Read a dataclass from a command line; prints help and exits if asked to.
+
+    Each field is an option; a tuple without a default is what stands beside the options.
 
     Raises:
-        UserError: An option is unknown, or its value is impossible.
+        UserError: An option is unknown or missing, or its value is impossible.
     """
-    panel = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(panel):
-            return tyro.cli(settings, args=argv, config=(tyro.conf.OmitArgPrefixes,))
-    except SystemExit as stop:
-        if stop.code == 0:
-            raise
-        raise UserError(_panel_text(panel.getvalue())) from None
+    given = _given([settings], argv)
+    if "help" in given:
+        _print_help([settings], settings.__doc__)
+    for name, kind, default in _fields(settings):
+        if default is dataclasses.MISSING and name not in given:
+            text = _texts(settings)[name].rstrip(".")
+            raise UserError(f"{_option(name)} {_metavar(kind)} is missing: {text}")
+    return settings(**given)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Start:
-    """Options below override a file, a file overrides a preset, a preset overrides the defaults."""
+    """Options override a file, a file overrides a preset, a preset overrides the defaults."""
 
-    preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Name of a file in presets/, without .toml."""
-    config: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
-    """TOML file with any of the settings below, such as logs/..._config.toml of an earlier run, which it repeats."""
+    preset: Name | None = None
+    """A file in presets/, without .toml."""
+    config: File | None = None
+    """TOML file with any of the settings below. The logs/..._config.toml of an earlier run repeats that run."""
 
 
 def parse_config(argv: Sequence[str] | None = None) -> Config:
@@ -56,37 +67,23 @@ def parse_config(argv: Sequence[str] | None = None) -> Config:
     Raises:
         UserError: An option or a setting in a file is unknown, or its value is impossible.
     """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    first.add_argument("--preset")
-    first.add_argument("--config")
-    with contextlib.suppress(argparse.ArgumentError):  # an option without a value: tyro will tell
-        chosen, _ = first.parse_known_args(argv)
-        return _overridden(chosen.preset, chosen.config, argv)
-    return _overridden(None, None, argv)
-
-
-def _overridden(preset: str | None, file: str | None, argv: Sequence[str] | None) -> Config:
+    given = _given([_Start, *GROUPS], argv)
     layers = [("", Config())]
+    preset, file = given.pop("preset", None), given.pop("config", None)
     if preset is not None:
         layers.append((f"preset {preset}", layers[-1][1].changed_by(preset_file(preset))))
     if file is not None:
         layers.append((f"file {file}", layers[-1][1].changed_by(Path(file))))
-    below = dataclasses.asdict(layers[-1][1])
-    groups = [
-        (group.__name__.lower(), group, group(**{field.name: below[field.name] for field in dataclasses.fields(group)}))
-        for group in GROUPS
-    ]
-    form = dataclasses.make_dataclass("Config", [("start", _Start, _Start()), *groups], frozen=True)
-    form.__doc__ = (Config.__doc__ or "").partition("\n")[0]
-    filled: Any = parse(form, argv)
-    values = {name: value for group, *_ in groups for name, value in vars(getattr(filled, group)).items()}
-    layers.append(("options", Config(**values)))
-    if layers[-1][1].verbose:
+    if "help" in given:
+        _print_help([_Start, *GROUPS], (Config.__doc__ or "").partition("\n")[0], layers[-1][1])
+    config = dataclasses.replace(layers[-1][1], **given)
+    layers.append(("options", config))
+    if config.verbose:
         for (_, before), (source, after) in itertools.pairwise(layers):
             changes = [_told(name, value, getattr(before, name)) for name, value in after.changes(before).items()]
             if changes:
                 print(f"{source}: {', '.join(changes)}")
-    return layers[-1][1]
+    return config
 
 
 def _told(name: str, value: Any, before: Any) -> str:
@@ -99,41 +96,111 @@ def _shown(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-# What tyro says -> what a person needs to know.
-_PLAIN = (
-    (r"Error parsing (Test)?Config: ", ""),
-    (r"Error parsing (--\S+): ", r"\1: "),
-    (r"invalid literal for int\(\) with base 10: (.*)", r"\1 is not a whole number"),
-    (r"could not convert string to float: (.*)", r"\1 is not a number"),
-    (r"Could not find valid parse for arguments: \[(.*)\]", r"\1 cannot be used"),
-    (r"no type matching \{None\}\|INT could be instantiated from \[(.*?)\]\..*", r"\1 is not a whole number"),
-    (r"no type matching \S+ could be instantiated from \[(.*?)\]\..*", r"\1 cannot be used"),
-    (r"invalid choice (.*) for argument '(.*)'\. Expected one of \((.*)\) ?\.", r"\2: \1 is not one of \3"),
-    (r"Missing value for argument '(.*)'\..*", r"\1 needs a value"),
-    (r"Missing from .*?: (--\S+ \S+) (.*)\. \(required\)", r"\1 is missing: \2"),
-    (r"Unrecognized options: (.*)", r"unknown option: \1"),
-)
+def _given(groups: Sequence[type], argv: Sequence[str] | None) -> dict[str, Any]:
+    """Return the settings that stand on a command line, and "help" if that does.
+
+    Raises:
+        UserError: An option is unknown, or its value is of another type.
+    """
+    words = [
+        re.sub("^--[^=]+", lambda option: option[0].replace("_", "-"), word)  # --batch_size is --batch-size
+        for word in (sys.argv[1:] if argv is None else argv)
+    ]
+    try:
+        found, unknown = _parser(groups).parse_known_args(words)
+    except argparse.ArgumentError as error:
+        option = error.argument_name or ""
+        is_switch = "/" in option  # --x/--no-x
+        raise UserError(f"{option} {'takes no value' if is_switch else 'needs a value'}") from None
+    given = {name: value for name, value in vars(found).items() if value is not None}
+    kinds = {name: kind for group in groups for name, kind in typing.get_type_hints(group).items()}
+    unknown = [word for word in unknown if word != "--"]
+    if unknown and "help" not in given:
+        options = [*map(_option, kinds), *(_option(f"no_{name}") for name, kind in kinds.items() if kind is bool)]
+        meant = [near for word in unknown for near in difflib.get_close_matches(word.partition("=")[0], options, n=1)]
+        cure = f"did you mean {' or '.join(meant)}?" if meant else "see --help"
+        raise UserError(f"unknown option: {', '.join(unknown)}; {cure}")
+    return {name: _value(name, value, kinds.get(name, bool)) for name, value in given.items()}
 
 
-def _panel_text(panel: str) -> str:
-    """Put tyro's panel, which says what is wrong in a box above its hints, on one line."""
-    lines = [line.strip("│| ") for line in panel.splitlines() if not line.startswith(("╭", "╰", "+-"))]
-    # Drawn with - where the output is not UTF-8.
-    sections = [section.strip("\n") for section in re.split("[─-]{8,}", "\n".join(lines))]
-    problems: list[str] = []
-    meant: list[str] = []
-    for section in sections:
-        if section.startswith(("Perhaps you meant", "Arguments similar")):
-            meant += [line.split()[0] for line in section.splitlines() if line.startswith("--")]
-        elif section and not section.startswith(("Argument helptext", "For full helptext")):
-            problems.append(" ".join(section.split()))
-    for said, plain in _PLAIN:
-        problems = [re.sub(said, plain, problem) for problem in problems]
-    text = "; ".join(problems)
-    if meant:
-        return f"{text}; did you mean {' or '.join(meant)}?"
-    says_enough = "unknown option" not in text and "cannot be used" not in text
-    return text if says_enough else f"{text}; see --help"
+def _value(name: str, text: Any, kind: Any) -> Any:
+    """Return what a text on the command line stands for, or a list of them, or what a switch was set to."""
+    kinds = (*typing.get_args(kind), kind)
+    if isinstance(text, list):
+        return tuple(_value(name, one, kinds[0]) for one in text)
+    if text == "None" and type(None) in kinds:
+        return None
+    try:
+        if typing.get_origin(kind) is Literal:
+            return {str(choice): choice for choice in kinds}[text]
+        return kinds[0](text)
+    except (KeyError, ValueError):
+        raise UserError(f"{_option(name)}: {text!r} is not {kind_in_words(kind)}") from None
+
+
+def _fields(settings: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Return name, annotated type and default of each field of a dataclass."""
+    kinds = typing.get_type_hints(settings, include_extras=True)
+    return ((field.name, kinds[field.name], field.default) for field in dataclasses.fields(settings))
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _metavar(kind: Any) -> str:
+    """Return what stands for a value in --help."""
+    if typing.get_origin(kind) is Literal:
+        return f"{{{','.join(map(str, typing.get_args(kind)))}}}"
+    titles = [bound.title for bound in bounds(kind) if bound.title is not None]
+    while typing.get_args(kind):
+        kind = typing.get_args(kind)[0]
+    return titles[0] if titles else kind.__name__.upper()
+
+
+def _texts(settings: type) -> dict[str, str]:
+    """Return the text below each field of a dataclass."""
+    names = {base.__name__ for base in settings.__mro__}
+    module = ast.parse(Path(inspect.getfile(settings)).read_text(encoding="utf-8"))
+    texts = {}
+    for node in module.body:
+        for pair in itertools.pairwise(node.body if isinstance(node, ast.ClassDef) and node.name in names else ()):
+            match pair:
+                case (ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(text)))):
+                    texts[name] = text
+    return texts
+
+
+def _parser(groups: Sequence[type], description: str | None = None, values: object = None) -> argparse.ArgumentParser:
+    """Make the options of dataclasses; `values` has the defaults to show where they are not the fields' own."""
+    parser = argparse.ArgumentParser(description=description, add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser._negative_number_matcher = re.compile(r"-(\.?\d|inf$)")  # -1e3 and -inf are numbers too
+    parser.add_argument("-h", "--help", action="store_const", const=True, help="Show this help and exit.")
+    usage = ["%(prog)s"]
+    for group in groups:
+        title = f"{group.__name__.strip('_').lower()} options"
+        section: Any = parser if len(groups) == 1 else parser.add_argument_group(title, group.__doc__)
+        texts = _texts(group)
+        for name, kind, own_default in _fields(group):
+            default, metavar = getattr(values, name, own_default), _metavar(kind)
+            several, needed = typing.get_origin(kind) is tuple, default is dataclasses.MISSING
+            notes = [requirement(bound) for bound in bounds(kind)[:1] if bound.title is None]
+            notes += ["required"] if needed else [] if default in (None, "") else [f"default: {_shown(default)}"]
+            text = f"{texts[name]} ({', '.join(notes)})" if notes else texts[name]
+            if needed:
+                usage.append(f"{metavar} [{metavar} ...]" if several else f"{_option(name)} {metavar}")
+            how: dict[str, Any] = {"nargs": "*" if several else None, "metavar": metavar}
+            if kind is bool:
+                how = {"action": argparse.BooleanOptionalAction}
+            section.add_argument(name if needed and several else _option(name), help=text.replace("%", "%%"), **how)
+    parser.usage = " ".join([*usage, "[OPTIONS]"])
+    return parser
+
+
+def _print_help(groups: Sequence[type], description: str | None, values: object = None) -> None:
+    """Print help and exit."""
+    print(_parser(groups, description, values).format_help(), end="")
+    sys.exit(0)
 
 
 @contextlib.contextmanager

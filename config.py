@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
 from msgspec import Meta
 
 from bounds import check
@@ -19,21 +18,19 @@ from kerasrl.errors import UserError
 
 PRESETS = Path(__file__).with_name("presets")
 
-# What a setting may be: a title stands for it in --help, a description says in a message what it must be.
+# What a setting may be. A title stands for it in --help; a description says what it must be, where numbers do not.
 _INT32 = Meta(le=2**31 - 1, description="at most 2147483647")
 _FINITE = Meta(ge=-sys.float_info.max, le=sys.float_info.max, description="a finite number")
-_POSITIVE = Meta(gt=0, description="positive")
 Count = Annotated[int, Meta(ge=1), _INT32]
 CountOrZero = Annotated[int, Meta(ge=0), _INT32]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
-Positive = Annotated[float, _POSITIVE]
+Positive = Annotated[float, Meta(gt=0, description="positive")]
+Reward = Annotated[float, Meta(title="REWARD"), _FINITE]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Name = Annotated[str, Meta(min_length=1, title="NAME", description="a name")]
 Folder = Annotated[str, Meta(min_length=1, title="FOLDER", description="a name")]
-File = Annotated[str, tyro.conf.arg(metavar="FILE")]
-ModuleName = Annotated[
-    str, Meta(pattern="^$|.:.", title="MODULE:NAME", description="module:name"), tyro.conf.arg(metavar="MODULE:NAME")
-]
+File = Annotated[str, Meta(title="FILE")]
+ModuleName = Annotated[str, Meta(pattern="^$|^[^:]+:.", title="MODULE:NAME", description="module:name")]
 
 
 @dataclass(frozen=True)
@@ -41,13 +38,13 @@ class Environment:
     """The task."""
 
     env: Name = "CartPole-v0"
-    """Name of an environment of gym, else of Gymnasium (gymnasium:Name if both have it), or module:Name of your own."""
+    """Environment of gym or else Gymnasium (gymnasium:Name if both have it), or module:Name for one of your own."""
     processor: ModuleName = ""
     """module:Class of an rl.core.Processor between environment and agent."""
     action_repetition: Count = 1
     """Times each action is repeated within a step."""
     nb_max_start_steps: CountOrZero = 0
-    """Most random steps at an episode's start that are not learned from."""
+    """Largest number of random steps that begin an episode. Nothing is learned from them."""
     nb_max_episode_steps: CountOrZero = 0
     """Time limit of an episode in steps. 0: the environment's own."""
 
@@ -61,11 +58,11 @@ class Network:
     activation: Name = "relu"
     """Activation of the hidden layers, a name that Keras knows."""
     enable_double_dqn: bool = False
-    """Let the online network choose the action that the target network values."""
+    """Double DQN: the online network chooses the action, the target network values it."""
     enable_dueling_network: bool = False
-    """End the network in a value and advantages."""
+    """Dueling DQN: the network ends in a value of the state and the advantages of the actions."""
     dueling_type: Literal["avg", "max", "naive"] = "avg"
-    """How a dueling network puts them together."""
+    """How a dueling network combines value and advantages."""
     network: ModuleName = ""
     """module:function that builds the network instead, from state_size, num_actions and, if it takes it, config."""
 
@@ -77,13 +74,13 @@ class Exploration:
     eps_max: Fraction = 1.0
     """Probability of a random action at the first step."""
     eps_min: Fraction = 0.1
-    """Probability of a random action in the end."""
+    """Probability of a random action at the end."""
     eps_test: Fraction = 0.05
-    """The same in a test with this policy (test.py acts greedily, as Keras-RL does by default)."""
+    """Probability of a random action in tests with this policy. test.py acts greedily, as Keras-RL does by default."""
     eps_schedule: Literal["linear", "exponential"] = "linear"
-    """How it falls from eps_max to eps_min."""
+    """How the probability falls from eps_max to eps_min."""
     eps_nb_steps: Count = 10_000
-    """linear: steps until it reaches eps_min."""
+    """linear: steps until eps_min is reached."""
     eps_rate: Annotated[Positive, _FINITE] = 5e-4
     """exponential: decay per step."""
 
@@ -95,7 +92,7 @@ class Memory:
     memory_limit: Count = 50_000
     """Steps kept in the replay memory."""
     window_length: Count = 1
-    """Observations that make a state."""
+    """Number of latest observations that make up a state."""
 
 
 @dataclass(frozen=True)
@@ -107,21 +104,21 @@ class Learning:
     optimizer: Literal["adam", "nadam", "rmsprop", "sgd"] = "adam"
     """Keras optimizer."""
     learning_rate: Annotated[Positive, _FINITE] = 1e-3
-    """Its learning rate."""
+    """Learning rate of the optimizer."""
     batch_size: Count = 32
     """Transitions in an update."""
     train_interval: Count = 1
     """Steps between training steps."""
     gradient_steps: Count = 1
-    """Updates in each training step. 8 and train_interval 8: as many updates in an eighth of the calls."""
+    """Updates in each training step. 8 with train_interval 8: as many updates, in an eighth of the calls."""
     nb_steps_warmup: CountOrZero = 10
     """Steps before the first update."""
     target_model_update: Annotated[Positive, _INT32] = 1e-2
     """Below 1: mixing rate of the target network's soft update. From 1 on: steps between hard updates."""
     delta_clip: Positive = float("inf")
-    """Error from which the loss is linear instead of quadratic; inf: never."""
+    """Error above which the loss is linear instead of quadratic. inf: it never is."""
     global_clipnorm: Positive = float("inf")
-    """Largest norm of all gradients together, to which greater ones are scaled down; inf: none."""
+    """Largest norm of all gradients together; larger ones are scaled down to it. inf: no limit."""
 
 
 @dataclass(frozen=True)
@@ -129,17 +126,17 @@ class Evaluation:
     """Greedy episodes during training, which find the best weights."""
 
     eval_interval: CountOrZero = 5_000
-    """Steps between evaluations, which keep the best weights. 0: none."""
+    """Steps between evaluations, which keep the best weights. 0: no evaluations."""
     eval_episodes: Count = 5
-    """Greedy episodes of an evaluation."""
+    """Greedy episodes in an evaluation."""
     stop_when_solved: bool = False
-    """End when 100 greedy episodes reach the environment's own threshold on average."""
-    stop_at: Annotated[float, _FINITE] | None = None
-    """The same with this reward as the threshold."""
+    """Stop once the mean of 100 greedy episodes reaches the environment's own threshold."""
+    stop_at: Reward | None = None
+    """Stop once the mean of 100 greedy episodes reaches this reward."""
     play: Literal["best", "last"] = "best"
-    """Weights that the command printed at the end plays."""
+    """Weights in the test.py command that is printed at the end."""
     record_every: CountOrZero = 0
-    """Steps between films of an evaluation's first episode, in log_dir. 0: none."""
+    """Steps between films of an evaluation's first episode, in log_dir. 0: no films."""
 
 
 @dataclass(frozen=True)
@@ -149,23 +146,23 @@ class Run:
     nb_steps: Count = 50_000
     """Steps to train."""
     seed: Seed | None = None
-    """Start of every random draw; one is drawn and printed if not given."""
+    """Seed of all random numbers. Without it, one is drawn and printed."""
     verbose: Literal[0, 1, 2] = 1
-    """0: errors only, 1: a live line, or into a file a line every 10000 steps, 2: a line each episode."""
+    """0: errors only. 1: a live line; in a file, a line every 10000 steps. 2: a line for each episode."""
     visualize: bool = False
     """Show the environment in a window, at natural speed."""
     tensorboard: bool = False
     """Write curves and settings for TensorBoard to a folder in log_dir."""
     threads: CountOrZero = 0
-    """Threads for TensorFlow. 0: one for vectors, all cores for images."""
+    """Threads for TensorFlow. 0: one if observations are vectors, all cores if they are images."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to compute. auto: small networks on the CPU, others on a GPU if there is one."""
     resume: bool = False
-    """Go on with the run that was stopped or killed in checkpoint_dir, given its other settings."""
+    """Continue the run in checkpoint_dir that was stopped or killed. Its other settings must be given again."""
     state_interval: Count = 5_000
     """Steps between saved training states, from which --resume goes on."""
     save_memory: bool = True
-    """Keep the replay memory in them. Without it a resumed run is no longer exactly the same."""
+    """Keep the replay memory in training states. Without it, a resumed run is not exactly the same."""
     checkpoint_dir: Folder = "checkpoints"
     """Folder for weights."""
     checkpoint_interval: Count = 5_000
@@ -298,7 +295,7 @@ def read(file: Path) -> dict[str, Any]:
             del content["run"]
         for name, value in content.items():
             if isinstance(value, dict):
-                raise UserError(f"there is no table {name!r}; settings stand before and outside of tables")
+                raise UserError(f"there is no table {name!r}; settings stand above and outside all tables")
             _require_known(name)
     except UserError as error:
         raise UserError(f"{_shown(file)}: {error}") from None
@@ -309,7 +306,7 @@ def _require_known(name: str) -> None:
     known = [field.name for field in dataclasses.fields(Config)]
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else "python train.py --help lists all"
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else "python train.py --help lists them all"
         raise UserError(f"there is no setting {name!r}; {hint}")
 
 
@@ -320,7 +317,7 @@ def _shown(file: Path) -> str:
 
 @dataclass(frozen=True)
 class TestConfig:
-    """Play with saved weights. A weights file carries its settings, so that no other option is needed."""
+    """Play with saved weights. A weights file carries its settings, so no other option is needed."""
 
     weights: File
     """Weights that train.py saved, or that keras-rl or keras-rl2 saved for the tutorial's model."""
@@ -329,13 +326,13 @@ class TestConfig:
     visualize: bool = False
     """Show the environment in a window, at natural speed."""
     record: File = ""
-    """Film the episodes into a .gif or .mp4 file; needs no screen."""
+    """Film the episodes to a .gif or .mp4 file. Needs no screen."""
     env: Name | None = None
-    """Another environment than the one trained in."""
+    """Environment to play in. Without it, the one trained in."""
     seed: Seed | None = None
-    """Start of the episodes; random if not given."""
+    """Seed of the episodes. Without it, they are random."""
 
     def __post_init__(self) -> None:
         check(self)
         if self.record and self.visualize:
-            raise UserError("record and visualize exclude each other: a film needs no window")
+            raise UserError("record and visualize cannot be used together: a film needs no window")

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
 import numpy as np
-import tyro
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from command_line import command_line, parse
-from config import Evaluation, Run
+from config import Evaluation, File, Reward, Run
 from kerasrl.errors import UserError
 from kerasrl.storage.files import write_whole
 
@@ -62,14 +62,11 @@ class PlotConfig:
     dqn_E_config.toml beside each log; without one, logs of the same name are alike.
     """
 
-    logs: Annotated[
-        tyro.conf.Positional[tuple[str, ...]],
-        tyro.conf.arg(metavar="LOG [LOG ...]", help_behavior_hint="(required)"),
-    ]
+    logs: tuple[Annotated[str, Meta(title="LOG")], ...]
     """Logs that train.py or Keras-RL's FileLogger wrote."""
-    out: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    out: File | None = None
     """Picture to write, .png, .svg or .pdf. Without it: dqn_E_curve.png beside dqn_E_log.json, or curves.png."""
-    threshold: float | None = None
+    threshold: Reward | None = None
     """Reward to draw as a line. Without it: the one at which the environment counts as solved."""
 
 

@@ -190,15 +190,15 @@ REFUSED = {
     "TensorBoard": (lambda: OwnTensorBoard(), "kerasrl.callbacks.TensorBoardLogger"),
     "BackupAndRestore": (lambda: keras.callbacks.BackupAndRestore("b"), "kerasrl.storage.TrainingState"),
     "ProgbarLogger": (keras.callbacks.ProgbarLogger, "fit(verbose=1)"),
-    "SwapEMAWeights": (keras.callbacks.SwapEMAWeights, "leave it away"),
-    "TerminateOnNaN": (keras.callbacks.TerminateOnNaN, "fit ends with a DivergenceError"),
+    "SwapEMAWeights": (keras.callbacks.SwapEMAWeights, "leave it out"),
+    "TerminateOnNaN": (keras.callbacks.TerminateOnNaN, "fit raises a DivergenceError"),
     "ModelCheckpoint": (
         lambda: keras.callbacks.ModelCheckpoint("x.keras"),
         "give it save_weights_only=True, or use kerasrl.callbacks.ModelIntervalCheckpoint",
     ),
     "EarlyStopping": (
         lambda: keras.callbacks.EarlyStopping("episode_reward", mode="max", restore_best_weights=True),
-        "leave restore_best_weights away",
+        "leave out restore_best_weights",
     ),
 }
 
@@ -223,11 +223,11 @@ def a_function(episode, logs):
     [
         (
             [a_function],
-            r"<function a_function .*> is no callback; make it a method of a subclass of rl.callbacks.Callback",
+            r"<function a_function .*> is not a callback; make it a method of a subclass of rl.callbacks.Callback",
         ),
-        ([None], "None is no callback; .*"),
-        ([StopWhenSolved], r"callbacks has the class StopWhenSolved; make an object of it: StopWhenSolved\(\)"),
-        (StopWhenSolved(), "callbacks must be a list, is a StopWhenSolved"),
+        ([None], "None is not a callback; .*"),
+        ([StopWhenSolved], r"callbacks has the class StopWhenSolved; pass an object of it: StopWhenSolved\(\)"),
+        (StopWhenSolved(), "callbacks must be a list, not a StopWhenSolved"),
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "test"])

@@ -263,7 +263,7 @@ def test_a_failure_during_training_is_one_line_and_status_1(short, tmp_path, cap
     with pytest.raises(SystemExit) as stop:
         train.main(short)
     assert stop.value.code == 1
-    said = r"error: cannot write .*dqn_CartPole-v0_weights_5\.h5f: Is a directory; see to the folder, .* --resume\n"
+    said = r"error: cannot write .*dqn_CartPole-v0_weights_5\.h5f: Is a directory; check the folder, .* --resume\n"
     assert re.fullmatch(said, capsys.readouterr().err)
 
 
@@ -337,9 +337,24 @@ MISTAKES = {
     "train.py --gamma 1.5": "gamma must be between 0 and 1, is 1.5",
     "train.py --seed x": "--seed: 'x' is not a whole number",
     "train.py --seed -1": "seed must be between 0 and 4294967295, is -1",
-    "train.py --verbose 3": "--verbose: '3' is not one of '0', '1', '2'",
-    "train.py --hidden-layers a": "--hidden-layers: 'a' cannot be used; see --help",
+    "train.py --verbose 3": "--verbose: '3' is not one of 0, 1, 2",
+    "train.py --hidden-layers a": "--hidden-layers: 'a' is not a whole number",
+    "train.py --hidden-layers 64 3.5": "--hidden-layers: '3.5' is not a whole number",
+    "train.py --hidden-layers 64 -5": "hidden_layers must be numbers between 1 and 65536, is (64, -5)",
+    "train.py --stop-at high": "--stop-at: 'high' is not a number",
+    "train.py --stop-at -inf": "stop_at must be a finite number, is -inf",
+    "train.py --gamma=": "--gamma: '' is not a number",
+    "train.py --env=": "env must be a name, is ''",
+    "train.py --device=tpu": "--device: 'tpu' is not one of 'auto', 'cpu', 'gpu'",
     "train.py --env": "--env needs a value",
+    "train.py --env --seed 3": "--env needs a value",
+    "train.py --log-dir -x": "--log-dir needs a value",
+    "train.py --preset": "--preset needs a value",
+    "train.py --visualize=true": "--visualize/--no-visualize takes no value",
+    "train.py --no-visualise": "unknown option: --no-visualise; did you mean --no-visualize?",
+    "train.py --nb-step 3": "unknown option: --nb-step, 3; did you mean --nb-steps?",
+    "train.py --batch_sice=3 -x": "unknown option: --batch-sice=3, -x; did you mean --batch-size?",
+    "train.py -é 3": "unknown option: -é, 3; see --help",
     "train.py --nb-stesp 5": "unknown option: --nb-stesp, 5; did you mean --nb-steps?",
     "train.py CartPole-v0": "unknown option: CartPole-v0; see --help",
     "train.py --env CartPole-v7": "no environment is called 'CartPole-v7'; did you mean CartPole-v1 or CartPole-v0?",
@@ -347,16 +362,17 @@ MISTAKES = {
     f"{SUPPORTED}",
     "train.py --env Blackjack-v1": "the observation space Tuple(Discrete(32), Discrete(11), Discrete(2)) is not "
     f"supported; {SUPPORTED}",
-    "train.py --checkpoint-dir text.h5f": "folder ...text.h5f cannot be written to: it is a file; name another one",
-    "train.py --checkpoint-dir text.h5f/x": "folder ...x cannot be written to: Not a directory; name another one",
-    "train.py --log-dir text.h5f": "folder ...text.h5f cannot be written to: it is a file; name another one",
-    "train.py --log-dir /proc": "folder /proc cannot be written to: ...; name another one",
+    "train.py --checkpoint-dir text.h5f": "folder ...text.h5f cannot be written to: it is a file; choose another one",
+    "train.py --checkpoint-dir text.h5f/x": "folder ...x cannot be written to: Not a directory; choose another one",
+    "train.py --log-dir text.h5f": "folder ...text.h5f cannot be written to: it is a file; choose another one",
+    "train.py --log-dir /proc": "folder /proc cannot be written to: ...; choose another one",
     "test.py": "--weights FILE is missing: Weights that train.py saved, or that keras-rl or keras-rl2 saved for the "
     "tutorial's model",
-    "test.py --weights nothing.h5f": "there is no weights file nothing.h5f",
+    "test.py --weight x.h5f": "unknown option: --weight, x.h5f; did you mean --weights?",
+    "test.py --weights nothing.h5f": "there is not a weights file nothing.h5f",
     "test.py --weights folder": "folder is a folder; name a weights file in it",
     "test.py --weights empty.h5f": "empty.h5f is empty: the program that wrote it was interrupted; use an earlier file",
-    "test.py --weights text.h5f": "text.h5f is no weights file: it is not HDF5",
+    "test.py --weights text.h5f": "text.h5f is not a weights file: it is not HDF5",
     "test.py --weights cut.h5f": "cut.h5f is damaged or incomplete (...); use another file",
     "test.py --weights other.h5f": "other.h5f is HDF5, but holds no weights that Keras-RL wrote",
     "test.py --weights text.h5f --episodes 0": "episodes must be at least 1, is 0",

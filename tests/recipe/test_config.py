@@ -67,6 +67,24 @@ def test_load_does_the_same_from_python(file):
     assert Config.load() == Config()
 
 
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        ("--stop-at -100", {"stop_at": -100.0}),
+        ("--stop-at -1e3", {"stop_at": -1000.0}),
+        ("--stop-at=-.5 --stop-at None", {}),
+        ("--hidden-layers 64 32 --seed=3", {"hidden_layers": (64, 32), "seed": 3}),
+        ("--hidden-layers", {"hidden_layers": ()}),
+        ("--batch_size=3 --batch-size 4", {"batch_size": 4}),
+        ("--nb-steps 50_001", {"nb_steps": 50_001}),
+        ("--visualize --enable_double_dqn --no-visualize --", {"enable_double_dqn": True}),
+        ("--log-dir=-x --checkpoint-dir -5 --env é", {"log_dir": "-x", "checkpoint_dir": "-5", "env": "é"}),
+    ],
+)
+def test_how_options_are_written(words, settings):
+    assert command_line.parse_config(words.split()) == Config(**settings)
+
+
 # Files
 
 
@@ -85,14 +103,14 @@ def test_all_settings_survive_a_file(file):
     ("text", "problem"),
     [
         ("nb_step = 3", "there is no setting 'nb_step'; did you mean nb_steps or "),
-        ("qqqqqq = 3", "there is no setting 'qqqqqq'; python train.py --help lists all"),
-        ("[learning]\ngamma = 1", "there is no table 'learning'; settings stand before and outside of tables"),
+        ("qqqqqq = 3", "there is no setting 'qqqqqq'; python train.py --help lists them all"),
+        ("[learning]\ngamma = 1", "there is no table 'learning'; settings stand above and outside all tables"),
         ('nb_steps = "3"', "nb_steps must be a whole number, is '3'"),
         ("nb_steps = 3.5", "nb_steps must be a whole number, is 3.5"),
         ("nb_steps = true", "nb_steps must be a whole number, is True"),
         ('gamma = "x"', "gamma must be a number, is 'x'"),
         ("visualize = 1", "visualize must be true or false, is 1"),
-        ("env = 3", "env must be a text in quotes, is 3"),
+        ("env = 3", "env must be text in quotes, is 3"),
         ("hidden_layers = 16", "hidden_layers must be whole numbers in brackets, is 16"),
         ('hidden_layers = ["a"]', "hidden_layers must be whole numbers in brackets, is ['a']"),
         ('optimizer = "adamm"', "optimizer must be one of 'adam', 'nadam', 'rmsprop', 'sgd', is 'adamm'"),
@@ -125,7 +143,9 @@ def test_files_that_cannot_be_read(tmp_path):
     ("settings", "problem"),
     [
         ({"network": "model"}, "network must be module:name"),
-        ({"processor": ":x"}, "processor must be module:name"),
+        ({"processor": ":x"}, "processor must be module:name, is ':x'"),
+        ({"processor": "x:"}, "processor must be module:name"),
+        ({"processor": "::x"}, "processor must be module:name"),
         ({"eval_interval": 0, "stop_when_solved": True}, "need evaluations"),
         ({"eval_interval": 0, "record_every": 5}, "need evaluations"),
         ({"eps_rate": 0.0}, "eps_rate must be positive"),
@@ -194,12 +214,35 @@ def test_an_unknown_preset_is_told_with_the_nearest(capsys):
         Config.load("../x")
 
 
-def test_help_shows_groups_and_a_presets_values(capsys):
+def test_help_of_a_single_dataclass(capsys):
+    with pytest.raises(SystemExit) as stop:
+        command_line.parse(config.TestConfig, ["--help", "--weight"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert out.isascii()
+    out = " ".join(out.split())
+    assert re.match(r"usage: \S+ --weights FILE \[OPTIONS\] Play with saved weights\.", out)
+    assert "for the tutorial's model. (required) --episodes INT Episodes to play. (at least 1, default: 5)" in out
+    assert out.endswith("--seed INT Seed of the episodes. Without it, they are random. (between 0 and 4294967295)")
+
+
+def test_help_shows_groups_bounds_and_a_presets_values(capsys):
     with pytest.raises(SystemExit) as stop:
         command_line.parse_config(["--preset", "cartpole-3x24", "--help"])
     assert stop.value.code == 0
     out = " ".join(capsys.readouterr().out.split())
     groups = [group.__name__.lower() for group in config.GROUPS]
-    assert re.findall(r"(\w+) options [─-]", out) == ["start", *groups]
+    assert re.findall(r"(\w+) options:", out) == ["start", *groups]
     assert "(default: rmsprop)" in out
+    for written in (
+        "--gamma FLOAT Discount factor. (between 0 and 1, default: 0.99)",
+        "--learning-rate FLOAT Learning rate of the optimizer. (positive, default: 0.005)",
+        "--batch-size INT Transitions in an update. (at least 1, default: 64)",
+        "--hidden-layers [INT ...] Nodes of each hidden layer. (between 1 and 65536, default: 24 24 24)",
+        "--verbose {0,1,2} 0: errors only.",
+        "--seed INT Seed of all random numbers. Without it, one is drawn and printed. (between 0 and 4294967295)",
+        "--stop-at REWARD Stop once the mean of 100 greedy episodes reaches this reward. --play",
+        "--visualize, --no-visualize Show the environment in a window, at natural speed. (default: False)",
+    ):
+        assert written in out, written
     assert len(list(Path(config.__file__).with_name("presets").iterdir())) == len(PRESETS)

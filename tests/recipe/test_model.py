@@ -146,7 +146,7 @@ def test_a_network_of_ones_own(own, name, capsys):
         ({"network": "no_such:f"}, "no_such:f: module no_such cannot be imported: No module named 'no_such'"),
         ({"network": "own_parts:wrong"}, "own_parts:wrong must return a Keras model with 2 outputs, not 3"),
         ({"network": "own_parts:number"}, "own_parts:number is neither a class nor a function"),
-        ({"network": "own_parts:alone"}, "own_parts:alone must take state_size, num_actions and, if it likes, config"),
+        ({"network": "own_parts:alone"}, "own_parts:alone must take state_size, num_actions and, optionally, config"),
         ({"network": ".own_parts:tutorial"}, ".own_parts:tutorial: module .own_parts cannot be imported"),
         ({"processor": "own_parts:tutorial"}, "own_parts:tutorial must be a class that needs no arguments"),
         ({"processor": "own_parts:Other"}, "own_parts:Other must be a subclass of rl.core.Processor"),

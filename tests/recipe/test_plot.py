@@ -338,7 +338,7 @@ def test_what_is_no_log_is_told_on_one_line(tmp_path, capsys, content, message):
         (["--out", "curve.jpg"], "must end in .png, .svg, .pdf"),
         (["--out", "folder.png"], "cannot write"),
         (["--threshold", "nan"], "threshold must be a finite number"),
-        (["--threshold", "high"], "'high' cannot be used"),
+        (["--threshold", "high"], "'high' is not a number"),
     ],
 )
 def test_what_cannot_be_written_is_told_on_one_line(tmp_path, capsys, monkeypatch, options, message):

@@ -97,7 +97,7 @@ def test_what_cannot_be_kept_is_refused(tmp_path):
         def select_action(self, q_values):
             return 0
 
-    with pytest.raises(UserError, match=r"Holder\.thing cannot be kept"):
+    with pytest.raises(UserError, match=r"Holder\.thing cannot be saved"):
         fit(tmp_path / "state", 50, policy=Holder())
 
 

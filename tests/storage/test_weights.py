@@ -229,7 +229,7 @@ def test_weights_of_another_network_change_nothing(saved):
 
 
 def test_missing(tmp_path):
-    with pytest.raises(WeightsError, match=r"^there is no weights file .*nothing\.h5f$"):
+    with pytest.raises(WeightsError, match=r"^there is not a weights file .*nothing\.h5f$"):
         weights.read(tmp_path / "nothing.h5f")
 
 
@@ -245,7 +245,7 @@ def write_other_hdf5(path):
 
 CONTENTS = {
     "empty": (lambda path: path.touch(), "is empty: the program that wrote it was interrupted; use an earlier file$"),
-    "text": (lambda path: path.write_text("weights"), "is no weights file: it is not HDF5$"),
+    "text": (lambda path: path.write_text("weights"), "is not a weights file: it is not HDF5$"),
     "other HDF5": (write_other_hdf5, "is HDF5, but holds no weights that Keras-RL wrote$"),
     "half of keras-rl's": (lambda path: path.write_bytes(HDF5.read_bytes()[:9000]), "is damaged or incomplete .*; use"),
 }
