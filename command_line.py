@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 try:
+    import msgspec
+
     from bounds import bounds, kind_in_words, requirement
 except ModuleNotFoundError:
     sys.exit("error: this Python has no msgspec; use .venv/bin/python, or install what is needed: pip install .")
@@ -125,16 +127,13 @@ def _given(groups: Sequence[type], argv: Sequence[str] | None) -> dict[str, Any]
 
 def _value(name: str, text: Any, kind: Any) -> Any:
     """Return what a text on the command line stands for, or a list of them, or what a switch was set to."""
-    kinds = (*typing.get_args(kind), kind)
     if isinstance(text, list):
-        return tuple(_value(name, one, kinds[0]) for one in text)
-    if text == "None" and type(None) in kinds:
+        return tuple(_value(name, one, typing.get_args(kind)[0]) for one in text)
+    if text == "None" and type(None) in typing.get_args(kind):
         return None
     try:
-        if typing.get_origin(kind) is Literal:
-            return {str(choice): choice for choice in kinds}[text]
-        return kinds[0](text)
-    except (KeyError, ValueError):
+        return msgspec.convert(text, kind, strict=False)
+    except msgspec.ValidationError:
         raise UserError(f"{_option(name)}: {text!r} is not {kind_in_words(kind)}") from None
 
 
