@@ -263,7 +263,7 @@ def test_a_failure_during_training_is_one_line_and_status_1(short, tmp_path, cap
     with pytest.raises(SystemExit) as stop:
         train.main(short)
     assert stop.value.code == 1
-    said = r"error: cannot write .*dqn_CartPole-v0_weights_5\.h5f: Is a directory; check the folder, .* --resume\n"
+    said = r"error: cannot write .*dqn_CartPole-v0_weights_5\.h5f: Is a directory; check the folder, .* --resume\)\n"
     assert re.fullmatch(said, capsys.readouterr().err)
 
 
@@ -369,7 +369,7 @@ MISTAKES = {
     "test.py": "--weights FILE is missing: Weights that train.py saved, or that keras-rl or keras-rl2 saved for the "
     "tutorial's model",
     "test.py --weight x.h5f": "unknown option: --weight, x.h5f; did you mean --weights?",
-    "test.py --weights nothing.h5f": "there is not a weights file nothing.h5f",
+    "test.py --weights nothing.h5f": "there is no weights file nothing.h5f",
     "test.py --weights folder": "folder is a folder; name a weights file in it",
     "test.py --weights empty.h5f": "empty.h5f is empty: the program that wrote it was interrupted; use an earlier file",
     "test.py --weights text.h5f": "text.h5f is not a weights file: it is not HDF5",

@@ -229,7 +229,7 @@ def test_weights_of_another_network_change_nothing(saved):
 
 
 def test_missing(tmp_path):
-    with pytest.raises(WeightsError, match=r"^there is not a weights file .*nothing\.h5f$"):
+    with pytest.raises(WeightsError, match=r"^there is no weights file .*nothing\.h5f$"):
         weights.read(tmp_path / "nothing.h5f")
 
 
