@@ -159,6 +159,8 @@ class Run:
     """Where to compute. auto: small networks on the CPU, others on a GPU if there is one."""
     resume: bool = False
     """Continue the run in checkpoint_dir that was stopped or killed. Its other settings must be given again."""
+    overwrite: bool = False
+    """Replace the unfinished run in checkpoint_dir, which a new run otherwise leaves alone."""
     state_interval: Count = 5_000
     """Steps between saved training states, from which --resume goes on."""
     save_memory: bool = True
@@ -190,6 +192,8 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
             raise UserError(f"memory_limit must be at least window_length + 2, is {self.memory_limit}")
         if self.eval_interval == 0 and (self.stop_when_solved or self.stop_at is not None or self.record_every):
             raise UserError("stop_when_solved, stop_at and record_every need evaluations: eval_interval must not be 0")
+        if self.resume and self.overwrite:
+            raise UserError("resume and overwrite cannot be used together: a run is continued or replaced")
 
     @classmethod
     def load(cls, preset: str | None = None, file: str | Path | None = None, **settings: Any) -> "Config":
@@ -240,8 +244,8 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
         """
         before = Config.from_metadata(metadata)
         wanted = dataclasses.replace(self, seed=before.seed) if self.seed is None else self
-        free = {"nb_steps", "resume", "verbose", "visualize", "checkpoint_dir", "log_dir", "play", "record_every"}
-        free |= {"stop_when_solved", "stop_at", "tensorboard"}
+        free = {"nb_steps", "resume", "overwrite", "verbose", "visualize", "checkpoint_dir", "log_dir", "play"}
+        free |= {"record_every", "stop_when_solved", "stop_at", "tensorboard"}
         differences = [
             f"{name} is {value} here and was {getattr(before, name)} there"
             for name, value in wanted.changes(before).items()

@@ -2,7 +2,7 @@
 
 import inspect
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from kerasrl import DQNAgent, ExponentialAnnealedPolicy, SequentialMemory  # first: it lets Keras-RL import
 
@@ -100,7 +100,13 @@ def _processor(name: str) -> Processor:
     return processor
 
 
-def build_agent(model: Model, num_actions: int, config: Config = Config(), processor: Any = None) -> DQNAgent:
+def build_agent(
+    model: Model,
+    num_actions: int,
+    config: Config = Config(),
+    processor: Any = None,
+    jit_compile: bool | Literal["auto"] = "auto",
+) -> DQNAgent:
     """Return the compiled agent: replay memory, exploration policy, DQN."""
     memory = SequentialMemory(limit=config.memory_limit, window_length=config.window_length)
     eps: dict[str, Any] = {"value_max": config.eps_max, "value_min": config.eps_min, "value_test": config.eps_test}
@@ -129,5 +135,5 @@ def build_agent(model: Model, num_actions: int, config: Config = Config(), proce
     optimizer = keras.optimizers.get(config.optimizer)
     optimizer.learning_rate = config.learning_rate
     optimizer.global_clipnorm = config.global_clipnorm if config.global_clipnorm < float("inf") else None
-    dqn.compile(optimizer, metrics=["mae"])
+    dqn.compile(optimizer, metrics=["mae"], jit_compile=jit_compile)
     return dqn

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 import secrets
 import shlex
 import sys
@@ -77,6 +78,18 @@ class RunFiles:
         """Film of an evaluation."""
         return self._named(self.log_dir, f"film_{step}.gif")
 
+    def all(self) -> list[Path]:
+        """Return the files that there are of this training, the state first: without it nothing can be resumed."""
+        several = (
+            (self.checkpoint_dir, r"(state\.memory-\d+|weights_\d+\.h5f)"),
+            (self.log_dir, r"film_\d+\.gif"),
+        )
+        files = [self.state, self.weights, self.best, self.log, self.curve, self.config]
+        for folder, names in several:
+            pattern = re.escape(self._named(folder, "").name) + names
+            files += [file for file in folder.iterdir() if re.fullmatch(pattern, file.name)]
+        return [file for file in [*files, *self.tensorboard.glob("events.out.tfevents.*.kerasrl")] if file.is_file()]
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -89,18 +102,33 @@ class Prepared:
     resume: bool
     threshold: float | None
     """Mean reward that ends the training."""
+    about: dict[str, str | float]
+    """What the run's configuration tells besides the settings."""
+
+    def begin(self) -> None:
+        """Write the configuration; what is there of an earlier run goes, so that two runs never mix.
+
+        Raises:
+            OSError: A file cannot be removed or written.
+        """
+        from kerasrl.storage.files import naming, write_whole
+
+        for file in [] if self.resume else self.files.all():
+            with naming(file):
+                file.unlink()
+        write_whole(self.files.config, self.config.to_toml(self.about).encode())
 
 
 @contextlib.contextmanager
 def prepared(config: Config) -> Iterator[Prepared]:
-    """Check what can be checked at once, keep other trainings out of the folders, and note what is about to happen.
+    """Check what can be checked at once, and keep other trainings out of the folders.
 
     Raises:
         UserError: The configuration cannot be used.
     """
     from kerasrl import environments  # here, so that --help does not wait for gym
     from kerasrl.storage import TrainingState
-    from kerasrl.storage.files import exclusive, write_whole
+    from kerasrl.storage.files import exclusive
 
     env = environments.make(config.env, render_mode="human" if config.visualize else None)
     environments.check_spaces(env)
@@ -112,22 +140,77 @@ def prepared(config: Config) -> Iterator[Prepared]:
     with exclusive(config.checkpoint_dir, config.log_dir):
         training_state = TrainingState(places.state, config.state_interval, config.save_memory)
         saved = training_state.load() if config.resume else None
+        earlier = None
         if saved is not None:
             config = config.resumed(saved["metadata"])
-        elif config.seed is None:
-            config = dataclasses.replace(config, seed=secrets.randbelow(2**32))
+        else:
+            earlier = _earlier(config, training_state)
+            seed = secrets.randbelow(2**32) if config.seed is None else config.seed
+            config = dataclasses.replace(config, seed=seed, overwrite=False)  # which a repetition has to say anew
         if config.verbose:
             print(f"seed {config.seed}")
             if saved is not None:
                 without = "" if saved["memory"] else ", without its replay memory: the result will be another"
                 print(f"resume at step {saved['agent']['step']} of {config.nb_steps}{without}")
-            elif training_state.path.exists():
-                print(f"replaces the run in {config.checkpoint_dir}, with which --resume would have gone on")
-        write_whole(places.config, config.to_toml(_about(known)).encode())
+            elif earlier is not None:
+                print(f"replaces the {earlier} run in {config.checkpoint_dir}")
         try:
-            yield Prepared(config, env, places, training_state, saved is not None, threshold)
+            yield Prepared(config, env, places, training_state, saved is not None, threshold, _about(known))
         finally:
             env.close()
+
+
+def _earlier(config: Config, state: "TrainingState") -> str | None:
+    """Return 'finished' or 'unfinished' for the run that a new one would replace, None if there is none to go on with.
+
+    Raises:
+        UserError: It is unfinished, and `config` does not say to overwrite it.
+    """
+    try:
+        saved = state.load()
+    except UserError:  # there is none, or what is left of it cannot be resumed
+        return None
+    step, end = saved["agent"]["step"], Config.from_metadata(saved["metadata"]).nb_steps
+    if saved.get("finished") or step >= end:
+        return "finished"
+    if not config.overwrite:
+        raise UserError(
+            f"{config.checkpoint_dir} holds an unfinished run of {config.env}, saved at step {step} of {end}; "
+            "continue it with --resume, or replace it with --overwrite"
+        )
+    return "unfinished"
+
+
+def rehearse(run: Prepared) -> None:
+    """Let a throw-away agent act and learn for a few steps, so that what cannot work fails before a file is touched.
+
+    Raises:
+        Exception: What the training would raise.
+    """
+    from kerasrl import environments
+    from model import build_agent, build_network, observed
+
+    nb_steps = run.config.window_length + 8
+    config = dataclasses.replace(run.config, nb_steps_warmup=0, train_interval=1, memory_limit=nb_steps)
+    env = environments.make(config.env)
+    try:
+        state_size, num_actions, processor = observed(env, config)
+        model = build_network(state_size, num_actions, config)
+        # Compiling for the few updates would take seconds.
+        dqn = build_agent(model, num_actions, config, processor, jit_compile=False)
+        dqn.fit(
+            env,
+            nb_steps=nb_steps,
+            action_repetition=config.action_repetition,
+            verbose=0,
+            nb_max_start_steps=config.nb_max_start_steps,
+            nb_max_episode_steps=config.nb_max_episode_steps or None,
+            seed=config.seed,
+        )
+    finally:
+        env.close()
+    if dqn.did_abort:
+        raise KeyboardInterrupt
 
 
 def _about(threshold: float | None) -> dict[str, str | float]:
@@ -165,6 +248,8 @@ def finished(
     signal: int | None,
 ) -> Trained:
     """Draw the curve, print what came of the training, and return it."""
+    if not dqn.did_abort:
+        run.state.finish()
     from plot import plot  # here, so that --help does not wait for its libraries
 
     if history:

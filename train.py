@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from command_line import command_line, parse_config
 from config import Config
-from run import Prepared, Trained, finished, prepared
+from run import Prepared, Trained, finished, prepared, rehearse
 
 
 def train(config: Config) -> Trained:
@@ -48,7 +48,10 @@ def _train(run: Prepared) -> Trained:
         callbacks.insert(0, evaluation)  # first, so that the others can log what it finds
     if config.tensorboard:
         callbacks.append(build_tensorboard(config, files))
+    if not run.resume:
+        rehearse(run)
     with signals.StopOnSignal(dqn) as stop:
+        run.begin()
         history = dqn.fit(
             env,
             nb_steps=config.nb_steps,

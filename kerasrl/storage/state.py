@@ -64,6 +64,15 @@ class TrainingState:
         if self._steps is not None:
             self._steps.forget_others()
 
+    def finish(self) -> None:
+        """Note in the state on disk that its run came to its end, at which a later state may not have been due.
+
+        Raises:
+            UserError: The state is missing or damaged.
+            OSError: It cannot be written; the one before stays.
+        """
+        write_whole(self.path, seal(_KIND, encode({**self.load(), "finished": True})))
+
     def load(self) -> dict[str, Any]:
         """Return the state on disk.
 

@@ -16,9 +16,11 @@ import gym
 import numpy as np
 import pytest
 import rl.callbacks
+import rl.core
 from gym.envs.classic_control.cartpole import CartPoleEnv
 
 import callbacks
+import model
 import train
 from kerasrl.storage import files, weights
 
@@ -195,6 +197,78 @@ def test_without_the_memory_a_resumed_run_says_so(run, tmp_path, capsys):
     capsys.readouterr()
     train.main([*folders(tmp_path), "--no-save-memory", "--resume", "--state-interval", "100", "--nb-steps", "900"])
     assert "without its replay memory" in capsys.readouterr().out
+
+
+def unprocessed(observation):
+    raise ZeroDivisionError("too dark")
+
+
+class Raising(rl.core.Processor):
+    process_observation = staticmethod(unprocessed)
+
+
+def narrow(state_size, num_actions):
+    return model.build_model(state_size - 1, num_actions)
+
+
+def test_an_unfinished_run_is_neither_replaced_nor_touched(server, run, tmp_path):
+    checkpoints = tmp_path / "checkpoints"
+    assert server.kill_after(3, 0.0, SHORT + folders(tmp_path), checkpoints) == -signal.SIGKILL
+    before = contents(tmp_path)
+    for _ in range(2):
+        status, error = run()
+        assert (status, error.count("\n")) == (2, 1)
+        said = r"error: .*checkpoints holds an unfinished run of CartPole-v0, saved at step \d+ of 2000: .*\n"
+        assert re.fullmatch(said, error)
+        assert "--resume" in error and "--overwrite" in error
+    assert "cannot be used together" in run("--overwrite", "--resume")[1]
+    assert contents(tmp_path) == before
+    assert run("--overwrite", "--seed", "9") == (0, "")
+    assert weights.read(checkpoints / "dqn_CartPole-v0_weights.h5f").metadata["seed"] == 9
+    assert "overwrite = false" in (tmp_path / "logs" / "dqn_CartPole-v0_config.toml").read_text()
+    assert run() == (0, "")  # since that one has come to its end
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_is_unfinished_and_a_solved_one_finished(run, number):
+    assert run("--stop-at", "1", "--eval-interval", "100", "--nb-steps", "5000") == (0, "")
+    assert run(*environment_with(lambda: os.kill(os.getpid(), number)))[0] == 128 + number
+    assert "unfinished" in run(*environment_with(lambda: None))[1]
+    assert run(*environment_with(lambda: None), "--resume") == (0, "")
+    assert run(*environment_with(lambda: None)) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "status", "said"),
+    [
+        (["--activation", "blub"], 2, "activation blub"),
+        (["--device", "gpu"], 2, "no GPU"),
+        (["--network", f"{__name__}:narrow"], 2, "the model takes states of shape"),
+        (["--processor", f"{__name__}:Raising"], 1, "too dark"),
+        (["--learning-rate", "1e10"], 1, "lower the learning rate"),
+        (["--env", "CartPole-v7"], 2, "CartPole-v7"),
+    ],
+)
+def test_a_start_that_fails_touches_nothing(run, tmp_path, mistake, status, said):
+    assert run() == (0, "")
+    before = contents(tmp_path)
+    for overwrite in ([], ["--overwrite"]):
+        actual, error = run(*mistake, *overwrite)
+        assert (actual, error.count("\n")) == (status, 1)
+        assert said in error
+        assert contents(tmp_path) == before
+
+
+def test_a_new_run_leaves_nothing_of_the_one_that_it_replaces(run, tmp_path):
+    together = ["--checkpoint-dir", str(tmp_path / "all"), "--log-dir", str(tmp_path / "all")]
+    for where in ([], together):
+        assert run(*where, "--record-every", "200", "--eval-interval", "200", "--checkpoint-interval", "100") == (0, "")
+        kept = tmp_path / ("all" if where else "logs") / "dqn_CartPole-v0_film_of_mine.gif"
+        kept.touch()
+        assert run(*where, "--nb-steps", "50", "--eval-interval", "0", "--checkpoint-interval", "30") == (0, "")
+        found = {file.name for folder in ("checkpoints", "logs", "all") for file in (tmp_path / folder).glob("dqn*")}
+        names = {"config.toml", "curve.png", "film_of_mine.gif", "log.json", "state", "weights.h5f", "weights_30.h5f"}
+        assert found == {f"dqn_CartPole-v0_{name}" for name in names}
 
 
 def test_second_run_in_a_folder_is_refused(run, tmp_path):
