@@ -79,6 +79,7 @@ def parse_config(argv: Sequence[str] | None = None) -> Config:
     if "help" in given:
         _print_help([_Start, *GROUPS], (Config.__doc__ or "").partition("\n")[0], layers[-1][1])
     config = dataclasses.replace(layers[-1][1], **given)
+    object.__setattr__(config, "given", frozenset([*layers[-1][1].changes(Config()), *given]))
     layers.append(("options", config))
     if config.verbose:
         for (_, before), (source, after) in itertools.pairwise(layers):

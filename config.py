@@ -158,7 +158,7 @@ class Run:
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to compute. auto: small networks on the CPU, others on a GPU if there is one."""
     resume: bool = False
-    """Continue the run in checkpoint_dir that was stopped or killed. Its other settings must be given again."""
+    """Continue the run in checkpoint_dir, with its settings; only length and output may be given anew."""
     overwrite: bool = False
     """Replace the unfinished run in checkpoint_dir, which a new run otherwise leaves alone."""
     state_interval: Count = 5_000
@@ -185,6 +185,8 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
     Raises:
         UserError: A setting has a value of a wrong type or an impossible one.
     """
+
+    given = frozenset[str]()  # names of the settings that a command line gave; no setting itself
 
     def __post_init__(self) -> None:
         check(self)
@@ -237,25 +239,28 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
         return "\n".join([*parts, tomli_w.dumps({"run": run})])
 
     def resumed(self, metadata: dict[str, Any] | None) -> "Config":
-        """Return the configuration with which a run with `metadata` goes on: its seed, all else as it was there.
+        """Return the configuration with which a run with `metadata` goes on: as it was there, except what is given.
+
+        What a command line names is given; without one, as in Python, what differs from the defaults.
 
         Raises:
-            UserError: Another setting than the length and the output of the run differs.
+            UserError: Another setting than the length and the output of the run is given and differs.
         """
         before = Config.from_metadata(metadata)
-        wanted = dataclasses.replace(self, seed=before.seed) if self.seed is None else self
+        given = {name: getattr(self, name) for name in self.given or self.changes(Config())}
         free = {"nb_steps", "resume", "overwrite", "verbose", "visualize", "checkpoint_dir", "log_dir", "play"}
         free |= {"record_every", "stop_when_solved", "stop_at", "tensorboard"}
         differences = [
             f"{name} is {value} here and was {getattr(before, name)} there"
-            for name, value in wanted.changes(before).items()
-            if name not in free
+            for name, value in given.items()
+            if name not in free and value != getattr(before, name)
         ]
         if differences:
             raise UserError(f"cannot resume with other settings: {'; '.join(differences)}")
-        if self.nb_steps < before.nb_steps:
+        if given.get("nb_steps", before.nb_steps) < before.nb_steps:
             raise UserError(f"cannot resume with fewer steps: nb_steps is {self.nb_steps} and was {before.nb_steps}")
-        return dataclasses.replace(wanted, resume=False)  # from here on it is the run that it was
+        # From here on it is the run that it was, in the folder where it was found.
+        return dataclasses.replace(before, **{**given, "resume": False, "checkpoint_dir": self.checkpoint_dir})
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, Any] | None) -> "Config":

@@ -130,6 +130,10 @@ def prepared(config: Config) -> Iterator[Prepared]:
     from kerasrl.storage import TrainingState
     from kerasrl.storage.files import exclusive
 
+    state = _state_to_resume(config) if config.resume else None
+    saved = None if state is None else TrainingState(state).load()
+    if saved is not None:
+        config = config.resumed(saved["metadata"])
     env = environments.make(config.env, render_mode="human" if config.visualize else None)
     environments.check_spaces(env)
     known = environments.reward_threshold(env)
@@ -139,11 +143,8 @@ def prepared(config: Config) -> Iterator[Prepared]:
     places = RunFiles(config.env, Path(config.checkpoint_dir), Path(config.log_dir))
     with exclusive(config.checkpoint_dir, config.log_dir):
         training_state = TrainingState(places.state, config.state_interval, config.save_memory)
-        saved = training_state.load() if config.resume else None
         earlier = None
-        if saved is not None:
-            config = config.resumed(saved["metadata"])
-        else:
+        if saved is None:
             earlier = _earlier(config, training_state)
             seed = secrets.randbelow(2**32) if config.seed is None else config.seed
             config = dataclasses.replace(config, seed=seed, overwrite=False)  # which a repetition has to say anew
@@ -158,6 +159,22 @@ def prepared(config: Config) -> Iterator[Prepared]:
             yield Prepared(config, env, places, training_state, saved is not None, threshold, _about(known))
         finally:
             env.close()
+
+
+def _state_to_resume(config: Config) -> Path:
+    """Return the state of the run that `config` names by folder and environment, or else the only one in the folder.
+
+    Raises:
+        UserError: The environment is not given, and there are several.
+    """
+    folder = Path(config.checkpoint_dir)
+    own = RunFiles(config.env, folder, Path(config.log_dir)).state
+    is_named = config.env != Config.env or "env" in config.given or (own.exists() and not config.given)
+    found = [] if is_named else sorted(folder.glob("dqn_*_state"))
+    if len(found) > 1:
+        names = ", ".join(file.name.removeprefix("dqn_").removesuffix("_state") for file in found)
+        raise UserError(f"{folder} holds several runs to resume: {names}; name one by --env")
+    return found[0] if found else own
 
 
 def _earlier(config: Config, state: "TrainingState") -> str | None:

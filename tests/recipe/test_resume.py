@@ -22,6 +22,8 @@ from gym.envs.classic_control.cartpole import CartPoleEnv
 import callbacks
 import model
 import train
+from command_line import parse_config
+from config import Config
 from kerasrl.storage import files, weights
 
 ROOT = Path(train.__file__).parent
@@ -191,11 +193,45 @@ def test_what_cannot_be_resumed_is_refused_and_kept(run, tmp_path):
     assert run("--resume") == (0, "")
 
 
+def test_resume_alone_takes_every_setting_from_the_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options = ["--nb-steps", "900", "--seed", "3", "--batch-size", "64", "--state-interval", "100", "--verbose", "0"]
+    killed = environment_with(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert train.main([*killed, *options, "--log-dir", "elsewhere"]) == 143
+    environment_with(lambda: None)
+    assert train.main(["--resume"]) == 0
+    metadata = weights.read(tmp_path / "checkpoints/dqn_Failing-v0_weights.h5f").metadata
+    assert [metadata[name] for name in ("nb_steps", "seed", "batch_size")] == [900, 3, 64]
+    log = tmp_path / "elsewhere/dqn_Failing-v0_log.json"
+    assert 700 < json.loads(log.read_text())["nb_steps"][-1] <= 900
+    assert train.main(["--resume", "--nb-steps", "1200"]) == 0
+    assert 1000 < json.loads(log.read_text())["nb_steps"][-1] <= 1200
+    assert not (tmp_path / "logs").exists()
+    with pytest.raises(SystemExit):
+        train.main(["--resume", "--batch-size", "32"])  # the default, but named
+    assert "batch_size is 32 here and was 64 there" in capsys.readouterr().err
+    assert train.main(["--env", "CartPole-v1", "--nb-steps", "20", "--verbose", "0"]) == 0
+    with pytest.raises(SystemExit) as stop:
+        train.main(["--resume"])
+    error = capsys.readouterr().err
+    assert (stop.value.code, error.count("\n")) == (2, 1)
+    assert "CartPole-v1, Failing-v0; name one by --env" in error
+    assert train.main(["--env", "CartPole-v1", "--resume", "--nb-steps", "30"]) == 0
+    assert train.train(Config(env="CartPole-v1", resume=True, nb_steps=40)).agent.step == 40
+
+
+def test_a_length_that_is_the_default_counts_if_it_is_given():
+    shorter = {"nb_steps": 20_000, "gamma": 0.9}
+    assert Config(resume=True).resumed(shorter) == Config(nb_steps=20_000, gamma=0.9)
+    assert parse_config(["--resume"]).resumed(shorter) == Config(nb_steps=20_000, gamma=0.9)
+    assert parse_config(["--resume", "--nb-steps=50000"]).resumed(shorter) == Config(gamma=0.9)
+
+
 def test_without_the_memory_a_resumed_run_says_so(run, tmp_path, capsys):
     assert run("--no-save-memory", "--seed", "1")[0] == 0
     assert not list((tmp_path / "checkpoints").glob("*.memory-*"))
     capsys.readouterr()
-    train.main([*folders(tmp_path), "--no-save-memory", "--resume", "--state-interval", "100", "--nb-steps", "900"])
+    train.main([*folders(tmp_path), "--no-save-memory", "--resume", "--verbose", "1", "--nb-steps", "900"])
     assert "without its replay memory" in capsys.readouterr().out
 
 
