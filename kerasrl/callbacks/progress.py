@@ -17,6 +17,8 @@ _RECENT_STEPS = 1_000  # whose mean loss is shown
 _DISPENSABLE = ("best", "loss", "epsilon", "episodes", "speed", "time")  # in a narrow terminal, the first one first
 _BAR = "{percentage:3.0f}%|{bar:10}| "  # as tqdm writes it: 17 columns
 _BAR_FROM, _WORDS_FROM = 100, 170  # columns
+_UNKNOWN_COLUMNS = 80  # of a terminal that does not know its width
+_PER_SECOND = 10  # redraws, at most
 
 
 class TrainProgress(rl.callbacks.Callback):
@@ -25,6 +27,7 @@ class TrainProgress(rl.callbacks.Callback):
     A terminal or a notebook gets one line that is redrawn up to ten times a second, as much of it as fits; a file gets
     a plain line each `interval` steps. The reward is the mean of the last 100 episodes of this `fit`, the loss that of
     the last 1,000 steps, and the speed that of the last second or interval, in the last line that of the whole `fit`.
+    The live line shows speed and time left only after a second of learning, since the first update has to be compiled.
 
     Args:
         interval: Steps between plain lines.
@@ -87,6 +90,11 @@ class TrainProgress(rl.callbacks.Callback):
         elif self.step > self._first:
             print(self.text(None), flush=True)
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether the last 1,000 steps had an update."""
+        return any(not math.isnan(metrics[0]) for metrics in self._metrics)
+
     def text(self, speed: float | None, columns: int | None = None) -> str:
         """Return the line in words, or what fits into `columns` of a terminal, as a tqdm format.
 
@@ -143,24 +151,34 @@ class _Line(tqdm):
 
     def __init__(self, progress: TrainProgress, initial: int, total: int) -> None:
         self.progress = progress
+        self._redraws: deque[tuple[float, int]] = deque(maxlen=_PER_SECOND + 1)  # time and step, since the first update
         # miniters=1: a reading of the clock each step costs little, and a sudden slowness is not missed
         super().__init__(
-            initial=initial,
-            total=total,
-            file=sys.stdout,
-            dynamic_ncols=True,
-            mininterval=0.1,
-            miniters=1,
-            smoothing=0.1,
+            initial=initial, total=total, file=sys.stdout, dynamic_ncols=True, mininterval=1 / _PER_SECOND, miniters=1
         )
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+        """Draw, but not before the first step, when there is nothing to tell."""
+        return self.n == self.initial or bool(super().display(msg, pos))
 
     @property
     def format_dict(self) -> dict[str, Any]:
         """Return what tqdm draws from, with the text of this moment."""
         values: dict[str, Any] = super().format_dict
-        columns = values["ncols"] or 80  # a terminal that does not know its width says 0
+        columns = values["ncols"] or 0
+        if columns < 1:  # tqdm takes one off the 0 of a terminal that does not know its width
+            columns = _UNKNOWN_COLUMNS
         room = columns - 1  # a full row would move the cursor to the next one
-        return {**values, "ncols": columns, "bar_format": self.progress.text(values["rate"], room)}
+        return {**values, "ncols": columns, "bar_format": self.progress.text(self._speed(), room)}
+
+    def _speed(self) -> float | None:
+        """Return the steps per second since ten redraws ago, None before a second of learning."""
+        if self._redraws or self.progress.has_learned:
+            self._redraws.append((time.perf_counter(), self.n))
+        if not self._redraws:
+            return None
+        (begin, first), (end, last) = self._redraws[0], self._redraws[-1]
+        return (last - first) / (end - begin) if end - begin >= 1 else None
 
 
 def _is_live() -> bool:

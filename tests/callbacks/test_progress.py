@@ -10,6 +10,7 @@ import struct
 import sys
 import termios
 import threading
+import time
 
 import keras
 import numpy as np
@@ -212,7 +213,7 @@ def test_one_row_is_redrawn_and_left_complete(terminal):
     build_agent().fit(Env(), 28, verbose=1)
     row, rest = screen.rows()
     assert rest == [""]
-    assert row[1].rstrip() == "0/28  0 ep  reward -  eps -  loss -"
+    assert re.match(r"[1-7]/28  [01] ep  reward ", row[1])  # nothing before there is something to tell
     assert re.fullmatch(r"28/28  5 ep  reward 5.0  eps 0.1  loss \d\S*  \d+/s  took 00:0\d *", row[-1])
 
 
@@ -233,6 +234,31 @@ def test_the_line_fits_the_terminal(terminal, columns, expected):
     (*row, last), _ = screen.rows()
     assert all(len(text) < columns for text in [*row, last])
     assert re.fullmatch(expected, last.rstrip())
+
+
+class Slow(Env):
+    """Takes 20 ms for a step, and the first time, as if it were compiled, half a second for the update's."""
+
+    def step(self, action):
+        time.sleep(0.5 if self.nb_steps == 6 else 0.02)
+        return super().step(action)
+
+
+def test_speed_and_time_left_wait_for_a_second_of_learning(terminal):
+    screen = terminal()
+    build_agent().fit(Slow(10**6), 100, verbose=1)
+    (_, *row, last), _ = screen.rows()
+    told = [text for text in row if "/s" in text]
+    assert 0 < len(told) < len(row)
+    assert all(int(text.split("/")[0]) > 30 and 25 < int(re.search(r"(\d+)/s", text)[1]) < 55 for text in told)
+    assert "/s  took 00:0" in last
+
+
+def test_a_terminal_of_unknown_width_is_taken_for_80_columns(terminal):
+    screen = terminal(0)
+    build_agent().fit(Env(), 28, verbose=1)
+    (*_, last), _ = screen.rows()
+    assert re.fullmatch(r"28/28  5 ep  reward 5.0  eps 0.1  loss \d\S*  \d+/s  took 00:0\d *", last)
 
 
 def test_redrawing_takes_its_time(terminal, monkeypatch):
@@ -288,7 +314,7 @@ def test_a_resumed_line_goes_on_counting(terminal, tmp_path):
     agent = build_agent()
     agent.fit(Env(10), 30, verbose=1, state=TrainingState(tmp_path / "state"), resume=True)
     row, _ = screen.rows()
-    assert row[1].startswith(" 33%|███▎      | 10/30  0 ep  reward -")
+    assert re.match(r" 37%\|███▋      \| 11/30  [01] ep  reward -", row[1])
     assert row[-1].startswith("100%|██████████| 30/30  2 ep  reward 10.0")
 
 

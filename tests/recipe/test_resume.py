@@ -254,7 +254,7 @@ def test_an_unfinished_run_is_neither_replaced_nor_touched(server, run, tmp_path
     for _ in range(2):
         status, error = run()
         assert (status, error.count("\n")) == (2, 1)
-        said = r"error: .*checkpoints holds an unfinished run of CartPole-v0, saved at step \d+ of 2000: .*\n"
+        said = r"error: .*checkpoints holds an unfinished run of CartPole-v0, saved at step \d+ of 2000; .*\n"
         assert re.fullmatch(said, error)
         assert "--resume" in error and "--overwrite" in error
     assert "cannot be used together" in run("--overwrite", "--resume")[1]
