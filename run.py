@@ -136,6 +136,8 @@ def prepared(config: Config) -> Iterator[Prepared]:
         config = config.resumed(saved["metadata"])
     env = environments.make(config.env, render_mode="human" if config.visualize else None)
     environments.check_spaces(env)
+    if config.record_every:
+        environments.require_drawing(env, config.env)
     known = environments.reward_threshold(env)
     threshold = config.stop_at if config.stop_at is not None else known if config.stop_when_solved else None
     if config.stop_when_solved and threshold is None:
@@ -290,6 +292,8 @@ def finished(
 
 def _tell(run: Prepared, step: int, history: dict[str, list[Any]], evaluation: "Evaluation | None") -> None:
     """Print the scores, the files, and the command to type next."""
+    from kerasrl import environments
+
     files, config = run.files, run.config
     if evaluation is not None and evaluation.solved is not None:
         print(
@@ -305,7 +309,7 @@ def _tell(run: Prepared, step: int, history: dict[str, list[Any]], evaluation: "
         print(f"weights {files.weights}")
     if history:
         print(f"curve {files.curve}")
-    print("play them, with --visualize in a window:")
+    print("play them, with --visualize in a window:" if environments.draws(run.env) else "play them:")
     has_best = evaluation is not None and evaluation.best is not None
     to_play = files.best if has_best and config.play == "best" else files.weights
     print(command_to_type("test.py", "--weights", str(to_play)))

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,19 @@ except ImportError:
 # gym/logger.py:17 shows the DeprecationWarnings of every module below gym, whatever the user chose.
 with warnings.catch_warnings():
     import gym as gym
+
+
+def _reset(self: Any, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    if seed is not None:
+        self.env.seed(seed)
+    observation = self.env.reset()
+    if self.render_mode == "human":
+        self.render()
+    return observation, {}
+
+
+# gym/wrappers/compatibility.py:92 draws an older environment before its reset, when it has nothing to draw yet.
+gym.wrappers.compatibility.EnvCompatibility.reset = _reset  # type: ignore[method-assign]
 
 # pygame/pkgdata.py:25 imports pkg_resources, whose deprecation notice is for pygame's authors.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")

@@ -5,7 +5,9 @@ Nothing here but `processors`, which builds on Keras-RL's class, imports TensorF
 
 from kerasrl.environments.making import make as make
 from kerasrl.environments.protocol import Environment as Environment
+from kerasrl.environments.rendering import draws as draws
 from kerasrl.environments.rendering import require_display as require_display
+from kerasrl.environments.rendering import require_drawing as require_drawing
 from kerasrl.environments.rendering import require_pictures as require_pictures
 from kerasrl.environments.spaces import check_spaces as check_spaces
 from kerasrl.environments.spaces import reward_threshold as reward_threshold

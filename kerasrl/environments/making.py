@@ -10,7 +10,7 @@ from typing import Any
 from kerasrl.compat import names
 from kerasrl.compat.gym import gym, quiet_stderr
 from kerasrl.environments.protocol import takes_seed
-from kerasrl.environments.rendering import require_display
+from kerasrl.environments.rendering import require_display, require_drawing
 from kerasrl.errors import UserError, to_install
 
 # What environments of a namespace, or those that do not import, need: module to import -> extra of this project.
@@ -29,8 +29,6 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
     Raises:
         UserError: There is none; the text names the nearest names, or what has to be installed.
     """
-    if render_mode == "human":
-        require_display()
     module, _, name = env_name.rpartition(":")
     namespace = name.partition("/")[0] if "/" in name else ""
     try:
@@ -48,10 +46,14 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
             if module == "gymnasium" or (not is_in_gym and _is_in_gymnasium(name)):
                 import gymnasium
 
+                _check_drawing(gymnasium, name, render_mode)
                 with quiet_stderr():  # the Arcade Learning Environment greets
                     return gymnasium.make(name, disable_env_checker=True, **options)
+            _check_drawing(gym, name, render_mode)
             older = _is_older(name) or None  # None: as it was registered
             return gym.make(name, disable_env_checker=True, apply_api_compatibility=older, **options)
+    except UserError:
+        raise
     except gym.error.UnregisteredEnv:
         raise UserError(f"no environment is called {env_name!r}; {_hint(name)}") from None
     except Exception as error:
@@ -92,6 +94,20 @@ def _hint(name: str) -> str:
     nearest = [known[match] for match in difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.7)]
     hint = f"did you mean {' or '.join(nearest)}?" if nearest else "one of your own is named module:Name-v0"
     return hint if gymnasium else f"{hint} (for Gymnasium's: {to_install('gymnasium')})"
+
+
+def _check_drawing(library: Any, name: str, render_mode: str | None) -> None:
+    """Raise `UserError` if pictures are wanted of a class that draws none, or a window where there is no screen."""
+    if render_mode is None:
+        return
+    registration = library.envs.registration
+    kind = getattr(registration.registry.get(name), "entry_point", None)
+    if isinstance(kind, str):
+        kind = (registration.load if library is gym else registration.load_env_creator)(kind)
+    if inspect.isclass(kind):  # of what a function makes nothing is known yet
+        require_drawing(kind, name)
+    if render_mode == "human":
+        require_display()
 
 
 def _is_older(name: str) -> bool:

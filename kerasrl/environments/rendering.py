@@ -25,12 +25,32 @@ def require_display() -> None:
         )
 
 
+def render_modes(metadata: Any) -> Any:
+    """Return the ways to draw that an environment's metadata names."""
+    metadata = metadata or {}
+    return metadata.get("render_modes", metadata.get("render.modes")) or []  # the latter: older gym
+
+
+def draws(env: Any) -> bool:
+    """Tell whether an environment, or a class of them, draws in a window or into an array."""
+    return not {"human", "rgb_array"}.isdisjoint(render_modes(getattr(env, "metadata", None)))
+
+
+def require_drawing(env: Any, name: str) -> None:
+    """Raise `UserError` if an environment, or a class of them, does not draw at all."""
+    if not draws(env):
+        raise UserError(
+            f"{name} cannot be shown or filmed: this environment draws no pictures (its metadata['render_modes'] names "
+            "neither 'human' nor 'rgb_array')"
+        )
+
+
 def require_pictures(env: Any) -> None:
     """Raise `UserError` unless `env` was made with render_mode="rgb_array" and knows how to draw then."""
     spec = getattr(env, "spec", None)
     name = spec.id if spec is not None else type(getattr(env, "unwrapped", env)).__name__
-    metadata = getattr(env, "metadata", {})
-    if "rgb_array" not in metadata.get("render_modes", metadata.get("render.modes", [])):  # the latter: older gym
+    require_drawing(env, name)
+    if "rgb_array" not in render_modes(env.metadata):
         raise UserError(
             f"{name} cannot be filmed: its metadata['render_modes'] has no 'rgb_array'; leave the film away"
         )

@@ -1,0 +1,116 @@
+"""Environments that draw nothing, or only arrays, or only after their first reset."""
+
+from typing import ClassVar
+
+import gym
+import numpy as np
+import pytest
+
+import test as test_script
+import train
+from kerasrl import UserError, environments
+from kerasrl.environments import Environment
+
+
+class Silent(gym.Env):
+    """Draws nothing; an episode has ten steps."""
+
+    observation_space = gym.spaces.Box(-1, 1, (2,))
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        self.nb_steps = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.nb_steps += 1
+        return np.zeros(2, np.float32), 1.0, self.nb_steps == 10, False, {}
+
+
+class Drawn(Silent):
+    """Draws arrays only."""
+
+    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 100}
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+
+    def render(self):
+        return np.full((50, 50, 3), self.nb_steps, np.uint8)
+
+
+class Older(Silent):
+    """As older gym had it; notes when it is drawn."""
+
+    metadata: ClassVar = {"render.modes": ["human"]}
+    drawn: ClassVar = []
+
+    def reset(self):
+        return super().reset()[0]
+
+    def step(self, action):
+        observation, reward, done, _, info = super().step(action)
+        return observation, reward, done, info
+
+    def seed(self, seed=None):
+        pass
+
+    def render(self, mode="human"):
+        self.drawn.append(self.nb_steps)
+
+
+gym.register("Silent-v0", Silent)
+gym.register("Drawn-v0", Drawn)
+gym.register("Older-v0", Older)
+SAYS = "this environment draws no pictures"
+
+
+def run(main, capsys, *arguments):
+    """Return exit status, stdout and stderr of a command line."""
+    try:
+        status = main([*map(str, arguments)])
+    except SystemExit as stop:
+        status = stop.code
+    return status, *capsys.readouterr()
+
+
+@pytest.mark.parametrize("arguments", [["--visualize"], ["--record-every", "100"]])
+def test_training_with_pictures_is_refused_before_anything_is_written(tmp_path, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    status, _, errors = run(train.main, capsys, "--env", "Silent-v0", *arguments)
+    assert status == 2 and SAYS in errors and errors.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "says"), [("Silent-v0", "play them:"), ("Drawn-v0", "play them, with --visu")])
+def test_a_window_is_offered_only_by_what_draws(tmp_path, capsys, monkeypatch, name, says):
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = run(train.main, capsys, "--env", name, "--nb-steps", 20)
+    assert status == 0
+    assert out.splitlines()[-2].startswith(says)
+    if name == "Silent-v0":
+        for arguments in (["--visualize"], ["--record", "film.gif"]):
+            weights = tmp_path / "checkpoints/dqn_Silent-v0_weights.h5f"
+            status, _, errors = run(test_script.main, capsys, "--weights", weights, *arguments)
+            assert status == 2 and SAYS in errors and errors.count("\n") == 1
+
+
+def test_what_draws_arrays_only_has_a_window_too(shown):
+    env = environments.make("Drawn-v0", "human")
+    environment = Environment(env, visualize=True)
+    environment.reset(seed=0)
+    environment.step(0)
+    assert len(shown) == 2
+    env.close()
+
+
+def test_an_older_environment_is_not_drawn_before_its_reset(shown):
+    env = Environment(environments.make("Older-v0", "human"))
+    env.reset(seed=0)
+    env.step(0)
+    assert Older.drawn == [0, 1]
+
+
+def test_a_film_of_what_draws_nothing_is_refused_as_well():
+    with pytest.raises(UserError, match=SAYS):
+        environments.require_pictures(environments.make("Silent-v0"))
