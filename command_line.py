@@ -30,6 +30,7 @@ except ModuleNotFoundError:
     sys.exit("error: this Python has no msgspec; use .venv/bin/python, or install what is needed: pip install .")
 
 from config import GROUPS, Config, File, Name, preset_file
+from kerasrl import signals
 from kerasrl.errors import UserError, describe, failing_component, python
 
 Settings = TypeVar("Settings")
@@ -236,7 +237,7 @@ def command_to_type(script: str, *arguments: str) -> str:
 
 def command_line(read: Callable[[], Settings], run: Callable[[Settings], int]) -> int:
     """Call `run` with the settings that `read` returns; return its exit status or exit with an error's."""
-    with _errors_on_one_line():
+    with signals.raised(), _errors_on_one_line():
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)  # into a file too: a killed run leaves its seed there
         return run(read())

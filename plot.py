@@ -5,6 +5,13 @@ python plot.py seed*/dqn_CartPole-v0_log.json --out curves.png
 python plot.py --help
 """
 
+from kerasrl import signals
+
+if __name__ == "__main__":
+    signals.leave_quietly()  # the imports below take a moment
+
+# isort: split
+
 import dataclasses
 import io
 import json

@@ -5,6 +5,13 @@ python test.py --weights checkpoints/dqn_CartPole-v0_best.h5f --record film.gif
 python test.py --help
 """
 
+from kerasrl import signals
+
+if __name__ == "__main__":
+    signals.leave_quietly()  # the imports below take a moment
+
+# isort: split
+
 import dataclasses
 import sys
 from collections.abc import Sequence

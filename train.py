@@ -7,6 +7,13 @@ python train.py --resume
 python train.py --help
 """
 
+from kerasrl import signals
+
+if __name__ == "__main__":
+    signals.leave_quietly()  # the imports below take a moment
+
+# isort: split
+
 import sys
 from collections.abc import Sequence
 
@@ -28,7 +35,6 @@ def train(config: Config) -> Trained:
 def _train(run: Prepared) -> Trained:
     """Follow the tutorial: environment, model, agent, callbacks, fit, weights."""
     from callbacks import build_callbacks, build_evaluation, build_tensorboard  # here, so that --help is quick
-    from kerasrl import signals
     from kerasrl.dqn import device
     from model import build_agent, build_network, observed, set_random_seed
 

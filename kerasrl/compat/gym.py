@@ -52,6 +52,8 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
 # SDL fills its windows through OpenGL. Mesa's software driver then calls into LLVM, finds the one that
 # libtensorflow_framework.so exports instead of its own, and crashes (gym/envs/classic_control/cartpole.py:230).
 os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
+# SDL turns SIGTERM into an event that nobody reads, so that a process that draws could not be ended by it.
+os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
 
 
 @contextlib.contextmanager

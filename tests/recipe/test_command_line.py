@@ -267,6 +267,35 @@ def test_a_failure_during_training_is_one_line_and_status_1(short, tmp_path, cap
     assert re.fullmatch(said, capsys.readouterr().err)
 
 
+@pytest.fixture
+def ctrl_c_arrives():
+    """Let started scripts have Python's own handler, also where the tests run in the background."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.parametrize("script", ["train.py", "test.py", "plot.py"])
+def test_ctrl_c_while_a_script_is_imported_is_one_line(script, tmp_path, ctrl_c_arrives):
+    # In the place of a library that each imports at its top.
+    (tmp_path / "msgspec.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    status, out, errors = run(script, "--help", folder=tmp_path, PYTHONPATH=str(tmp_path))
+    assert (status, out, errors) == (130, "", "stopped by Ctrl-C\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_filming_and_leaves_nothing(tmp_path, number):
+    arguments = ["--weights", DATA / "keras_rl_0.4.2_hdf5.h5f", "--record", "film.gif", "--episodes", "1000"]
+    process = start("test.py", *arguments, folder=tmp_path)
+    while not any(file.stat().st_size > 10_000 for file in tmp_path.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (128 + number, "")
+    assert not list(tmp_path.glob(".*"))
+
+
 # Playing
 
 

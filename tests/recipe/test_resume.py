@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gym
@@ -123,7 +124,7 @@ def test_killed_at_any_moment_and_resumed_is_as_never_killed(server, uninterrupt
         assert not list(path.glob("*/.*.tmp"))
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_stopped_by_a_signal_and_resumed_is_as_never_stopped(server, uninterrupted, tmp_path, number, status):
     state = tmp_path / "checkpoints" / "dqn_CartPole-v0_state"
     process = server.start(SHORT + folders(tmp_path))
@@ -134,6 +135,29 @@ def test_stopped_by_a_signal_and_resumed_is_as_never_stopped(server, uninterrupt
     assert json.loads((tmp_path / "logs" / "dqn_CartPole-v0_log.json").read_text())["nb_steps"][-1] < 2000
     assert server.run([*SHORT, *folders(tmp_path), "--resume"]) == 0
     assert_same_result(tmp_path, uninterrupted)
+
+
+def test_a_terminal_that_closes_lets_a_training_save(tmp_path):
+    master, terminal = os.openpty()
+    command = [sys.executable, str(ROOT / "train.py"), *folders(tmp_path), "--state-interval", "100", "--seed", "1"]
+    process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
+    os.close(terminal)
+    while not list(tmp_path.glob("checkpoints/*.memory-*")):
+        assert process.poll() is None
+        os.read(master, 1000)
+    os.close(master)
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(30) == 129
+    assert (tmp_path / "checkpoints/dqn_CartPole-v0_weights.h5f").exists()
+
+
+def test_a_training_in_a_thread_leaves_signals_alone(tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    config = Config(nb_steps=50, verbose=0, checkpoint_dir=str(tmp_path), log_dir=str(tmp_path))
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(train.train, config).result().status == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
 def test_longer_after_the_end(server, uninterrupted, tmp_path):
