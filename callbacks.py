@@ -30,7 +30,7 @@ def build_callbacks(
 
 
 def build_evaluation(config: Config, files: RunFiles, solved_at: float | None) -> Evaluation:
-    """Return the callback that keeps the best weights; it belongs before those that log."""
+    """Return the callback that keeps the best weights; it must come before those that log."""
     env = environments.make(config.env, render_mode="rgb_array" if config.record_every else None)
     films: dict[str, Any] = {}
     if config.record_every:
@@ -41,7 +41,7 @@ def build_evaluation(config: Config, files: RunFiles, solved_at: float | None) -
         files.best,
         interval=config.eval_interval,
         nb_episodes=config.eval_episodes,
-        seed=None if config.seed is None else 2**32 - 1 - config.seed,  # other episodes than those of the training
+        seed=None if config.seed is None else 2**32 - 1 - config.seed,  # not the episodes of the training
         solved_at=solved_at,
         action_repetition=config.action_repetition,
         nb_max_episode_steps=config.nb_max_episode_steps or None,

@@ -1,4 +1,4 @@
-"""What surrounds a training: its files, its seed, what it resumes, and what it tells in the end."""
+"""What surrounds a training: its files, its seed, resuming, and the summary at the end."""
 
 import contextlib
 import dataclasses
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Where weights, state, log and pictures of a training in `env_name` land."""
+    """Where the weights, state, log and pictures of a training in `env_name` are written."""
 
     env_name: str
     checkpoint_dir: Path
@@ -45,8 +45,8 @@ class RunFiles:
 
     @property
     def checkpoints(self) -> str:
-        """Weights every so many steps, with a placeholder for the step."""
-        # Braces in a folder's name are no placeholders.
+        """Weights saved at regular intervals; the name has a placeholder for the step."""
+        # Braces in a folder's name are not placeholders.
         return str(self._named(self.checkpoint_dir, "weights_")).replace("{", "{{").replace("}", "}}") + "{step}.h5f"
 
     @property
@@ -93,7 +93,7 @@ class RunFiles:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training that can begin: its configuration with a seed, its environment, where it writes and resumes."""
+    """A training ready to begin: its configuration with a seed, its environment, where it writes, what it resumes."""
 
     config: Config
     env: Any
@@ -141,7 +141,7 @@ def prepared(config: Config) -> Iterator[Prepared]:
     known = environments.reward_threshold(env)
     threshold = config.stop_at if config.stop_at is not None else known if config.stop_when_solved else None
     if config.stop_when_solved and threshold is None:
-        raise UserError(f"{config.env} names no reward at which it is solved; give one with --stop-at")
+        raise UserError(f"{config.env} has no reward threshold at which it is solved; give one with --stop-at")
     places = RunFiles(config.env, Path(config.checkpoint_dir), Path(config.log_dir))
     with exclusive(config.checkpoint_dir, config.log_dir):
         training_state = TrainingState(places.state, config.state_interval, config.save_memory)
@@ -153,7 +153,7 @@ def prepared(config: Config) -> Iterator[Prepared]:
         if config.verbose:
             print(f"seed {config.seed}")
             if saved is not None:
-                without = "" if saved["memory"] else ", without its replay memory: the result will be another"
+                without = "" if saved["memory"] else ", without its replay memory: the result will differ"
                 print(f"resume at step {saved['agent']['step']} of {config.nb_steps}{without}")
             elif earlier is not None:
                 print(f"replaces the {earlier} run in {config.checkpoint_dir}")
@@ -233,7 +233,7 @@ def rehearse(run: Prepared) -> None:
 
 
 def _about(threshold: float | None) -> dict[str, str | float]:
-    """Return what a run's configuration tells besides the settings."""
+    """Return what a run's configuration file says besides the settings."""
     about: dict[str, str | float] = {"command": shlex.join(["python", *sys.argv]), "python": sys.version.split()[0]}
     if threshold is not None:
         about["reward_threshold"] = float(threshold)
@@ -245,16 +245,16 @@ def _about(threshold: float | None) -> dict[str, str | float]:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training."""
+    """The result of a training."""
 
     agent: "DQNAgent"
     history: dict[str, list[Any]]
-    """Of each episode, as Keras-RL's History: episode_reward, nb_episode_steps, nb_steps, evaluation_reward."""
+    """For each episode, as in Keras-RL's History: episode_reward, nb_episode_steps, nb_steps, evaluation_reward."""
     files: RunFiles
     best: tuple[float, int] | None
-    """Mean reward of the best weights in their evaluation, and the steps they were trained for."""
+    """Mean reward of the best weights in their evaluation, and the number of steps they were trained for."""
     last: tuple[float, int] | None
-    """The same of the last weights."""
+    """Mean reward and number of steps of the last weights that were evaluated."""
     status: int
     """Exit status: 0, or 128 and the number of the signal that stopped the training."""
 
@@ -266,7 +266,7 @@ def finished(
     evaluation: "Evaluation | None",
     signal: int | None,
 ) -> Trained:
-    """Draw the curve, print what came of the training, and return it."""
+    """Draw the curve, print the result of the training, and return it."""
     if not dqn.did_abort:
         run.state.finish()
     from plot import plot  # here, so that --help does not wait for its libraries
@@ -275,12 +275,12 @@ def finished(
         try:
             plot([run.files.log], run.files.curve, run.threshold)
         except UserError as error:
-            print(f"no curve: {error}", file=sys.stderr)  # the weights are there all the same
+            print(f"no curve: {error}", file=sys.stderr)  # the weights have been saved all the same
     if run.config.verbose:
         _tell(run, dqn.step, history, evaluation)
     if dqn.did_abort:
         print(
-            f"stopped at step {dqn.step} of {run.config.nb_steps}; the same command with --resume goes on from step "
+            f"stopped at step {dqn.step} of {run.config.nb_steps}; the same command with --resume continues from step "
             f"{run.state.saved_step}",
             file=sys.stderr,
         )

@@ -22,7 +22,7 @@ from kerasrl.errors import WeightsError
 
 
 def test(config: TestConfig) -> list[float]:
-    """Play as `config` says, print what came of it, and return the episodes' rewards.
+    """Play as `config` says, print the result, and return the episodes' rewards.
 
     Raises:
         UserError: The weights, the environment or the film cannot be used.
@@ -35,7 +35,7 @@ def test(config: TestConfig) -> list[float]:
     if config.env is not None:
         trained = dataclasses.replace(trained, env=config.env)
     if saved.metadata is None:
-        print(f"written by {saved.origin}, without settings: taking the tutorial's model and {trained.env}")
+        print(f"written by {saved.origin}, without settings: using the tutorial's model and {trained.env}")
     if config.record:
         video.check_path(config.record)
     env = environments.make(trained.env, render_mode=_render_mode(config))

@@ -23,7 +23,7 @@ from run import Prepared, Trained, finished, prepared, rehearse
 
 
 def train(config: Config) -> Trained:
-    """Train as `config` says; weights, log, curve and configuration land in its folders.
+    """Train as `config` says; weights, log, curve and configuration are written to its folders.
 
     Raises:
         UserError: The configuration cannot be used.

@@ -41,7 +41,7 @@ class StopOnSignal:
         if self.signal is not None:
             if number == _HANGUP:  # a terminal that closes sends it twice: by itself and by its shell
                 return
-            os._exit(128 + number)  # files appear whole or not at all, so that nothing can be half written
+            os._exit(128 + number)  # files appear whole or not at all, so nothing can be half written
         self.signal = number
         self.agent.stop_training = True
         self.agent.did_abort = True

@@ -13,18 +13,18 @@ import rl.callbacks
 from kerasrl.errors import DivergenceError
 from kerasrl.storage.files import write_whole
 
-# Greedy behaviour may never end an episode that a time limit does not end; random exploration would have.
+# Without a time limit, a greedy policy may never end an episode that random exploration would have ended.
 _LONGEST_EPISODE = 10_000
 _NB_EPISODES_TO_SOLVE = 100  # over which gym means an environment's reward_threshold
 
 
 class Evaluation(rl.callbacks.Callback):
-    """Play greedy episodes in an environment of their own every so many steps, and keep the weights that did best.
+    """Play greedy episodes in a separate environment at regular intervals, and keep the weights that did best.
 
-    An evaluation takes place at the end of an episode and leaves the training as it was. All start from the same seed,
-    so that they can be compared. Among equally good weights the later are kept: of evaluations that reach the highest
-    reward possible, those of the later weights hold more often in other episodes. Other callbacks find the mean
-    reward as `evaluation_reward` in the logs of that episode's end (NaN in those of the others), and in those of the
+    An evaluation takes place at the end of an episode and leaves the training as it was. All use the same seed,
+    so that they can be compared. Of equally good weights the later are kept: among evaluations that reach the highest
+    possible reward, those of later weights hold more often in other episodes. Other callbacks find the mean
+    reward as `evaluation_reward` in the logs of that episode's end (NaN at the end of others), and in those of the
     training's end, if they come after this one in the list.
 
     Args:
@@ -32,17 +32,17 @@ class Evaluation(rl.callbacks.Callback):
         filepath: File for the best weights.
         interval: Steps between evaluations.
         nb_episodes: Episodes of an evaluation.
-        seed: Start of their random draws; None draws new episodes each time.
+        seed: Seed of its episodes; with None they are new each time.
         solved_at: Mean reward over 100 greedy episodes that ends the training; None trains to the end.
         action_repetition: As for `fit`.
-        nb_max_episode_steps: As for `fit`. Where neither this nor the environment limits an episode, 10,000 steps do.
+        nb_max_episode_steps: As for `fit`. If the environment has no limit either: 10,000 steps.
         film: Called with the number of steps, returns a callback that films an episode.
         film_interval: Steps between films.
 
     Attributes:
         best: Mean reward of the best weights and the number of steps they were trained for; None before the first.
-        last: The same of the last weights that were evaluated.
-        solved: The same, over 100 episodes, of the weights that ended the training; None if none did.
+        last: The same for the last weights that were evaluated.
+        solved: The same, over 100 episodes, for the weights that ended the training; None if none did.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class Evaluation(rl.callbacks.Callback):
         self._next, self._next_film = self.interval, self.film_interval
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Begin anew, unless the training goes on with an earlier one."""
+        """Start afresh, unless the training continues an earlier one."""
         if self.model.step == 0:
             self._forget()
 
     def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
-        """Evaluate if it is time."""
+        """Evaluate when it is due."""
         step = logs["nb_steps"]
         logs["evaluation_reward"] = np.nan
         if step >= self._next:
@@ -99,7 +99,7 @@ class Evaluation(rl.callbacks.Callback):
         reward = self._mean_reward(self.nb_episodes, self.seed)
         if not math.isfinite(reward):
             raise DivergenceError(
-                f"the evaluation at step {step} paid {reward}: the environment's rewards are no numbers"
+                f"the evaluation at step {step} has mean reward {reward}: the environment's rewards are not finite"
             )
         self.last = (reward, step)
         if self.best is None or reward >= self.best[0]:
@@ -112,7 +112,7 @@ class Evaluation(rl.callbacks.Callback):
         return reward
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Evaluate the weights that a training ended with, unless that was done or somebody stopped it."""
+        """Evaluate the weights that a training ended with, unless that was already done or the training was stopped."""
         logs = {} if logs is None else logs
         is_known = self.last is not None and self.last[1] == self.model.step
         if not logs.get("did_abort") and not is_known and self.solved is None:
@@ -120,7 +120,7 @@ class Evaluation(rl.callbacks.Callback):
                 logs["evaluation_reward"], logs["nb_steps"] = self.evaluate(self.model.step), self.model.step
 
     def _stop_if_solved(self, threshold: float, step: int) -> None:
-        seed = None if self.seed is None else self.seed ^ 1  # other episodes than those that the weights were chosen by
+        seed = None if self.seed is None else self.seed ^ 1  # not the episodes by which the weights were chosen
         reward = self._mean_reward(_NB_EPISODES_TO_SOLVE, seed)
         if reward >= threshold:
             self.solved = self.last = (reward, step)
@@ -137,12 +137,12 @@ class Evaluation(rl.callbacks.Callback):
         return float(np.mean(history.history["episode_reward"]))
 
     def get_state(self) -> dict[str, Any]:
-        """Return what a resumed run needs to go on as this one; a solved one is meant to go on, too."""
+        """Return what a run needs to continue this one; a solved one that is resumed is meant to continue, too."""
         scores = {"best": self.best, "last": self.last, "next": self._next, "next_film": self._next_film}
         return {**scores, "best_file": np.frombuffer(self._best_file, np.uint8)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from `get_state`; what came after it is not yet the best."""
+        """Continue from what `get_state` returned; best weights found after that are forgotten."""
         for name in ("best", "last"):
             setattr(self, name, None if state[name] is None else (state[name][0], state[name][1]))
         self._next, self._next_film = state["next"], state["next_film"]

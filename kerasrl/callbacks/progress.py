@@ -1,4 +1,4 @@
-"""What `fit` shows at verbose=1: one live line in a terminal or a notebook, elsewhere a line each interval."""
+"""What `fit` shows at verbose=1: one live line in a terminal or a notebook, elsewhere a line per interval."""
 
 import datetime
 import math
@@ -14,7 +14,7 @@ from kerasrl.errors import UserError
 
 _RECENT_EPISODES = 100
 _RECENT_STEPS = 1_000  # whose mean loss is shown
-_DISPENSABLE = ("best", "loss", "epsilon", "episodes", "speed", "time")  # in a narrow terminal, the first one first
+_DISPENSABLE = ("best", "loss", "epsilon", "episodes", "speed", "time")  # left out in a narrow terminal, in this order
 _BAR = "{percentage:3.0f}%|{bar:10}| "  # as tqdm writes it: 17 columns
 _BAR_FROM, _WORDS_FROM = 100, 170  # columns
 _UNKNOWN_COLUMNS = 80  # of a terminal that does not know its width
@@ -25,7 +25,7 @@ class TrainProgress(rl.callbacks.Callback):
     """Show step, episodes, mean reward, epsilon, loss, speed and the time left.
 
     A terminal or a notebook gets one line that is redrawn up to ten times a second, as much of it as fits; a file gets
-    a plain line each `interval` steps. The reward is the mean of the last 100 episodes of this `fit`, the loss that of
+    a plain line every `interval` steps. The reward is the mean of the last 100 episodes of this `fit`, the loss that of
     the last 1,000 steps, and the speed that of the last second or interval, in the last line that of the whole `fit`.
     The live line shows speed and time left only after a second of learning, since the first update has to be compiled.
 
@@ -55,11 +55,11 @@ class TrainProgress(rl.callbacks.Callback):
             self._line = _Line(self, self.step, self.params["nb_steps"])
 
     def on_episode_begin(self, episode: int, logs: dict[str, Any] | None = None) -> None:
-        """Count the episodes, those before a resume too."""
+        """Count the episodes, including those before a resume."""
         self._nb_episodes = episode
 
     def on_step_end(self, step: int, logs: dict[str, Any]) -> None:
-        """Redraw the line or print one, if it is time to."""
+        """Redraw the line, or print one when it is due."""
         self._metrics.append(logs["metrics"])
         self.step += 1
         if self._line is not None:
@@ -152,7 +152,7 @@ class _Line(tqdm):
     def __init__(self, progress: TrainProgress, initial: int, total: int) -> None:
         self.progress = progress
         self._redraws: deque[tuple[float, int]] = deque(maxlen=_PER_SECOND + 1)  # time and step, since the first update
-        # miniters=1: a reading of the clock each step costs little, and a sudden slowness is not missed
+        # miniters=1: reading the clock at each step costs little, and a sudden slowdown is not missed
         super().__init__(
             initial=initial, total=total, file=sys.stdout, dynamic_ncols=True, mininterval=1 / _PER_SECOND, miniters=1
         )
@@ -182,7 +182,7 @@ class _Line(tqdm):
 
 
 def _is_live() -> bool:
-    """Tell whether someone watches who sees a line redrawn: a terminal, or a notebook."""
+    """Return whether someone may be watching a line being redrawn: in a terminal or a notebook."""
     return sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel")
 
 

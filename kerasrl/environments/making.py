@@ -19,7 +19,7 @@ _NAMESPACES = {"ALE": "ale_py", "MinAtar": "minatar.gym"}
 
 
 def make(env_name: str, render_mode: str | None = None) -> Any:
-    """Make an environment of gym, or of Gymnasium if gym has none of that name.
+    """Make an environment of gym, or of Gymnasium if gym has none with that name.
 
     Args:
         env_name: `Name-v0`; `module:Name-v0` imports the module, which registers the environment with gym or Gymnasium;
@@ -27,7 +27,7 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
         render_mode: 'human' for a window, 'rgb_array' for pictures.
 
     Raises:
-        UserError: There is none; the text names the nearest names, or what has to be installed.
+        UserError: There is none; the message suggests the nearest names, or says what has to be installed.
     """
     module, _, name = env_name.rpartition(":")
     namespace = name.partition("/")[0] if "/" in name else ""
@@ -47,7 +47,7 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
                 import gymnasium
 
                 _check_drawing(gymnasium, name, render_mode)
-                with quiet_stderr():  # the Arcade Learning Environment greets
+                with quiet_stderr():  # the Arcade Learning Environment prints a greeting
                     return gymnasium.make(name, disable_env_checker=True, **options)
             _check_drawing(gym, name, render_mode)
             older = _is_older(name) or None  # None: as it was registered
@@ -92,7 +92,7 @@ def _hint(name: str) -> str:
     gymnasium = sys.modules.get("gymnasium")  # imported, if it is installed, when gym did not know the name
     known |= {other.lower(): other for other in gymnasium.registry} if gymnasium else {}
     nearest = [known[match] for match in difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.7)]
-    hint = f"did you mean {' or '.join(nearest)}?" if nearest else "one of your own is named module:Name-v0"
+    hint = f"did you mean {' or '.join(nearest)}?" if nearest else "name one of your own as module:Name-v0"
     return hint if gymnasium else f"{hint} (for Gymnasium's: {to_install('gymnasium')})"
 
 
@@ -111,7 +111,7 @@ def _check_drawing(library: Any, name: str, render_mode: str | None) -> None:
 
 
 def _is_older(name: str) -> bool:
-    """Tell whether gym has to translate: the environment is older gym's, whose `step` gives four values."""
+    """Return whether gym has to translate: the environment is for older gym, where `step` returns four values."""
     spec = gym.envs.registration.registry.get(name)
     entry_point = getattr(spec, "entry_point", None)
     kind: Any = gym.envs.registration.load(entry_point) if isinstance(entry_point, str) else entry_point

@@ -12,7 +12,7 @@ from kerasrl.errors import UserError
 
 
 def takes_seed(env: Any) -> bool:
-    """Tell whether `reset` takes a seed, as it does since gym 0.26."""
+    """Return whether `reset` takes a seed, as it does since gym 0.26."""
     try:
         parameters = inspect.signature(env.reset).parameters
     except (TypeError, ValueError):
@@ -21,13 +21,13 @@ def takes_seed(env: Any) -> bool:
 
 
 class Environment:
-    """One environment as DQNAgent sees it: `reset` gives an observation, `step` gives five values.
+    """One environment as DQNAgent sees it: `reset` returns an observation, `step` returns five values.
 
     Takes gym 0.26 and Gymnasium (`reset` -> observation, info; `step` -> five values) as well as older
-    gym and `rl.core.Env` (`reset` -> observation; `step` -> four values, where a time limit is told by
+    gym and `rl.core.Env` (`reset` -> observation; `step` -> four values, where a time limit is indicated by
     `info['TimeLimit.truncated']`). Observations are copied, since environments may reuse theirs.
 
-    `closed` tells that somebody closed the window, or pressed Escape in it; nothing is drawn from then on.
+    `closed` says whether somebody closed the window or pressed Escape in it; nothing is drawn from then on.
     """
 
     def __init__(self, env: Any, visualize: bool = False) -> None:
@@ -48,7 +48,7 @@ class Environment:
         if unwrapped.render_mode is None and "human" in modes:
             require_display()
             self._restore_rendering = lambda: setattr(unwrapped, "render_mode", None)
-            unwrapped.render_mode = "human"  # gym 0.26 wants it at gym.make; Keras-RL says it at fit
+            unwrapped.render_mode = "human"  # gym 0.26 wants it at gym.make; Keras-RL gives it at fit
         return None if unwrapped.render_mode == "human" else self.env.render
 
     def stop_rendering(self) -> None:
@@ -57,7 +57,7 @@ class Environment:
             self._restore_rendering()
 
     def _look_at_window(self) -> None:
-        """Take pygame's window away if somebody closed it, which gym does not notice."""
+        """Remove pygame's window if somebody closed it, which gym does not notice."""
         import pygame
 
         if not pygame.display.get_init():
@@ -66,7 +66,7 @@ class Environment:
             if event.type == pygame.QUIT or (event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE):
                 self.closed, self._has_window, self._render = True, False, None
         unwrapped = getattr(self.env, "unwrapped", self.env)
-        if not self.closed or getattr(unwrapped, "render_mode", "human") != "human":  # a wrapper goes on drawing
+        if not self.closed or getattr(unwrapped, "render_mode", "human") != "human":  # a wrapper continues to draw
             return
         window = pygame.display.get_surface()
         for name, value in list(vars(unwrapped).items()):
@@ -110,7 +110,7 @@ class Environment:
             terminated = bool(done) and not truncated
         else:
             raise UserError(
-                f"an environment's step must return 5 values (older gym: 4), this one's returns {len(result)}"
+                f"an environment's step must return 5 values (older gym: 4), but this one returns {len(result)}"
             )
         if self._render is not None:
             self._render()

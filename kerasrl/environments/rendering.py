@@ -20,7 +20,7 @@ def require_display() -> None:
     # Without a screen SDL draws where nobody sees it, which is right only for someone who asked for that.
     if driver is None or (driver in ("offscreen", "dummy") and "SDL_VIDEODRIVER" not in os.environ):
         raise UserError(
-            "there is no screen to open a window on; leave --visualize away (from Python: visualize=False), or connect "
+            "there is no screen to open a window on; leave out --visualize (from Python: visualize=False), or connect "
             "with ssh -X, or run under xvfb-run"
         )
 
@@ -51,8 +51,6 @@ def require_pictures(env: Any) -> None:
     name = spec.id if spec is not None else type(getattr(env, "unwrapped", env)).__name__
     require_drawing(env, name)
     if "rgb_array" not in render_modes(env.metadata):
-        raise UserError(
-            f"{name} cannot be filmed: its metadata['render_modes'] has no 'rgb_array'; leave the film away"
-        )
+        raise UserError(f"{name} cannot be filmed: its metadata['render_modes'] has no 'rgb_array'; leave out the film")
     if getattr(env, "render_mode", None) != "rgb_array":
         raise UserError(f"{name} cannot be filmed as it was made; make it with render_mode='rgb_array'")

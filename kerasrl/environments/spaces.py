@@ -5,8 +5,8 @@ from typing import Any
 from kerasrl.errors import UserError
 
 SUPPORTED = (
-    "supported are observations in a Box (any shape, numbers), Discrete, or a Dict of these, and Discrete actions "
-    "from 0 on"
+    "supported are observations in a Box (numbers, any shape), Discrete, or a Dict of these, and Discrete actions "
+    "that start at 0"
 )
 
 
@@ -35,5 +35,5 @@ def _shape(space: Any) -> Any:
 
 
 def reward_threshold(env: Any) -> float | None:
-    """Return the mean reward at which the environment's makers call it solved, None if they name none."""
+    """Return the mean reward at which the environment's makers consider it solved, None if they give none."""
     return getattr(getattr(env, "spec", None), "reward_threshold", None)

@@ -22,7 +22,7 @@ _KIND = b"kerasrl state 1"
 
 
 class TrainingState:
-    """Where and how often `DQNAgent.fit` keeps what an exact resume needs.
+    """Where and how often `DQNAgent.fit` saves what an exact resume needs.
 
     Args:
         path: File to write.
@@ -39,7 +39,7 @@ class TrainingState:
         self.saved_step = -1  # the step of the state on disk
 
     def is_due(self, step: int) -> bool:
-        """Tell whether a state should be written at the end of an episode."""
+        """Return whether a state should be written at the end of an episode."""
         return step - self.saved_step >= self.interval
 
     def save(self, agent: Any, episode: int, callbacks: list[Any], env: Any) -> None:
@@ -86,7 +86,7 @@ class TrainingState:
         except OSError as error:
             raise UserError(f"the training state {self.path} cannot be read: {error.strerror}") from None
         except DamagedError:
-            raise UserError(f"the training state {self.path} is damaged; train anew without --resume") from None
+            raise UserError(f"the training state {self.path} is damaged; start again without --resume") from None
         return tree
 
     def restore(self, tree: dict[str, Any], agent: Any, callbacks: list[Any], env: Any) -> int:

@@ -1,4 +1,4 @@
-"""Pictures one after another into a .gif or .mp4 file.
+"""Writing pictures, one after another, to a .gif or .mp4 file.
 
 Does not import TensorFlow, so that a film that cannot be made is refused at once.
 """
@@ -18,7 +18,7 @@ from PIL.GifImagePlugin import getdata, getheader
 from kerasrl.errors import UserError, to_install
 from kerasrl.storage.files import naming
 
-RATES = {".gif": 25, ".mp4": 50}  # pictures a second to come near to; browsers slow down a .gif of more than 50
+RATES = {".gif": 25, ".mp4": 50}  # pictures per second to aim for; browsers slow down a .gif with more than 50
 ENLARGED, LONGEST = 480, 640  # pixels of the longer side: what small pictures are enlarged to, and the most
 
 
@@ -26,7 +26,7 @@ def check_path(path: str | os.PathLike[str]) -> None:
     """Raise `UserError` unless a film can be written to `path`."""
     target = Path(path)
     if target.suffix.lower() not in RATES:
-        raise UserError(f"{target} is no film: name a file that ends in .gif or .mp4")
+        raise UserError(f"{target} is not a film: name a file that ends in .gif or .mp4")
     if target.suffix.lower() == ".mp4":
         try:
             import av as av  # an extra
@@ -38,7 +38,7 @@ def check_path(path: str | os.PathLike[str]) -> None:
         with tempfile.TemporaryFile(dir=target.parent):
             pass
     except OSError as error:
-        raise UserError(f"folder {target.parent} cannot be written to: {error.strerror}; name another one") from None
+        raise UserError(f"folder {target.parent} cannot be written to: {error.strerror}; choose another one") from None
 
 
 class VideoFile:
@@ -46,7 +46,7 @@ class VideoFile:
 
     Args:
         path: File that ends in .gif or .mp4.
-        rate: Pictures a second that there are; of each `every` of them one should be added.
+        rate: Pictures per second that there are; one of every `every` should be added.
 
     Raises:
         UserError: See `check_path`.
@@ -66,10 +66,10 @@ class VideoFile:
         self._encoder = _Gif(self._file, self.rate) if suffix == ".gif" else _Mp4(self._file, self.rate)
 
     def add(self, picture: Any, seconds: float | None = None) -> None:
-        """Add a picture [H, W, 3], [H, W, 4] or [H, W] of bytes or of floats in [0, 1], for longer than usual if told.
+        """Add a picture [H, W, 3], [H, W, 4] or [H, W] of bytes or of floats in [0, 1], shown for `seconds` if given.
 
         Raises:
-            UserError: It is no picture.
+            UserError: It is not a picture.
             WriteError: The file cannot be written.
         """
         image = _image(picture)
@@ -102,7 +102,7 @@ class VideoFile:
         self._remove()
 
     def _remove(self) -> None:
-        with contextlib.suppress(OSError):  # what cannot be written any more
+        with contextlib.suppress(OSError):  # nothing more can be written
             self._file.close()
         self._beside.unlink(missing_ok=True)
 
@@ -134,7 +134,7 @@ class _Gif:
 
 
 class _Mp4:
-    """H.264, as every browser plays it."""
+    """H.264, which every browser plays."""
 
     def __init__(self, file: IO[bytes], rate: float) -> None:
         import av
@@ -164,8 +164,8 @@ def _image(picture: Any) -> Image.Image:
     array = np.asarray(picture)
     if array.dtype.kind not in "biuf" or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
         raise UserError(
-            f"the environment cannot be filmed: its render() gives {type(picture).__name__} {array.shape}, not an "
-            "array [H, W, 3]; leave the film away"
+            f"the environment cannot be filmed: its render() returns {type(picture).__name__} {array.shape}, not an "
+            "array [H, W, 3]; leave out the film"
         )
     if array.dtype.kind in "bf":  # MinAtar draws in floats
         array = array * 255.0

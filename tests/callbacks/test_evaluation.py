@@ -234,7 +234,7 @@ def test_an_environment_without_a_threshold_needs_one(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         run(tmp_path, "--env", "CliffWalking-v0", "--stop-when-solved")
     assert stop.value.code == 2
-    said = "error: CliffWalking-v0 names no reward at which it is solved; give one with --stop-at\n"
+    said = "error: CliffWalking-v0 has no reward threshold at which it is solved; give one with --stop-at\n"
     assert capsys.readouterr().err.endswith(said)
 
 

@@ -260,10 +260,10 @@ def test_what_is_no_picture_is_refused(gif, picture):
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("film.avi", "is no film: name a file that ends in .gif or .mp4"),
-        ("film", "is no film: name a file that ends in .gif or .mp4"),
-        ("missing/film.gif", "missing cannot be written to: No such file or directory; name another one"),
-        ("file/film.gif", "file cannot be written to: Not a directory; name another one"),
+        ("film.avi", "is not a film: name a file that ends in .gif or .mp4"),
+        ("film", "is not a film: name a file that ends in .gif or .mp4"),
+        ("missing/film.gif", "missing cannot be written to: No such file or directory; choose another one"),
+        ("file/film.gif", "file cannot be written to: Not a directory; choose another one"),
         ("folder.gif", "is a folder; name another file"),
     ],
 )
@@ -290,7 +290,7 @@ def test_environments_that_do_not_draw_are_refused(gif):
         (environments.make("CartPole-v0"), r"CartPole-v0 .* make it with render_mode='rgb_array'"),
         (
             silent,
-            r"PictureEnv cannot be filmed: its metadata\['render_modes'\] has no 'rgb_array'; leave the film away",
+            r"PictureEnv cannot be filmed: its metadata\['render_modes'\] has no 'rgb_array'; leave out the film",
         ),
     ]:
         with pytest.raises(UserError, match=problem):

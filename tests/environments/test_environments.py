@@ -146,7 +146,7 @@ def test_random_starts_can_be_seeded():
         ("CartPole-v3", "did you mean CartPole-v1 or CartPole-v0?"),
         ("carpole", "did you mean CartPole-v1 or CartPole-v0?"),
         ("Acrobat-v1", "did you mean Acrobot-v1?"),
-        ("Xyzzy-v1", "one of your own is named module:Name-v0"),
+        ("Xyzzy-v1", "name one of your own as module:Name-v0"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name, hint):
@@ -222,5 +222,5 @@ def test_no_screen_is_an_error_that_says_what_to_do(monkeypatch):
         lambda: environments.make("CartPole-v0", render_mode="human"),
         lambda: Environment(without_mode, visualize=True),
     ):
-        with pytest.raises(UserError, match=r"no screen to open a window on; leave --visualize away .*xvfb-run"):
+        with pytest.raises(UserError, match=r"no screen to open a window on; leave out --visualize .*xvfb-run"):
             window()

@@ -252,7 +252,7 @@ def test_ctrl_c_saves_the_weights(tmp_path):
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    said = r"stopped at step (\d+) of 1000000; the same command with --resume goes on from step \d+\n"
+    said = r"stopped at step (\d+) of 1000000; the same command with --resume continues from step \d+\n"
     assert int(re.fullmatch(said, errors)[1]) >= 100
     assert out.splitlines()[-1].endswith("test.py --weights checkpoints/dqn_CartPole-v0_weights.h5f")
     assert player.main(["--weights", str(tmp_path / "checkpoints/dqn_CartPole-v0_weights.h5f")]) == 0
@@ -328,7 +328,7 @@ def test_another_environment_of_the_same_shape(capsys):
 
 def test_keras_rl_weights_play(capsys):
     lines = play(capsys, "--weights", DATA / "keras_rl_0.4.2_hdf5.h5f", "--seed", 0, "--episodes", 20)
-    said = "written by keras-rl or Keras (HDF5), without settings: taking the tutorial's model and CartPole-v0"
+    said = "written by keras-rl or Keras (HDF5), without settings: using the tutorial's model and CartPole-v0"
     assert lines[0] == said
     assert float(re.match(r"mean (.*?),", lines[-1])[1]) > 80  # 98 over 100 episodes, computed with NumPy alone
 
@@ -336,7 +336,7 @@ def test_keras_rl_weights_play(capsys):
 def test_keras_rl2_weights_play_without_a_banner(tmp_path):
     status, out, errors = run("test.py", "--weights", DATA / "keras_rl2_tf24_checkpoint.h5f", folder=tmp_path)
     assert (status, errors) == (0, "")
-    said = "written by keras-rl2 (TensorFlow checkpoint), without settings: taking the tutorial's model and CartPole-v0"
+    said = "written by keras-rl2 (TensorFlow checkpoint), without settings: using the tutorial's model and CartPole-v0"
     assert out.splitlines()[0] == said
     assert out.splitlines()[-1] == "mean 200.0, standard deviation 0.0, minimum 200.0, episodes 5"
 
@@ -437,7 +437,7 @@ def test_no_screen_is_found_within_two_seconds(arguments, tmp_path):
     assert time.monotonic() - begin < 2
     assert status == 2
     assert errors == (
-        "error: there is no screen to open a window on; leave --visualize away (from Python: visualize=False), or "
+        "error: there is no screen to open a window on; leave out --visualize (from Python: visualize=False), or "
         "connect with ssh -X, or run under xvfb-run\n"
     )
     assert "step " not in out
