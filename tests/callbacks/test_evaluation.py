@@ -195,7 +195,7 @@ def test_ctrl_c_does_not_wait_for_a_long_evaluation(tmp_path):
 
 
 def test_rewards_that_are_no_numbers_are_no_score(tmp_path):
-    with pytest.raises(DivergenceError, match="the evaluation at step 10 paid nan"):
+    with pytest.raises(DivergenceError, match="the evaluation at step 10 has mean reward nan"):
         evaluated(tmp_path, float("nan"))
 
 
