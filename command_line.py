@@ -133,6 +133,8 @@ def _value(name: str, text: Any, kind: Any) -> Any:
         return tuple(_value(name, one, typing.get_args(kind)[0]) for one in text)
     if text == "None" and type(None) in typing.get_args(kind):
         return None
+    if isinstance(text, str) and str not in (kind, *typing.get_args(kind)):
+        text = re.sub(r"(?<=\d)_(?=\d)", "", text)  # 50_000, as in Python
     try:
         return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError:

@@ -252,7 +252,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(path):
 def test_what_is_no_picture_is_refused(gif, picture):
     env = PictureEnv()
     env.render = lambda: picture
-    with pytest.raises(UserError, match=r"cannot be filmed: its render\(\) gives .*, not an array \[H, W, 3\]"):
+    with pytest.raises(UserError, match=r"cannot be filmed: its render\(\) returns .*, not an array \[H, W, 3\]"):
         play(env, Film(gif, env))
     assert not list(gif.parent.iterdir())
 
