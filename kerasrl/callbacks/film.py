@@ -6,7 +6,7 @@ from typing import Any
 
 import rl.callbacks
 
-from kerasrl.compat.gym import quiet_stderr
+from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments import require_pictures
 from kerasrl.storage.video import VideoFile, check_path
 

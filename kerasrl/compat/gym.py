@@ -4,12 +4,8 @@ Every repair names the upstream file and line. Does not import TensorFlow, so th
 environment is found at once.
 """
 
-import contextlib
 import os
-import sys
-import tempfile
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -54,21 +50,3 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
 os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
 # SDL turns SIGTERM into an event that nobody reads, so that a process that draws could not be ended by it.
 os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keep what a library's C++ code writes to stderr off the screen, unless the block fails."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as captured:
-        saved = os.dup(2)
-        os.dup2(captured.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            captured.seek(0)
-            os.write(saved, captured.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

@@ -12,7 +12,8 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from kerasrl.compat.gym import quiet_stderr
+from kerasrl.compat import gym as gym  # its repairs, too: who uses Keras-RL uses gym
+from kerasrl.compat.quiet import quiet_stderr
 
 # TensorFlow announces oneDNN, CUDA and CPU features while it is imported, before its logger obeys
 # any setting. What it says later obeys TF_CPP_MIN_LOG_LEVEL; at 2, a machine without a GPU still gets an error.

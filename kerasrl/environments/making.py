@@ -8,7 +8,8 @@ import warnings
 from typing import Any
 
 from kerasrl.compat import names
-from kerasrl.compat.gym import gym, quiet_stderr
+from kerasrl.compat.gym import gym
+from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments.protocol import takes_seed
 from kerasrl.environments.rendering import require_display, require_drawing
 from kerasrl.errors import UserError, to_install

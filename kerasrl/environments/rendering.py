@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from kerasrl.compat.gym import quiet_stderr
+from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.errors import UserError
 
 

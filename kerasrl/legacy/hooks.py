@@ -1,0 +1,112 @@
+"""Import hooks that act on exact names: what a library lost is found again, what changed is translated when it is used.
+
+Nothing is imported before the script imports it, so that what it sets in the environment first takes effect.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from types import CodeType, ModuleType
+from typing import Any
+
+from kerasrl.legacy import gym, keras, keras_rl, others, syntax, tensorflow
+from kerasrl.legacy.notes import notes
+
+_ROOMS = (keras, tensorflow, gym, keras_rl, others)
+
+# Module -> what to do once it has been imported.
+_LOADED: dict[str, Callable[[ModuleType], None]] = {name: then for room in _ROOMS for name, then in room.LOADED.items()}
+# Module -> what to do just before it is imported.
+_BEFORE: dict[str, Callable[[], None]] = {name: first for room in _ROOMS for name, first in room.BEFORE.items()}
+
+
+class _ThenLoader(Loader):
+    """Load a module as it would be, with what has to be done before and after."""
+
+    def __init__(self, loader: Any, name: str) -> None:
+        self.loader, self.name = loader, name
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self.loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        self.loader.exec_module(module)
+        _LOADED.get(self.name, lambda module: None)(module)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)  # get_source, get_data, ... for tracebacks and resources
+
+
+class _OwnLoader(SourceFileLoader):
+    """Load a module of the script's own, its syntax tree translated; leaves no bytecode behind."""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> CodeType:  # type: ignore[override]
+        return syntax.compiled(data, str(path))
+
+    def exec_module(self, module: ModuleType) -> None:
+        syntax.provide(vars(module))
+        super().exec_module(module)
+
+
+class _GivenLoader(Loader):
+    """Load a module that was made here."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+class OldNames(MetaPathFinder):
+    """Find modules under the names of their time."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the spec of a module that is lost, changed, or the script's own; None for all others."""
+        if fullname in _BEFORE:
+            _BEFORE[fullname]()
+            if fullname in sys.modules:  # which may have imported it
+                return importlib.util.spec_from_loader(fullname, _GivenLoader(sys.modules[fullname]), is_package=True)
+        spec = _found(fullname, path, target)
+        if spec is None:
+            for room in _ROOMS:
+                module = room.lost_module(fullname)
+                if module is not None:
+                    return importlib.util.spec_from_loader(fullname, _GivenLoader(module), is_package=True)
+        elif fullname in _LOADED and spec.loader is not None:
+            spec.loader = _ThenLoader(spec.loader, fullname)
+        elif isinstance(spec.loader, SourceFileLoader) and spec.origin is not None and notes.is_own(spec.origin):
+            spec.loader = _OwnLoader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+def _found(fullname: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
+    """Return what the other finders find."""
+    for finder in sys.meta_path:
+        if not isinstance(finder, OldNames):
+            spec = finder.find_spec(fullname, path, target)
+            if spec is not None:
+                return spec
+    return None
+
+
+def activate() -> None:
+    """Translate from here on, also in modules of these libraries that have been imported already."""
+    if any(isinstance(finder, OldNames) for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, OldNames())
+    for name, then in _LOADED.items():
+        if name in sys.modules:
+            then(sys.modules[name])
