@@ -47,7 +47,8 @@ def upward(module, source):
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
     for path in sorted((ROOT / "kerasrl").rglob("*.py"))
-    if path != ROOT / "kerasrl" / "__init__.py"  # which hands on names from above, on first use
+    # The doors: __init__ hands on names from above on first use, __main__ runs scripts.
+    if path not in (ROOT / "kerasrl" / "__init__.py", ROOT / "kerasrl" / "__main__.py")
 }
 
 

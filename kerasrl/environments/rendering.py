@@ -7,8 +7,8 @@ from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.errors import UserError
 
 
-def require_display() -> None:
-    """Raise `UserError` unless a window can be opened; it takes a fraction of a second."""
+def has_display() -> bool:
+    """Return whether a window can be opened; it takes a fraction of a second."""
     import pygame
 
     with quiet_stderr():
@@ -18,7 +18,12 @@ def require_display() -> None:
         except pygame.error:
             driver = None
     # Without a screen SDL draws where nobody sees it, which is right only for someone who asked for that.
-    if driver is None or (driver in ("offscreen", "dummy") and "SDL_VIDEODRIVER" not in os.environ):
+    return driver is not None and (driver not in ("offscreen", "dummy") or "SDL_VIDEODRIVER" in os.environ)
+
+
+def require_display() -> None:
+    """Raise `UserError` unless a window can be opened."""
+    if not has_display():
         raise UserError(
             "there is no screen to open a window on; leave out --visualize (from Python: visualize=False), or connect "
             "with ssh -X, or run under xvfb-run"

@@ -34,7 +34,7 @@ class _ThenLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self.loader.exec_module(module)
-        _LOADED.get(self.name, lambda module: None)(module)
+        _LOADED[self.name](module)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loader, name)  # get_source, get_data, ... for tracebacks and resources
@@ -76,8 +76,8 @@ class OldNames(MetaPathFinder):
     ) -> ModuleSpec | None:
         """Return the spec of a module that is lost, changed, or the script's own; None for all others."""
         if fullname in _BEFORE:
-            _BEFORE[fullname]()
-            if fullname in sys.modules:  # which may have imported it
+            _BEFORE.pop(fullname)()  # taken out first, since it may import the module itself
+            if fullname in sys.modules:
                 return importlib.util.spec_from_loader(fullname, _GivenLoader(sys.modules[fullname]), is_package=True)
         spec = _found(fullname, path, target)
         if spec is None:

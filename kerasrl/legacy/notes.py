@@ -28,6 +28,10 @@ class Notes:
     """The script's folder; modules in it are the script's own."""
     script: str | None = None
     """The script's file; without one, whatever runs as `__main__`."""
+    seed: int | None = None
+    """What the script seeded NumPy, TensorFlow or an environment with last."""
+    keras: set[str] = field(default_factory=set)
+    """Kerases that the script imports: 'keras', 'tensorflow.keras'."""
     _lines: dict[tuple[str, int, str], None] = field(default_factory=dict)
     _differences: dict[str, None] = field(default_factory=dict)
 
@@ -43,6 +47,12 @@ class Notes:
         return path.is_relative_to(self.root) and not {"site-packages", "kerasrl"} & set(
             path.relative_to(self.root).parts
         )
+
+    def is_for_keras_rl_1(self) -> bool:
+        """Return whether the script was written for keras-rl 0.4.2 or older, not for keras-rl2."""
+        if self.options.keras_rl is not None:
+            return self.options.keras_rl == 1
+        return self.keras == {"keras"}
 
     def caller(self) -> FrameType | None:
         """Return the frame of the script's line that is being run, None if there is none."""

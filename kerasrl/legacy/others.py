@@ -1,6 +1,5 @@
 """Names that NumPy, Pillow and SciPy dropped, given back to the lines of a script that ask for them."""
 
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -15,7 +14,8 @@ NUMPY: dict[str, str] = {
     "str0": "str_", "unicode_": "str_", "string_": "bytes_", "float_": "float64", "complex_": "complex128",
     "cfloat": "complex128", "singlecomplex": "complex64", "longfloat": "longdouble", "Inf": "inf", "Infinity": "inf",
     "infty": "inf", "PINF": "inf", "NaN": "nan", "product": "prod", "cumproduct": "cumprod", "sometrue": "any",
-    "alltrue": "all", "in1d": "isin", "row_stack": "vstack", "trapz": "trapezoid", "round_": "round", "asscalar": "item",
+    "alltrue": "all", "in1d": "isin", "row_stack": "vstack", "trapz": "trapezoid", "round_": "round",
+    "asscalar": "item",
 }  # fmt: skip
 # Pillow 10 dropped these constants of PIL.Image.
 PILLOW: dict[str, str] = {

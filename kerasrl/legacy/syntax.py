@@ -23,6 +23,7 @@ def compiled(source: bytes | str, file: str) -> CodeType:
         SyntaxError: As Python does.
     """
     tree = ast.parse(source, file)
+    notes.keras |= set(_kerases(tree))
     tree = ast.fix_missing_locations(_Unpacking(_is_of_today(tree)).visit(tree))
     return compile(tree, file, "exec", dont_inherit=True)
 
@@ -119,6 +120,23 @@ class _Unpacking(ast.NodeTransformer):
         elif node.module and (node.module + ".").startswith(f"{_TF_KERAS}."):
             node.module = node.module.replace(_TF_KERAS, "tensorflow.keras", 1)
         return node
+
+
+def _kerases(tree: ast.AST) -> Iterator[str]:
+    """Name the Kerases that code imports: 'keras', 'tensorflow.keras' or both."""
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute) and node.attr == "keras" and isinstance(node.value, ast.Name):
+            names = ["tensorflow.keras"]
+        for name in names:
+            if name.partition(".")[0] == "keras":
+                yield "keras"
+            elif name.startswith(("tensorflow.keras", "tensorflow.python.keras")):
+                yield "tensorflow.keras"
 
 
 def _is_call(node: ast.AST | None, method: str) -> bool:

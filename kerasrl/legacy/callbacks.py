@@ -1,0 +1,58 @@
+"""Keras's callbacks that old scripts give to `fit`, where Keras-RL's agent is not the Keras model they want."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import rl.callbacks
+
+import kerasrl.callbacks
+from kerasrl.legacy.notes import notes
+
+
+def translated(callbacks: Sequence[Any] | None) -> list[Any] | None:
+    """Return callbacks that do for an agent what a script's callbacks do for a model."""
+    if callbacks is None:
+        return None
+    if not isinstance(callbacks, list | tuple):
+        callbacks = [callbacks]
+    return [_translated(callback) for callback in callbacks]
+
+
+def _translated(callback: Any) -> Any:
+    name = type(callback).__name__ if type(callback).__module__.startswith("keras.") else ""
+    if name == "TensorBoard":
+        notes.translated("TensorBoard -> kerasrl.callbacks.TensorBoardLogger")
+        return kerasrl.callbacks.TensorBoardLogger(str(callback.log_dir))
+    if name == "ModelCheckpoint" and not callback.save_weights_only:
+        notes.translated("ModelCheckpoint -> the agent's model, saved after each episode")
+        return _SavedModel(callback)
+    if name in ("ProgbarLogger", "TerminateOnNaN"):
+        notes.translated(f"{name} -> left out: fit does that itself")
+        return rl.callbacks.Callback()
+    return callback
+
+
+class _SavedModel(rl.callbacks.Callback):
+    """Save the agent's whole model after episodes, as Keras's ModelCheckpoint does after epochs.
+
+    With save_best_only, after those whose `monitor` (episode_reward where an agent has no such figure) was the best.
+    """
+
+    def __init__(self, checkpoint: Any) -> None:
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.best = -float("inf")
+
+    def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
+        """Save the model if it is due."""
+        checkpoint = self.checkpoint
+        value = logs.get(checkpoint.monitor, logs["episode_reward"])
+        if checkpoint.save_best_only and value <= self.best:
+            return
+        self.best = max(self.best, value)
+        name = str(checkpoint.filepath)
+        try:
+            name = name.format(epoch=episode + 1, **logs)
+        except KeyError:
+            name = name.partition("{")[0] + str(episode + 1)
+        self.model.model.save(name)
