@@ -3,11 +3,15 @@
 Nothing is imported before the script imports it, so that what it sets in the environment first takes effect.
 """
 
+import ast
+import builtins
+import contextlib
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
+from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -110,3 +114,22 @@ def activate() -> None:
     for name, then in _LOADED.items():
         if name in sys.modules:
             then(sys.modules[name])
+
+
+def follow_main() -> None:
+    """Take what imports this package, a script or a notebook, for the one to be translated; `runner` says otherwise.
+
+    A script's own syntax tree has been compiled by then: its calls of `step` and `reset` stay as they are. A notebook's
+    next cells are translated like a script.
+    """
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    if file is not None:
+        notes.script, notes.root = file, Path(file).resolve().parent
+        with contextlib.suppress(OSError, SyntaxError, ValueError):
+            syntax.note_kerases(ast.parse(Path(file).read_bytes()))
+    elif hasattr(builtins, "get_ipython"):
+        notebook = builtins.get_ipython()
+        notes.options.tell = "at once"
+        notebook.ast_transformers.append(syntax.CellTransformer())
+        syntax.provide(notebook.user_ns)

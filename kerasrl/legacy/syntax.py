@@ -22,10 +22,21 @@ def compiled(source: bytes | str, file: str) -> CodeType:
     Raises:
         SyntaxError: As Python does.
     """
-    tree = ast.parse(source, file)
+    return compile(CellTransformer().visit(ast.parse(source, file)), file, "exec", dont_inherit=True)
+
+
+class CellTransformer:
+    """Translate a whole syntax tree: that of a script, or of a notebook's cell."""
+
+    def visit(self, tree: ast.Module) -> ast.Module:
+        """Return the tree, translated."""
+        note_kerases(tree)
+        return ast.fix_missing_locations(_Unpacking(_is_of_today(tree)).visit(tree))  # type: ignore[no-any-return]
+
+
+def note_kerases(tree: ast.AST) -> None:
+    """Remember which Kerases a script imports, which tells for which Keras-RL it was written."""
     notes.keras |= set(_kerases(tree))
-    tree = ast.fix_missing_locations(_Unpacking(_is_of_today(tree)).visit(tree))
-    return compile(tree, file, "exec", dont_inherit=True)
 
 
 def provide(names: dict[str, Any]) -> None:
@@ -130,7 +141,7 @@ def _kerases(tree: ast.AST) -> Iterator[str]:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Attribute) and node.attr == "keras" and isinstance(node.value, ast.Name):
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) in ("tf.keras", "tensorflow.keras"):
             names = ["tensorflow.keras"]
         for name in names:
             if name.partition(".")[0] == "keras":
