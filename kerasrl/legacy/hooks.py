@@ -84,12 +84,14 @@ class OldNames(MetaPathFinder):
             if fullname in sys.modules:
                 return importlib.util.spec_from_loader(fullname, _GivenLoader(sys.modules[fullname]), is_package=True)
         spec = _found(fullname, path, target)
-        if spec is None:
+        if spec is None or spec.origin is None:  # nothing, or just a folder of that name
             for room in _ROOMS:
                 module = room.lost_module(fullname)
                 if module is not None:
                     return importlib.util.spec_from_loader(fullname, _GivenLoader(module), is_package=True)
-        elif fullname in _LOADED and spec.loader is not None:
+        if spec is None:
+            return None
+        if fullname in _LOADED and spec.loader is not None:
             spec.loader = _ThenLoader(spec.loader, fullname)
         elif isinstance(spec.loader, SourceFileLoader) and spec.origin is not None and notes.is_own(spec.origin):
             spec.loader = _OwnLoader(spec.loader.name, spec.loader.path)
