@@ -63,6 +63,7 @@ def _run(script: str, source: bytes, arguments: list[str]) -> int:
     script = str(Path(script).absolute())  # as Python names it
     folder = Path(script).resolve().parent
     notes.root, notes.script = folder, script
+    notes.keras.clear()  # of what imported this package
     sys.path[0] = str(folder)
     module = ModuleType("__main__")
     vars(module).update(
