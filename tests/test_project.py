@@ -128,6 +128,7 @@ def test_options_in_the_text_exist():
     ]
     known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help"]}
     others = {"--presets", "--logdir"}  # benchmarks/learning.py's, TensorBoard's
+    others |= set(re.findall(r"--[a-z-]+", run("-m", "kerasrl", "--help", cwd=ROOT).stdout))
     named = {option for span in SPANS for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)}
     assert len(named) > 20
     assert {option.replace("--no-", "--") for option in named} <= known | others

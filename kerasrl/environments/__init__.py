@@ -7,8 +7,10 @@ from kerasrl.environments.making import make as make
 from kerasrl.environments.protocol import Environment as Environment
 from kerasrl.environments.rendering import draws as draws
 from kerasrl.environments.rendering import has_display as has_display
+from kerasrl.environments.rendering import render as render
 from kerasrl.environments.rendering import require_display as require_display
 from kerasrl.environments.rendering import require_drawing as require_drawing
 from kerasrl.environments.rendering import require_pictures as require_pictures
+from kerasrl.environments.seeding import seed as seed
 from kerasrl.environments.spaces import check_spaces as check_spaces
 from kerasrl.environments.spaces import reward_threshold as reward_threshold

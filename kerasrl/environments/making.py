@@ -10,6 +10,7 @@ from typing import Any
 from kerasrl.compat import names
 from kerasrl.compat.gym import gym
 from kerasrl.compat.quiet import quiet_stderr
+from kerasrl.environments import atari
 from kerasrl.environments.protocol import takes_seed
 from kerasrl.environments.rendering import require_display, require_drawing
 from kerasrl.errors import UserError, to_install
@@ -24,7 +25,8 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
 
     Args:
         env_name: `Name-v0`; `module:Name-v0` imports the module, which registers the environment with gym or Gymnasium;
-            `gymnasium:Name-v0` never looks in gym; `ALE/...` and `MinAtar/...` need no module.
+            `gymnasium:Name-v0` never looks in gym; `ALE/...`, `MinAtar/...`, and the names that Atari games had in gym,
+            such as `PongDeterministic-v4`, need no module.
         render_mode: 'human' for a window, 'rgb_array' for pictures.
 
     Raises:
@@ -40,36 +42,48 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
             if module and module != "gymnasium":
                 names.module(module)
             if namespace in _NAMESPACES:
-                _register(_NAMESPACES[namespace])
+                register_all(_NAMESPACES[namespace])
             # Not every environment takes a render_mode.
             options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
             is_in_gym = name in gym.envs.registration.registry
+            if not is_in_gym:
+                atari.register(name)
             if module == "gymnasium" or (not is_in_gym and _is_in_gymnasium(name)):
                 import gymnasium
 
                 _check_drawing(gymnasium, name, render_mode)
                 with quiet_stderr():  # the Arcade Learning Environment prints a greeting
-                    return gymnasium.make(name, disable_env_checker=True, **options)
+                    return with_plain_counts(gymnasium.make(name, disable_env_checker=True, **options))
             _check_drawing(gym, name, render_mode)
             older = _is_older(name) or None  # None: as it was registered
             return gym.make(name, disable_env_checker=True, apply_api_compatibility=older, **options)
     except UserError:
         raise
-    except gym.error.UnregisteredEnv:
-        raise UserError(f"no environment is called {env_name!r}; {_hint(name)}") from None
     except Exception as error:
-        if type(error).__module__ == "gymnasium.error" and "NotFound" in type(error).__name__:
-            raise UserError(f"no environment is called {env_name!r}; {_hint(name)}") from None
-        missing = [extra for library, extra in _EXTRAS.items() if re.search(rf"\b{library}\b", str(error))]
-        is_missing = isinstance(error, ImportError) or type(error).__name__ == "DependencyNotInstalled"
-        if is_missing and missing:
-            cure = f"its libraries are not installed: {to_install(missing[0])}"
-        else:
-            cure = _one_line(error)
-        raise UserError(f"environment {env_name!r} cannot be made: {cure}") from error
+        raise refusal(env_name, error) from error
 
 
-def _register(module: str) -> None:
+def refusal(env_name: str, error: Exception) -> UserError:
+    """Return what to tell about an environment that cannot be made, given what was raised when it was tried."""
+    if isinstance(error, gym.error.UnregisteredEnv) or (
+        type(error).__module__ == "gymnasium.error" and "NotFound" in type(error).__name__
+    ):
+        return UserError(f"no environment is called {env_name!r}; {_hint(env_name.rpartition(':')[2])}")
+    missing = [extra for library, extra in _EXTRAS.items() if re.search(rf"\b{library}\b", str(error))]
+    is_missing = isinstance(error, ImportError) or type(error).__name__ == "DependencyNotInstalled"
+    libraries = f"its libraries are not installed: {to_install(missing[0])}" if missing else ""
+    return UserError(f"environment {env_name!r} cannot be made: {(is_missing and libraries) or _one_line(error)}")
+
+
+def with_plain_counts(env: Any) -> Any:
+    """Return `env`, its spaces counting in plain ints: Gymnasium's count in np.int64, which Keras's Dense refuses."""
+    for space in (env.action_space, env.observation_space):
+        if type(space).__name__ == "Discrete":
+            space.n = int(space.n)
+    return env
+
+
+def register_all(module: str) -> None:
     """Let a library register its environments with Gymnasium."""
     library = names.module(module)
     import gymnasium

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrl.environments.rendering import require_display
+from kerasrl.environments.rendering import render, require_display, takes
 from kerasrl.errors import UserError
 
 
@@ -44,7 +44,10 @@ class Environment:
         """Return what to call after each step; None where the environment draws by itself."""
         modes = getattr(unwrapped, "metadata", {}).get("render_modes", [])
         if not hasattr(unwrapped, "render_mode"):  # older gym
-            return lambda: self.env.render(mode="human")
+            return (lambda: self.env.render(mode="human")) if takes(unwrapped.render, "mode") else self.env.render
+        if unwrapped.render_mode is None and hasattr(unwrapped, "ale"):  # opens its own window only when it is made
+            require_display()
+            return lambda: render(self.env, "human")
         if unwrapped.render_mode is None and "human" in modes:
             require_display()
             self._restore_rendering = lambda: setattr(unwrapped, "render_mode", None)

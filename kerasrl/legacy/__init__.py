@@ -5,6 +5,7 @@ names are translated: `keras`, `tensorflow`, `gym`, `keras_rl`, `others`. `runne
 Nothing here is active in train.py, test.py or a plain `import kerasrl`.
 """
 
-from kerasrl.legacy.hooks import activate
+from kerasrl.legacy.hooks import activate, follow_main
 
 activate()
+follow_main()

@@ -3,11 +3,15 @@
 Nothing is imported before the script imports it, so that what it sets in the environment first takes effect.
 """
 
+import ast
+import builtins
+import contextlib
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
+from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -76,16 +80,16 @@ class OldNames(MetaPathFinder):
     ) -> ModuleSpec | None:
         """Return the spec of a module that is lost, changed, or the script's own; None for all others."""
         if fullname in _BEFORE:
-            _BEFORE.pop(fullname)()  # taken out first, since it may import the module itself
-            if fullname in sys.modules:
-                return importlib.util.spec_from_loader(fullname, _GivenLoader(sys.modules[fullname]), is_package=True)
+            _BEFORE[fullname]()
         spec = _found(fullname, path, target)
-        if spec is None:
+        if spec is None or spec.origin is None:  # nothing, or just a folder of that name
             for room in _ROOMS:
                 module = room.lost_module(fullname)
                 if module is not None:
                     return importlib.util.spec_from_loader(fullname, _GivenLoader(module), is_package=True)
-        elif fullname in _LOADED and spec.loader is not None:
+        if spec is None:
+            return None
+        if fullname in _LOADED and spec.loader is not None:
             spec.loader = _ThenLoader(spec.loader, fullname)
         elif isinstance(spec.loader, SourceFileLoader) and spec.origin is not None and notes.is_own(spec.origin):
             spec.loader = _OwnLoader(spec.loader.name, spec.loader.path)
@@ -110,3 +114,22 @@ def activate() -> None:
     for name, then in _LOADED.items():
         if name in sys.modules:
             then(sys.modules[name])
+
+
+def follow_main() -> None:
+    """Take what imports this package, a script or a notebook, for the one to be translated; `runner` says otherwise.
+
+    A script's own syntax tree has been compiled by then: its calls of `step` and `reset` stay as they are. A notebook's
+    next cells are translated like a script.
+    """
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    if file is not None:
+        notes.script, notes.root = file, Path(file).resolve().parent
+        with contextlib.suppress(OSError, SyntaxError, ValueError):
+            syntax.note_kerases(ast.parse(Path(file).read_bytes()))
+    elif hasattr(builtins, "get_ipython"):
+        notebook = builtins.get_ipython()
+        notes.options.tell = "at once"
+        notebook.ast_transformers.append(syntax.CellTransformer())
+        syntax.provide(notebook.user_ns)

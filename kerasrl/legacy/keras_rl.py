@@ -35,11 +35,13 @@ RENAMED: dict[tuple[str, str], str] = {
     ("rl.agents.dqn", "EpsGreedyQPolicy"): "EpsGreedyQPolicy",
     ("rl.agents.dqn", "BoltzmannQPolicy"): "BoltzmannQPolicy",
 }
+# What Keras-RL is installed as; it is imported as `rl`.
+PACKAGES = ("keras_rl", "keras_rl2")
 # rl.keras_future was a bridge from Keras 1 to Keras 2.
 KERAS_FUTURE: dict[str, str] = {"concatenate": "keras.layers", "Model": "keras.models"}
 
 
-def _repaired() -> None:
+def _repaired(rl: ModuleType) -> None:
     """Repair Keras-RL, import the engine, and put it under Keras-RL's names."""
     for home, names in OURS.items():
         ours = importlib.import_module(home)
@@ -81,14 +83,20 @@ def _let_memory_have_a_limit() -> None:
 
 
 def lost_module(name: str) -> ModuleType | None:
-    """Return a module that Keras-RL dropped, None if it is not one of them."""
-    if name != "rl.keras_future":
-        return None
+    """Return a module that Keras-RL dropped, or one that is named like a package; None if it is neither."""
     module = ModuleType(name)
-    for attribute, home in KERAS_FUTURE.items():
-        setattr(module, attribute, getattr(importlib.import_module(home), attribute))
+    root, dot, rest = name.partition(".")
+    if root in PACKAGES:
+        notes.translated(f"{name} -> rl{dot}{rest}")
+        own = vars(importlib.import_module(f"rl{dot}{rest}"))
+        vars(module).update({key: value for key, value in own.items() if not key.startswith("__")})
+    elif name == "rl.keras_future":
+        for attribute, home in KERAS_FUTURE.items():
+            setattr(module, attribute, getattr(importlib.import_module(home), attribute))
+    else:
+        return None
     return module
 
 
-BEFORE: dict[str, Callable[[], None]] = {"rl": _repaired}
-LOADED: dict[str, Callable[[ModuleType], None]] = {}
+BEFORE: dict[str, Callable[[], None]] = {}
+LOADED: dict[str, Callable[[ModuleType], None]] = {"rl": _repaired}

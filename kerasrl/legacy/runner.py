@@ -59,9 +59,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(script: str, source: bytes, arguments: list[str]) -> int:
     """Run `source` as `python script arguments` would; return the exit status."""
+    sys.argv = [script, *arguments]
+    script = str(Path(script).absolute())  # as Python names it
     folder = Path(script).resolve().parent
     notes.root, notes.script = folder, script
-    sys.argv = [script, *arguments]
+    notes.keras.clear()  # of what imported this package
     sys.path[0] = str(folder)
     module = ModuleType("__main__")
     vars(module).update(
@@ -70,7 +72,7 @@ def _run(script: str, source: bytes, arguments: list[str]) -> int:
         __cached__=None,
         __loader__=importlib.machinery.SourceFileLoader("__main__", script),
     )
-    ours, sys.modules["__main__"] = sys.modules["__main__"], module
+    sys.modules["__main__"] = module
     try:
         syntax.provide(vars(module))
         exec(syntax.compiled(source, script), vars(module))
@@ -85,7 +87,6 @@ def _run(script: str, source: bytes, arguments: list[str]) -> int:
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     finally:
         notes.tell()
-        vars(module).setdefault("__kept__", ours)
     return 0
 
 

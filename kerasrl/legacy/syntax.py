@@ -6,13 +6,15 @@ the script's own loops, so the calls in the script are rewritten in its syntax t
 """
 
 import ast
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from types import CodeType
 from typing import Any
 
 from kerasrl.legacy.notes import notes
 
 _STEP, _RESET = "__kerasrl_step__", "__kerasrl_reset__"
+_RENDER, _LIMITED = "__kerasrl_render__", "__kerasrl_limited__"
 _TF_KERAS = "tensorflow.python.keras"  # TensorFlow's private copy of Keras 2, which it needs itself
 
 
@@ -22,15 +24,26 @@ def compiled(source: bytes | str, file: str) -> CodeType:
     Raises:
         SyntaxError: As Python does.
     """
-    tree = ast.parse(source, file)
+    return compile(CellTransformer().visit(ast.parse(source, file)), file, "exec", dont_inherit=True)
+
+
+class CellTransformer:
+    """Translate a whole syntax tree: that of a script, or of a notebook's cell."""
+
+    def visit(self, tree: ast.Module) -> ast.Module:
+        """Return the tree, translated."""
+        note_kerases(tree)
+        return ast.fix_missing_locations(_Unpacking().visit(tree))  # type: ignore[no-any-return]
+
+
+def note_kerases(tree: ast.AST) -> None:
+    """Remember which Kerases a script imports, which tells for which Keras-RL it was written."""
     notes.keras |= set(_kerases(tree))
-    tree = ast.fix_missing_locations(_Unpacking(_is_of_today(tree)).visit(tree))
-    return compile(tree, file, "exec", dont_inherit=True)
 
 
 def provide(names: dict[str, Any]) -> None:
     """Put what the rewritten calls call into a module's names."""
-    names[_STEP], names[_RESET] = step, reset
+    names[_STEP], names[_RESET], names[_RENDER], names[_LIMITED] = step, reset, render, limited
 
 
 def step(environment: Any, nb_values: int, *args: Any, **kwargs: Any) -> Any:
@@ -39,15 +52,17 @@ def step(environment: Any, nb_values: int, *args: Any, **kwargs: Any) -> Any:
     if not isinstance(result, tuple) or len(result) == nb_values or not _is_environment(environment):
         return result
     if nb_values == 4 and len(result) == 5:
-        notes.translated("step() returns five values here -> observation, reward, done, info")
+        _tell("step() -> four values: done is terminated or truncated")
         observation, reward, terminated, truncated, info = result
-        if truncated:
+        if hasattr(terminated, "shape") and terminated.shape:  # of several environments at once
+            return observation, reward, terminated | truncated, info
+        if truncated and isinstance(info, dict):
             info = {**info, "TimeLimit.truncated": not terminated}
         return observation, reward, bool(terminated or truncated), info
     if nb_values == 5 and len(result) == 4:
-        notes.translated("step() returns four values here -> observation, reward, terminated, truncated, info")
+        _tell("step() -> five values: done is terminated, or truncated where a time limit says so")
         observation, reward, done, info = result
-        truncated = bool(done) and bool(info.get("TimeLimit.truncated", False))
+        truncated = bool(done) and isinstance(info, dict) and bool(info.get("TimeLimit.truncated", False))
         return observation, reward, bool(done) and not truncated, truncated, info
     return result
 
@@ -55,58 +70,136 @@ def step(environment: Any, nb_values: int, *args: Any, **kwargs: Any) -> Any:
 def reset(environment: Any, nb_values: int, *args: Any, **kwargs: Any) -> Any:
     """Return what `environment.reset` returns as an observation (1) or observation and info (2)."""
     result = environment.reset(*args, **kwargs)
-    if not _is_environment(environment):
+    if result is None or not _is_environment(environment):
         return result
     has_info = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)
     if has_info and nb_values == 1:
-        notes.translated("reset() returns observation and info -> observation")
+        _tell("reset() -> the observation without its info")
         return result[0]
     if not has_info and nb_values == 2:
-        notes.translated("reset() returns an observation -> observation, info")
+        _tell("reset() -> the observation and an empty info")
         return result, {}
     return result
 
 
+def render(environment: Any, *args: Any, **kwargs: Any) -> Any:
+    """Draw an environment as until gym 0.25; anything else as it does itself."""
+    if not _is_environment(environment) or len(args) > 2 or not {"mode", "close"}.issuperset(kwargs):
+        return environment.render(*args, **kwargs)
+    from kerasrl.environments import rendering
+
+    given = {**dict(zip(("mode", "close"), args, strict=False)), **kwargs}
+    if isinstance(environment, super):  # in a class of the script's own
+        if not rendering.is_of_a_library(environment.render):  # type: ignore[attr-defined]
+            return environment.render(*args, **kwargs)  # type: ignore[attr-defined]
+        own = environment.__self__  # type: ignore[attr-defined]
+        if "env" not in vars(own):
+            return rendering.draw(own, environment.render, **given)  # type: ignore[attr-defined]
+        environment = own.env
+    elif not rendering.draws_itself(environment) and not given.get("close"):
+        from kerasrl.legacy.gym_making import can_be_shown
+
+        if getattr(getattr(environment, "unwrapped", environment), "render_mode", None) is None:
+            _tell("render() -> draws, although gym.make was given no render_mode")
+            if given.get("mode") in (None, "human"):
+                can_be_shown()
+    return rendering.render(environment, **given)
+
+
+def limited(environment: Any) -> Any:
+    """Return the wrapper of an environment that limits its time, the environment itself if there is none."""
+    from kerasrl.environments.layers import layers
+
+    limits = [layer for layer in layers(environment) if type(layer).__name__ == "TimeLimit"]
+    if limits and limits[0] is not environment:
+        _tell("_max_episode_steps -> that of the wrapper TimeLimit")
+    return limits[0] if limits else environment
+
+
 def _is_environment(thing: Any) -> bool:
+    if isinstance(thing, super):
+        thing = thing.__self__  # type: ignore[attr-defined]
     return hasattr(thing, "action_space") or hasattr(thing, "observation_space")
 
 
+def _tell(what: str) -> None:
+    """Note what a line of the script gets; from its second time on this must cost nothing."""
+    frame = sys._getframe(2)
+    key = (frame.f_code, frame.f_lineno, what)
+    if key not in _told:
+        _told.add(key)
+        notes.translated(what)
+
+
+_told: set[tuple[CodeType, int, str]] = set()
+
+
 class _Unpacking(ast.NodeTransformer):
-    """Let calls of `step` and `reset` give as many values as their line unpacks.
+    """Let calls of `step`, `reset` and `render` give what their lines expect."""
 
-    Args:
-        is_of_today: Whether calls whose result is not unpacked mean five values and two, as since gym 0.26.
-    """
+    def __init__(self) -> None:
+        self.scopes: list[_Scope] = []
 
-    def __init__(self, is_of_today: bool) -> None:
-        self.is_of_today = is_of_today
+    def visit_scope(self, node: Any) -> ast.AST:
+        self.scopes.append(_Scope(node, self.scopes[-1] if self.scopes else None))
+        self.generic_visit(node)
+        self.scopes.pop()
+        return node  # type: ignore[no-any-return]
+
+    visit_Module = visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = visit_scope
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        self._rewrite(node, node.targets[0])
+        for target in node.targets:
+            node.value = self._fitting(target, node.value)
+        node.targets = [self._on_limit(target) for target in node.targets]
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        self._rewrite(node, node.target)
+        if node.value is not None:
+            node.value = self._fitting(node.target, node.value)
         return self.generic_visit(node)
 
-    def _rewrite(self, node: ast.Assign | ast.AnnAssign, target: ast.expr) -> None:
-        """Rewrite a call whose values are unpacked by the same statement."""
-        if _is_call(node.value, "step") and (count := _nb_steps_values(target)):
-            node.value = _rewritten(node.value, _STEP, count)
-        elif _is_call(node.value, "reset") and isinstance(target, ast.Tuple) and len(target.elts) == 2:
-            if not self.is_of_today and not _is_of_today(node):
-                return  # an observation of two numbers
-            node.value = _rewritten(node.value, _RESET, 2)
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.AST:
+        node.value = self._fitting(node.target, node.value)
+        return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        if self.is_of_today:
+        if _is_call(node, "render"):
+            return _rewritten(node, _RENDER)
+        is_step, is_of_today = _is_call(node, "step"), self.scopes[-1].is_of_today
+        if is_of_today or not (is_step or _is_call(node, "reset")):
             return node
-        if _is_call(node, "step"):
-            return _rewritten(node, _STEP, 4)
-        if _is_call(node, "reset"):
-            return _rewritten(node, _RESET, 1)
-        return node
+        return _rewritten(node, _STEP, 4) if is_step else _rewritten(node, _RESET, 1)
+
+    def _fitting(self, target: ast.expr, value: ast.expr) -> ast.expr:
+        """Return a value that gives as many values as its target unpacks."""
+        scope = self.scopes[-1]
+        parts = _parts(target)
+        if parts is not None and isinstance(value, ast.Tuple) and len(value.elts) == len(parts):  # a, b = c, d
+            pairs = zip(parts, value.elts, strict=True)
+            return ast.copy_location(ast.Tuple([self._fitting(*pair) for pair in pairs], ast.Load()), value)
+        if _is_call(value, "step"):
+            count = _nb_steps_values(target)
+            if isinstance(target, ast.Name):
+                count = scope.nb_unpacked.get(target.id)
+            return _rewritten(value, _STEP, count) if count else value
+        if _is_call(value, "reset") and parts is not None and len(parts) == 2:
+            if not scope.is_of_today and not _names_info(parts[1]):
+                return value  # an observation of two numbers
+            return _rewritten(value, _RESET, 2)
+        return value
+
+    def _on_limit(self, target: ast.expr) -> ast.expr:
+        """Let `env._max_episode_steps = 500` reach the wrapper that limits the time."""
+        if (
+            isinstance(target, ast.Attribute)
+            and target.attr == "_max_episode_steps"
+            and not (isinstance(target.value, ast.Name) and target.value.id in ("self", "cls"))
+        ):
+            function = ast.copy_location(ast.Name(_LIMITED, ast.Load()), target)
+            target.value = ast.copy_location(ast.Call(function, [target.value], []), target)
+        return target
 
     def visit_Import(self, node: ast.Import) -> ast.AST:
         for alias in node.names:
@@ -130,7 +223,7 @@ def _kerases(tree: ast.AST) -> Iterator[str]:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Attribute) and node.attr == "keras" and isinstance(node.value, ast.Name):
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) in ("tf.keras", "tensorflow.keras"):
             names = ["tensorflow.keras"]
         for name in names:
             if name.partition(".")[0] == "keras":
@@ -139,43 +232,83 @@ def _kerases(tree: ast.AST) -> Iterator[str]:
                 yield "tensorflow.keras"
 
 
+class _Scope:
+    """A function, or the module around all of them.
+
+    `is_of_today` tells whether calls whose result is not unpacked mean five values and two, as since gym 0.26;
+    `nb_unpacked` for each name how many values of a step are taken from it.
+    """
+
+    def __init__(self, node: ast.AST, outer: "_Scope | None") -> None:
+        inside = list(_inside(node))
+        signs = list(_signs(inside))
+        if not signs and outer is None:
+            signs = list(_signs(ast.walk(node)))
+        self.is_of_today: bool = any(signs) if signs or outer is None else outer.is_of_today
+        self.nb_unpacked: dict[str, int] = {}
+        for part in inside:
+            if isinstance(part, ast.Assign) and isinstance(part.value, ast.Name):
+                count = _nb_steps_values(part.targets[0])
+                if count is not None:
+                    self.nb_unpacked[part.value.id] = count
+
+
+def _inside(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is in a function or module, but not in the functions in it."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from _inside(child)
+
+
+def _signs(nodes: Iterable[ast.AST]) -> Iterator[bool]:
+    """Tell for each sign whether it is one of today: five values, and a reset with info or a seed."""
+    nodes = list(nodes)
+    is_older = False
+    for node in nodes:
+        if isinstance(node, ast.Assign) and _is_call(node.value, "step"):
+            count = _nb_steps_values(node.targets[0])
+            if count is not None:
+                is_older |= count == 4
+                yield count == 5
+        elif isinstance(node, ast.Assign) and _is_call(node.value, "reset"):
+            parts = _parts(node.targets[0])
+            if parts is not None and len(parts) == 2 and _names_info(parts[1]):
+                yield True
+        elif _is_call(node, "reset") and any(key.arg == "seed" for key in node.keywords):  # type: ignore[attr-defined]
+            yield True
+    for node in nodes:
+        if isinstance(node, ast.Subscript) and _is_call(node.value, "reset") and not is_older:
+            yield isinstance(node.slice, ast.Constant) and node.slice.value == 0
+
+
+def _names_info(target: ast.expr) -> bool:
+    """Return whether a target is called as the second value of a reset is."""
+    name = target.id if isinstance(target, ast.Name) else getattr(target, "attr", "")
+    return not name.strip("_") or "info" in name.lower()
+
+
 def _is_call(node: ast.AST | None, method: str) -> bool:
-    """Return whether a node is `something.method(...)`, but not `super().method(...)`."""
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == method
-        and not (isinstance(node.func.value, ast.Call) and getattr(node.func.value.func, "id", "") == "super")
-    )
+    """Return whether a node is `something.method(...)`."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method
 
 
-def _rewritten(call: Any, function: str, count: int) -> ast.Call:
+def _rewritten(call: Any, function: str, *count: int) -> ast.Call:
     """Return `function(environment, count, ...)` for `environment.method(...)`."""
     name = ast.copy_location(ast.Name(function, ast.Load()), call)
-    return ast.copy_location(ast.Call(name, [call.func.value, ast.Constant(count), *call.args], call.keywords), call)
+    arguments = [call.func.value, *map(ast.Constant, count), *call.args]
+    return ast.copy_location(ast.Call(name, arguments, call.keywords), call)
+
+
+def _parts(target: ast.expr) -> list[ast.expr] | None:
+    """Return the parts of a target that unpacks, None if it does not."""
+    return target.elts if isinstance(target, ast.Tuple | ast.List) else None
 
 
 def _nb_steps_values(target: ast.expr) -> int | None:
     """Return how many of step's values a target unpacks, None if it does not."""
-    if not isinstance(target, ast.Tuple | ast.List):
-        return None
-    if any(isinstance(part, ast.Starred) for part in target.elts):
-        return 5 if len(target.elts) > 4 else None
-    return len(target.elts) if len(target.elts) in (4, 5) else None
-
-
-def _is_of_today(tree: ast.AST) -> bool:
-    """Return whether code treats environments as since gym 0.26: five values, and a reset with info or a seed."""
-    return any(_signs(tree))
-
-
-def _signs(tree: ast.AST) -> Iterator[bool]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and _is_call(node.value, "step"):
-            yield _nb_steps_values(node.targets[0]) == 5
-        elif isinstance(node, ast.Assign) and _is_call(node.value, "reset") and isinstance(node.targets[0], ast.Tuple):
-            yield getattr(node.targets[0].elts[-1], "id", "") in ("_", "info", "infos", "_info")
-        elif isinstance(node, ast.Subscript) and _is_call(node.value, "reset"):
-            yield isinstance(node.slice, ast.Constant) and node.slice.value == 0
-        elif _is_call(node, "reset"):
-            yield any(keyword.arg == "seed" for keyword in node.keywords)  # type: ignore[attr-defined]
+    parts = _parts(target) or []
+    starred = [at for at, part in enumerate(parts) if isinstance(part, ast.Starred)]
+    if starred:  # in `observation, reward, done, *rest` the third is done
+        return 5 if len(parts) > 4 else 4 if starred == [3] else None
+    return len(parts) if len(parts) in (4, 5) else None

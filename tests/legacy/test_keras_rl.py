@@ -1,0 +1,212 @@
+"""Keras-RL's names in old scripts stand for this project's engine, with the defaults of their time."""
+
+import json
+
+import h5py
+import pytest
+
+MODEL = """
+import random
+import gym
+import numpy as np
+from {keras}.models import Sequential
+from {keras}.layers import Dense, Flatten
+from {keras}.optimizers import Adam
+from rl.agents.dqn import DQNAgent
+from rl.memory import SequentialMemory
+from rl.policy import EpsGreedyQPolicy
+
+class Two(gym.Env):
+    '''Action 1 pays; an episode has eight steps.'''
+    observation_space = gym.spaces.Box(0, 8, (1,))
+    action_space = gym.spaces.Discrete(2)
+    def reset(self, seed=None, options=None):
+        self.now = 0
+        return np.zeros(1), {{}}
+    def step(self, action):
+        self.now += 1
+        return np.full(1, float(self.now)), float(action), self.now == 8, False, {{}}
+
+def network(window=1):
+    return Sequential([Flatten(input_shape=(window, 1)), Dense(4, activation="relu"), Dense(2)])
+
+def agent(memory=None, window=1, **options):
+    memory = memory or SequentialMemory(limit=100, window_length=1)
+    dqn = DQNAgent(network(window), nb_actions=2, memory=memory, nb_steps_warmup=5, target_model_update=1e-2, **options)
+    dqn.compile(Adam(), metrics=["mae"])
+    return dqn
+"""
+
+
+@pytest.fixture
+def run(run_old):
+    """Run a text after the model's."""
+
+    def run(text, *options, keras="tensorflow.keras"):
+        return run_old(MODEL.format(keras=keras) + text, *options)
+
+    return run
+
+
+DOUBLE = """
+dqn = agent()
+print(dqn.enable_double_dqn, agent(enable_double_dqn=False).enable_double_dqn, type(dqn).__mro__[1].__module__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("keras", "options", "double", "told"),
+    [
+        ("keras", [], "True", True),
+        ("keras", ["--keras-rl", "2"], "False", False),
+        ("tensorflow.keras", [], "False", False),
+        ("tensorflow.keras", ["--keras-rl", "1"], "True", True),
+    ],
+)
+def test_the_default_of_double_dqn_is_that_of_the_scripts_keras_rl(keras, options, double, told, run, tmp_path):
+    status, output, errors = run(DOUBLE, *options, keras=keras)
+    assert (status, output) == (0, [f"{double} False kerasrl.dqn.agent"])
+    assert [line.startswith("note: DQNAgent learns with double DQN") for line in errors] == [True] * told
+
+
+def test_a_whole_script_learns_and_saves(run, tmp_path):
+    status, output, errors = run(
+        """
+import rl.callbacks
+np.random.seed(3)
+dqn = agent(policy=EpsGreedyQPolicy(eps=0.5))
+saving = rl.callbacks.ModelIntervalCheckpoint("w_{step}.h5f", interval=300)
+history = dqn.fit(Two(), nb_steps=6e2, verbose=0, callbacks=[rl.callbacks.FileLogger("log.json", interval=10), saving])
+dqn.save_weights("w.h5f", overwrite=True)
+rewards = dqn.test(Two(), nb_episodes=2, visualize=False, verbose=0).history["episode_reward"]
+print(rewards, len(history.history["episode_reward"]), type(dqn.memory).__module__)
+""",
+    )
+    assert (status, output) == (0, ["[8.0, 8.0] 75 kerasrl.dqn.memory"])
+    assert len(json.loads((tmp_path / "log.json").read_text())["episode"]) == 75
+    with h5py.File(tmp_path / "w.h5f") as last, h5py.File(tmp_path / "w_600.h5f") as numbered:
+        assert sorted(last) == sorted(numbered)
+    assert not any("Warning" in line for line in errors)
+
+
+SEEDED = """
+random.seed(1)
+np.random.seed(2)
+dqn = agent()
+dqn.fit(Two(), nb_steps=200, verbose=0)
+print([float(abs(w).sum()) for w in dqn.model.get_weights()])
+"""
+
+
+def test_a_script_with_seeds_gives_the_same_bits_each_time(run, tmp_path):
+    first, second = (run(SEEDED)[1] for _ in range(2))
+    other = run(SEEDED.replace("seed(2)", "seed(3)"))[1]
+    assert first == second != other
+
+
+OLD_NAMES = """
+from rl.memory import Memory
+from rl.policy import AnnealedQPolicy
+from rl.keras_future import Model, concatenate
+import rl.agents, keras_rl2.memory
+from rl.agents import DQNAgent as Same
+print(Same is DQNAgent, keras_rl2.memory.SequentialMemory is SequentialMemory)
+memory = Memory(limit=50)
+print(type(memory).__name__, memory.limit)
+policy = AnnealedQPolicy(EpsGreedyQPolicy(), attr="eps", value_max=1., value_min=.1, value_test=.05, nb_steps=100)
+dqn = agent(memory, window=3, window_length=3, delta_range=(-2., 2.), policy=policy)
+print(dqn.memory.window_length, dqn.memory.limit, dqn.delta_clip, type(policy).__name__)
+dqn.fit(Two(), nb_steps=30, nb_max_random_start_steps=2, verbose=0)
+try:
+    dqn.load_weights("nowhere.h5f")
+except OSError as error:
+    print("none yet:", error.filename)
+class Own(rl.memory.Memory):
+    def __init__(self, limit):
+        super().__init__(window_length=1)
+print(type(Own(limit=3)).__name__)
+"""
+
+
+def test_names_of_older_releases(run, tmp_path):
+    status, output, errors = run(OLD_NAMES)
+    assert (status, output) == (
+        0,
+        [
+            "True True",
+            "SequentialMemory 50",
+            "3 50 2.0 LinearAnnealedPolicy",
+            "none yet: nowhere.h5f",
+            "Own",
+        ],
+    )
+    for part in ("Memory(limit=...) ->", "delta_range=(-2.0, 2.0)) -> delta_clip=2.0", "nb_max_random_start_steps ->"):
+        assert any(part in line for line in errors), part
+
+
+@pytest.mark.parametrize("name", ["SARSAAgent", "CEMAgent", "DDPGAgent", "NAFAgent", "ContinuousDQNAgent"])
+def test_other_agents_are_refused_when_they_are_used(name, run, tmp_path):
+    home = "rl.agents.dqn" if name in ("NAFAgent", "ContinuousDQNAgent") else "rl.agents"
+    text = f"from {home} import {name}\nprint('imported')\n{name}(model=network(), nb_actions=2)\nprint('never')\n"
+    status, output, errors = run(text)
+    line = len(MODEL.splitlines()) + 3
+    assert (status, output) == (2, ["imported"])
+    assert errors[0].startswith(f"error: {tmp_path}/script.py, line {line}: {name} is not revived here")
+    assert len(errors) == 1
+
+
+WATCHED = """
+env = gym.make("CartPole-v1")
+env.observation_space.shape
+model = Sequential([Flatten(input_shape=(1, 4)), Dense(2)])
+dqn = DQNAgent(model, nb_actions=2, memory=SequentialMemory(limit=100, window_length=1))
+dqn.compile(Adam())
+dqn.fit(env, nb_steps=60, visualize=True, verbose=0)
+dqn.test(env, nb_episodes=1)
+dqn.test(env, 1, visualize=True)
+print("done")
+"""
+
+
+def test_without_a_screen_nothing_is_shown_and_that_is_told_once(run, tmp_path):
+    status, output, errors = run(WATCHED)
+    assert (status, output[-1]) == (0, "done")
+    assert sum("there is no screen" in line for line in errors) == 1
+
+
+LIMITED = """
+class Sees(rl.core.Processor):
+    def process_step(self, observation, reward, done, info):
+        self.done = done
+        return observation, reward, done, info
+
+dqn = agent()
+dqn.fit(gym.wrappers.TimeLimit(Two(), 4), nb_steps=20, verbose=0)
+dqn.fit(Two(), nb_steps=20, verbose=0, nb_max_episode_steps=3)
+print(dqn.memory._terminals[:40].sum(), dqn.memory._terminated[:40].sum())
+"""
+
+
+@pytest.mark.parametrize(("options", "ends"), [([], 0), (["--time-limits-end"], 11)])
+def test_time_limits_are_told_and_can_be_ends(options, ends, run, tmp_path):
+    status, output, errors = run("import rl.core\n" + LIMITED, *options)
+    assert status == 0
+    assert int(output[-1].split()[1]) == ends
+    assert sum("a time limit ends" in line for line in errors) == (not options)
+
+
+CALLBACKS = """
+from tensorflow.keras.callbacks import TensorBoard, ModelCheckpoint
+dqn = agent()
+dqn.fit(Two(), nb_steps=40, verbose=0, callbacks=[
+    TensorBoard(log_dir="board"), ModelCheckpoint("best.keras", monitor="val_loss", save_best_only=True)])
+from tensorflow.keras.models import load_model
+print(load_model("best.keras").count_params() == dqn.model.count_params())
+"""
+
+
+def test_keras_callbacks_that_want_a_model_get_the_agents(run, tmp_path):
+    status, output, errors = run(CALLBACKS)
+    assert (status, output) == (0, ["True"])
+    assert list((tmp_path / "board").glob("events*"))
+    assert sum("TensorBoard ->" in line or "ModelCheckpoint ->" in line for line in errors) == 2
