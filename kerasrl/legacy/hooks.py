@@ -38,7 +38,7 @@ class _ThenLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self.loader.exec_module(module)
-        _LOADED[self.name](module)
+        _LOADED[self.name](sys.modules.get(self.name, module))  # a module may put another in its place
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loader, name)  # get_source, get_data, ... for tracebacks and resources
@@ -60,16 +60,16 @@ class _OwnLoader(SourceFileLoader):
 
 
 class _GivenLoader(Loader):
-    """Load a module that was made here."""
+    """Load a module that there is already."""
 
     def __init__(self, module: ModuleType) -> None:
-        self.module = module
+        self.module, self.spec = module, module.__spec__
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return self.module
 
     def exec_module(self, module: ModuleType) -> None:
-        pass
+        module.__spec__ = self.spec or module.__spec__  # a module that was found keeps what it was found with
 
 
 class OldNames(MetaPathFinder):

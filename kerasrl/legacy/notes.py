@@ -1,7 +1,9 @@
 """What is told about a script: the lines where something was translated, and where its meaning differs."""
 
 import atexit
+import contextlib
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -32,6 +34,8 @@ class Notes:
     """What the script seeded NumPy, TensorFlow or an environment with last."""
     keras: set[str] = field(default_factory=set)
     """Kerases that the script imports: 'keras', 'tensorflow.keras'."""
+    is_silent: bool = False
+    """Whether translations go unnoted."""
     _lines: dict[tuple[str, int, str], None] = field(default_factory=dict)
     _differences: dict[str, None] = field(default_factory=dict)
 
@@ -67,10 +71,37 @@ class Notes:
         Args:
             depth: Frames between here and the line: 2 for the caller's caller.
         """
-        return self.is_own(sys._getframe(depth).f_code.co_filename)
+        frame: FrameType | None = sys._getframe(depth)
+        while frame is not None and _passes_on(frame):
+            frame = frame.f_back
+        return frame is not None and self.is_own(frame.f_code.co_filename)
+
+    def is_attribute(self, depth: int = 2) -> bool:
+        """Return whether a module is looked for on behalf of `from package import name`, where a name is wanted.
+
+        Args:
+            depth: As for `is_asked_by_script`.
+        """
+        frame: FrameType | None = sys._getframe(depth)
+        while frame is not None and _passes_on(frame):
+            if frame.f_code.co_name == "_handle_fromlist":
+                return True
+            frame = frame.f_back
+        return False
+
+    @contextlib.contextmanager
+    def silence(self) -> Iterator[None]:
+        """Note no translations, as of an old file that is being read."""
+        before, self.is_silent = self.is_silent, True
+        try:
+            yield
+        finally:
+            self.is_silent = before
 
     def translated(self, what: str) -> None:
         """Note a translation, such as 'Adam(lr=0.001) -> learning_rate', with the script's line."""
+        if self.is_silent:
+            return
         frame = self.caller()
         key = (frame.f_code.co_filename, frame.f_lineno, what) if frame is not None else ("", 0, what)
         if key not in self._lines:
@@ -100,6 +131,12 @@ class Notes:
                 print(line, file=sys.stderr)
         self._lines.clear()
         self._differences.clear()
+
+
+def _passes_on(frame: FrameType) -> bool:
+    """Return whether a frame only passes a line's question on: Python's import, TensorFlow's late import."""
+    file = frame.f_code.co_filename
+    return file.startswith("<frozen importlib") or file.endswith(("importlib/__init__.py", "lazy_loader.py"))
 
 
 def _is_cell(file: str) -> bool:

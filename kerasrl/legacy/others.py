@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from kerasrl.errors import UserError as UserError
+from kerasrl.legacy import tensorflow
 from kerasrl.legacy.notes import notes
 
 # NumPy 1.20 to 2.0 dropped these: name -> what it stood for.
@@ -66,5 +67,22 @@ def lost_module(name: str) -> ModuleType | None:
     return None
 
 
+def _numpy_random(module: ModuleType) -> None:
+    """Let np.random.seed(n) of the script seed Keras too, which no longer draws its weights from NumPy."""
+    original = module.seed
+
+    def seed(seed: Any = None) -> None:
+        if hasattr(seed, "__index__") and notes.is_asked_by_script():
+            tensorflow.seed_all(int(seed), "np.random.seed")
+        else:
+            original(seed)
+
+    module.seed = seed  # type: ignore[attr-defined]
+
+
 BEFORE: dict[str, Callable[[], None]] = {}
-LOADED: dict[str, Callable[[ModuleType], None]] = {"numpy": _numpy, "PIL.Image": _pillow}
+LOADED: dict[str, Callable[[ModuleType], None]] = {
+    "numpy": _numpy,
+    "numpy.random": _numpy_random,
+    "PIL.Image": _pillow,
+}

@@ -1,0 +1,171 @@
+"""Functions of `keras.backend` as they were in Keras 1 and 2."""
+
+import contextlib
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from kerasrl.errors import UserError
+from kerasrl.legacy.notes import notes
+
+# Functions that only configured what Keras 3 decides by itself -> what they return.
+SETTINGS: dict[str, Any] = {
+    "set_session": None, "set_learning_phase": None, "manual_variable_initialization": None, "learning_phase": 0,
+    "_get_available_gpus": (), "track_variable": None, "reset_uids": None, "set_image_dim_ordering": None,
+    "get_graph": None, "_initialize_variables": None, "disable_tf_random_generator": None,
+}  # fmt: skip
+ORDERINGS = {"th": "channels_first", "tf": "channels_last"}
+DROPPED = ("gradients", "cntk", "theano", "ctc_label_dense_to_sparse")
+
+
+def provide(backend: ModuleType) -> None:
+    """Give a module the backend functions of Keras 1 and 2."""
+    legacy = importlib.import_module("keras.src.legacy.backend")
+    names = vars(backend)
+    for name, function in vars(legacy).items():
+        if inspect.isfunction(function) and function.__module__ == legacy.__name__:
+            names[name] = _also_symbolic(function)
+    for name, value in SETTINGS.items():
+        names[name] = _setting(name, value)
+    names.update(
+        image_dim_ordering=_image_dim_ordering, set_image_dim_ordering=_set_image_dim_ordering, get_value=_get_value,
+        set_value=_set_value, batch_set_value=_batch_set_value, get_session=_get_session, function=function_of,
+        in_train_phase=_in_train_phase, in_test_phase=_in_test_phase, placeholder=_placeholder,
+        learning_phase_scope=_learning_phase_scope, gradients=_gradients, eval=_get_value,
+        batch_get_value=lambda tensors: [_get_value(tensor) for tensor in tensors], _BACKEND="tensorflow",
+        int_shape=lambda x: tuple(x.shape), dtype=lambda x: getattr(x.dtype, "name", x.dtype),
+        batch_dot=_also_symbolic(legacy.batch_dot), print_tensor=lambda x, message="": x,
+    )  # fmt: skip
+    names["tf"] = importlib.import_module("tensorflow")
+
+
+def _also_symbolic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function take a model's symbolic tensors, as a layer of its own."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return as_layer(function, args, kwargs)
+
+    return call
+
+
+def as_layer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return function(*args, **kwargs), as the output of a Lambda layer if symbolic tensors are among them."""
+    import keras
+
+    symbols = [value for value in keras.tree.flatten((args, kwargs)) if isinstance(value, keras.KerasTensor)]
+    if not symbols:
+        return function(*args, **kwargs)
+
+    def compute(values: Any) -> Any:
+        left = iter(values)
+        fill = lambda value: next(left) if isinstance(value, keras.KerasTensor) else value  # noqa: E731
+        filled, named = keras.tree.map_structure(fill, (args, kwargs))
+        return function(*filled, **named)
+
+    return _operation()(compute)(symbols)
+
+
+@functools.cache
+def _operation() -> Any:
+    """Return a layer that computes a function, and whose copies compute the same one."""
+    import keras
+
+    class Operation(keras.layers.Lambda):
+        def get_config(self) -> dict[str, Any]:
+            return {"name": self.name, "function": self.function}
+
+        @classmethod
+        def from_config(cls, config: dict[str, Any], *_: Any, **__: Any) -> Any:
+            return cls(**config)
+
+    return Operation
+
+
+def _setting(name: str, value: Any) -> Callable[..., Any]:
+    def configure(*args: Any, **kwargs: Any) -> Any:
+        notes.translated(f"K.{name}() -> left out")
+        return value
+
+    return configure
+
+
+def _image_dim_ordering() -> str:
+    import keras
+
+    notes.translated("K.image_dim_ordering() -> image_data_format()")
+    return {"channels_first": "th"}.get(keras.config.image_data_format(), "tf")
+
+
+def _set_image_dim_ordering(dim_ordering: str) -> None:
+    import keras
+
+    notes.translated(f"K.set_image_dim_ordering({dim_ordering!r}) -> set_image_data_format")
+    keras.config.set_image_data_format(ORDERINGS.get(dim_ordering, dim_ordering))
+
+
+def _get_value(x: Any) -> Any:
+    return np.asarray(x)[()]
+
+
+def _set_value(x: Any, value: Any) -> None:
+    x.assign(np.asarray(value))
+
+
+def _batch_set_value(tuples: Any) -> None:
+    for variable, value in tuples:
+        _set_value(variable, value)
+
+
+def _get_session() -> Any:
+    from kerasrl.legacy.tensorflow_session import Session
+
+    return Session()
+
+
+def function_of(inputs: Any, outputs: Any, updates: Any = None, **_: Any) -> Callable[[Any], list[Any]]:
+    """Return what K.function did: arrays -> list of arrays."""
+    import keras
+
+    if updates:
+        raise UserError(
+            "K.function(updates=...) built a TensorFlow 1 graph, which is missing; use Model.train_on_batch"
+        )
+    symbols = [symbol for symbol in inputs if isinstance(symbol, keras.KerasTensor)]
+    model = keras.Model(symbols, outputs)
+
+    def compute(values: Any) -> list[Any]:
+        results = model([np.asarray(value) for value in values[: len(symbols)]], training=False)
+        return [np.asarray(result) for result in (results if isinstance(results, list | tuple) else [results])]
+
+    return compute
+
+
+def _in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
+    chosen = x if training else alt
+    return chosen() if callable(chosen) else chosen
+
+
+def _in_test_phase(x: Any, alt: Any, training: Any = None) -> Any:
+    return _in_train_phase(alt, x, training)
+
+
+def _placeholder(shape: Any = None, ndim: int | None = None, dtype: Any = None, name: Any = None, **_: Any) -> Any:
+    import keras
+
+    notes.translated("K.placeholder() -> keras.Input")
+    return keras.Input(batch_shape=shape if shape is not None else (None,) * (ndim or 0), dtype=dtype, name=name)
+
+
+@contextlib.contextmanager
+def _learning_phase_scope(value: Any) -> Iterator[None]:
+    yield
+
+
+def _gradients(*args: Any, **kwargs: Any) -> Any:
+    raise UserError("K.gradients needs a TensorFlow 1 graph, which is missing; use tf.GradientTape")

@@ -1,0 +1,218 @@
+"""What Keras 1's and 2's layers, models and optimizers did and had beside what `keras_arguments` holds in tables."""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerasrl.errors import UserError
+from kerasrl.legacy.keras_arguments import Arguments, let_take, translated
+from kerasrl.legacy.notes import notes
+
+# Method of a model -> today's, and the order of its arguments.
+METHODS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "fit_generator": ("fit", ("x", "steps_per_epoch", "epochs", "verbose", "callbacks", "validation_data")),
+    "evaluate_generator": ("evaluate", ("x", "steps")),
+    "predict_generator": ("predict", ("x", "steps")),
+}
+# Losses that are named otherwise today.
+LOSSES: dict[str, str] = {
+    "logcosh": "log_cosh", "huber_loss": "huber", "cosine_proximity": "cosine_similarity",
+    "kullback_leibler_divergence": "kl_divergence",
+}  # fmt: skip
+# Order of the arguments of Keras 2's `add_weight`, and arguments that it had.
+_ADD_WEIGHT = ("name", "shape", "dtype", "initializer", "regularizer", "trainable", "constraint")
+_ADD_WEIGHT_DROPPED = ("synchronization", "use_resource", "collections", "getter", "partitioner")
+
+
+def translate() -> None:
+    """Let layers, models and optimizers be made and used as of old; today's calls stay as they are."""
+    import keras
+    from keras.src import losses
+    from keras.src.models.functional import Functional
+
+    _layer(keras.layers.Layer)
+    let_take(keras.layers.Embedding, "__init__", _embedding)
+    let_take(keras.layers.InputLayer, "__init__", _input)
+    let_take(keras.layers.Layer, "add_weight", _add_weight)
+    let_take(Functional, "__init__", functools.partial(_of, "Functional"))
+    _model(keras.Model)
+    for old, new in LOSSES.items():
+        losses.ALL_OBJECTS_DICT.setdefault(old, getattr(keras.losses, new))
+    optimizer: Any = keras.optimizers.Optimizer
+    optimizer.lr = property(lambda self: self.learning_rate, lambda self, rate: setattr(self, "learning_rate", rate))
+
+
+def _of(kind: str, self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    return translated(kind, args, kwargs)
+
+
+class _Shape:
+    """Shape of a layer's input or output; a layer may have an attribute of that name of its own."""
+
+    def __init__(self, of: str) -> None:
+        self.of = of
+
+    def __get__(self, layer: Any, owner: type | None = None) -> Any:
+        if layer is None:
+            return self
+        tensors = getattr(layer, self.of)
+        return [tensor.shape for tensor in tensors] if isinstance(tensors, list | tuple) else tensors.shape
+
+
+def _layer(layer: Any) -> None:
+    """Let every layer take a shape of its input, and weights, without a word."""
+    original = layer.__init__
+
+    @functools.wraps(original)
+    def initialise(self: Any, *args: Any, **kwargs: Any) -> None:
+        shape, weights = _input_shape(self, kwargs), kwargs.pop("weights", None)
+        original(self, *args, **translated("Layer", (), kwargs)[1])
+        if shape is not None:
+            self._input_shape_arg = shape
+        if weights is not None:
+            _set_when_built(self, weights)
+
+    initialise.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]  # which Keras reads
+    layer.__init__ = initialise
+    layer.input_shape, layer.output_shape = _Shape("input"), _Shape("output")
+
+
+def _input_shape(layer: Any, kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Take the shape of a layer's input, without the batch, out of its arguments."""
+    import keras
+
+    length, size = kwargs.pop("input_length", None), kwargs.pop("input_dim", None)
+    shape, batch_shape = kwargs.pop("input_shape", None), kwargs.pop("batch_input_shape", None)
+    kwargs.pop("batch_size", None)
+    if batch_shape is not None:
+        shape = tuple(batch_shape)[1:]
+    if shape is not None:
+        return tuple(shape) if isinstance(shape, list | tuple) else (shape,) if np.ndim(shape) == 0 else tuple(shape)
+    if size is not None and (length is not None or isinstance(layer, keras.layers.RNN)):
+        return (length, size)
+    return (size,) if size is not None else (length,) if length is not None else None
+
+
+def _set_when_built(layer: Any, weights: Any) -> None:
+    """Give a layer its weights once it has variables for them."""
+    build = layer.build
+
+    @functools.wraps(build)
+    def build_and_set(*args: Any, **kwargs: Any) -> None:
+        build(*args, **kwargs)
+        layer.set_weights(weights)
+
+    layer.build = build_and_set
+
+
+def _embedding(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    """Embedding was built from its arguments alone."""
+    length = kwargs.pop("input_length", None)
+    args, kwargs = translated("Embedding", args, kwargs)
+    if notes.is_asked_by_script(3) and not {"input_shape", "batch_input_shape"} & set(kwargs):
+        kwargs["input_shape"] = tuple(length) if isinstance(length, list | tuple) else (length,)
+    return args, kwargs
+
+
+def _input(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    """Before the first variable is made, TensorFlow's threads can still be chosen."""
+    args, kwargs = translated("InputLayer", args, kwargs)
+    shape = args[0] if args else kwargs.get("shape")
+    if shape is None and kwargs.get("batch_shape") is not None:
+        shape = tuple(kwargs["batch_shape"])[1:]
+    if isinstance(shape, list | tuple):
+        _choose_threads(tuple(shape))
+    return args, kwargs
+
+
+@functools.cache
+def _choose_threads_once(is_image: bool) -> None:
+    import tensorflow as tf
+
+    from kerasrl.dqn import device
+
+    if not tf.config.threading.get_intra_op_parallelism_threads():  # the script may have chosen
+        device.configure((1, 1) if is_image else (1,))
+
+
+def _choose_threads(shape: tuple[Any, ...]) -> None:
+    """Choose threads for the first network of a script that uses Keras-RL.
+
+    Args:
+        shape: Of the network's input without the batch: the window, then an observation.
+    """
+    if "rl" in sys.modules and not _choose_threads_once.cache_info().currsize:
+        _choose_threads_once(len(shape) > 2)
+
+
+def _add_weight(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    """`add_weight` took the name first."""
+    if args and isinstance(args[0], str):
+        kwargs = {**dict(zip(_ADD_WEIGHT, args, strict=False)), **kwargs}
+        args = ()
+    return args, {name: value for name, value in kwargs.items() if name not in _ADD_WEIGHT_DROPPED}
+
+
+def _model(model: Any) -> None:
+    """Give models the methods and arguments of their time."""
+    make = model.__new__
+
+    def new(cls: type, *args: Any, **kwargs: Any) -> Any:
+        if "input" in kwargs or "output" in kwargs:  # Model(input=..., output=...), noted by __init__
+            names = {"input": "inputs", "output": "outputs"}
+            kwargs = {names.get(name, name): value for name, value in kwargs.items()}
+        return make(cls, *args, **kwargs)
+
+    model.__new__ = staticmethod(new)
+    let_take(model, "fit", functools.partial(_of, "fit"))
+    let_take(model, "compile", functools.partial(_of, "compile"))
+    let_take(model, "predict", _silently)
+    for old, (today, names) in METHODS.items():
+        setattr(model, old, _generating(old, today, names))
+    model.predict_classes, model.predict_proba = _predict_classes, _predict_proba
+    model.reset_states = _reset_states
+    model.to_yaml = _to_yaml
+
+
+def _silently(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    """`predict` showed no progress unless it was asked to."""
+    if len(args) < 3 and notes.is_asked_by_script(3):
+        kwargs.setdefault("verbose", 0)
+    return args, kwargs
+
+
+def _generating(old: str, today: str, names: tuple[str, ...]) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        notes.translated(f"{old} -> {today}")
+        kwargs.update(zip(names, args, strict=False))
+        kwargs["x"] = kwargs.pop("generator", kwargs.get("x"))
+        kwargs.setdefault("verbose", 0 if today == "predict" else 1)
+        return getattr(self, today)(**translated("fit", (), kwargs)[1])
+
+    return method
+
+
+def _predict_proba(self: Any, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
+    return self.predict(x, batch_size, verbose=verbose)
+
+
+def _predict_classes(self: Any, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
+    notes.translated("predict_classes -> argmax of predict")
+    values = self.predict(x, batch_size, verbose=verbose)
+    return values.argmax(axis=-1) if values.shape[-1] > 1 else (values > 0.5).astype("int32")
+
+
+def _reset_states(self: Any) -> None:
+    for layer in self.layers:
+        for name in ("reset_states", "reset_state"):
+            if hasattr(layer, name):
+                getattr(layer, name)()
+                break
+
+
+def _to_yaml(self: Any, *args: Any, **kwargs: Any) -> Any:
+    raise UserError("Model.to_yaml is missing in Keras 3: YAML could run code when it was read; use to_json")

@@ -1,0 +1,182 @@
+"""Models and weights in files as Keras 1 and 2 wrote and read them: HDF5, under whatever name."""
+
+import contextlib
+import errno
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kerasrl.errors import WeightsError
+from kerasrl.legacy.notes import notes
+from kerasrl.storage import weights
+
+_NATIVE, _NATIVE_WEIGHTS = ".keras", ".weights.h5"
+
+
+class MissingFileError(FileNotFoundError, WeightsError):
+    """A file of weights or of a model that does not exist: an OSError, as of old."""
+
+
+class UnreadableFileError(OSError, WeightsError):
+    """A file that holds no weights or model: an OSError, as of old."""
+
+
+def translate() -> None:
+    """Let models be saved and loaded under any name; Keras 3's own names keep their formats."""
+    api: Any = importlib.import_module("keras.src.saving.saving_api")
+    changed: dict[Any, Callable[..., Any]] = {
+        api.save_model: _saving(api.save_model),
+        api.load_model: _loading(api.load_model),
+        api.save_weights: _saving_weights(api.save_weights),
+        api.load_weights: _loading_weights(api.load_weights),
+    }
+    for name, module in list(sys.modules.items()):
+        if name == "keras" or name.startswith("keras."):
+            for attribute, value in list(vars(module).items()):
+                if (
+                    callable(value)
+                    and getattr(value, "__name__", "") in ("save_model", "load_model")
+                    and value in changed
+                ):
+                    setattr(module, attribute, changed[value])
+    api.save_weights, api.load_weights = changed[api.save_weights], changed[api.load_weights]
+
+    import keras
+
+    save_weights = keras.Model.save_weights
+
+    def save(self: Any, filepath: Any, overwrite: bool = True, *args: Any, **kwargs: Any) -> None:
+        for name in ("save_format", "options"):
+            kwargs.pop(name, None)
+        save_weights(self, filepath, overwrite, *args, **kwargs)
+
+    keras.Model.save_weights = save
+
+
+def _saving(original: Callable[..., Any]) -> Callable[..., Any]:
+    def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> Any:
+        """Save a model: HDF5 under any name but .keras."""
+        path = os.fspath(filepath) if isinstance(filepath, str | os.PathLike) else filepath
+        if not isinstance(path, str) or path.endswith(_NATIVE) or path.startswith("hf://") or zipped is not None:
+            return original(model, filepath, overwrite, zipped, **kwargs)
+        if not path.endswith((".h5", ".hdf5")):
+            notes.translated(f"model.save({path!r}) -> an HDF5 file of that name")
+        legacy = importlib.import_module("keras.src.legacy.saving.legacy_h5_format")
+        return legacy.save_model_to_hdf5(model, _file(path), overwrite, kwargs.get("include_optimizer", True))
+
+    return save_model
+
+
+def _file(path: str) -> str:
+    """Return the file for a name that may be a folder's, as TensorFlow's Keras made them."""
+    return f"{path.rstrip('/')}/model.h5" if os.path.isdir(path) else path.rstrip("/")
+
+
+def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
+    def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:
+        """Load a model: HDF5 under any name, or Keras 3's own format.
+
+        Raises:
+            OSError: There is no such file, or no model in it.
+        """
+        path = os.fspath(filepath) if isinstance(filepath, str | os.PathLike) else filepath
+        if not isinstance(path, str) or path.startswith("hf://"):
+            return original(filepath, custom_objects, compile, safe_mode)
+        if not os.path.exists(path):
+            raise MissingFileError(errno.ENOENT, "there is no such file of a model", path)
+        path = _file(path)
+        if not os.path.isfile(path):
+            raise UnreadableFileError(
+                f"{filepath} is a folder, and TensorFlow's SavedModel cannot be trained by Keras 3"
+            )
+        import h5py
+
+        if not h5py.is_hdf5(path):
+            if path.endswith(_NATIVE):
+                return original(filepath, custom_objects, compile, safe_mode)
+            raise UnreadableFileError(f"{path} holds no model: it is not HDF5")
+        legacy = importlib.import_module("keras.src.legacy.saving.legacy_h5_format")
+        with notes.silence(), _without_warnings(), h5py.File(path, "r") as file:
+            return legacy.load_model_from_hdf5(file, {**_losses(), **(custom_objects or {})}, compile, safe_mode)
+
+    return load_model
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep off the screen what Keras 3 has to say about old files."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _losses() -> dict[str, Any]:
+    """Return Keras's losses under the short names, which Keras 3 saves but does not find again."""
+    import keras
+
+    short = {
+        "mse": "mean_squared_error", "mae": "mean_absolute_error", "mape": "mean_absolute_percentage_error",
+        "msle": "mean_squared_logarithmic_error", "logcosh": "log_cosh", "huber_loss": "huber",
+    }  # fmt: skip
+    return {name: getattr(keras.losses, today) for name, today in short.items()}
+
+
+def _saving_weights(original: Callable[..., Any]) -> Callable[..., Any]:
+    def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **_: Any) -> None:
+        """Save weights: HDF5 under any name."""
+        path = os.fspath(filepath)
+        if path.endswith(_NATIVE_WEIGHTS) or max_shard_size is not None:
+            original(model, filepath, overwrite, max_shard_size)
+            return
+        notes.translated(f"save_weights({path!r}) -> an HDF5 file of that name")
+        weights.write(path, model, None)
+
+    return save_weights
+
+
+def _loading_weights(original: Callable[..., Any]) -> Callable[..., Any]:
+    def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Load weights of any Keras or Keras-RL, by a file's content.
+
+        Raises:
+            OSError: There is no such file, or no weights in it.
+            WeightsError: The weights are another network's.
+        """
+        import h5py
+
+        path = os.fspath(filepath)
+        if not os.path.exists(path) and not os.path.exists(path + ".index"):
+            raise MissingFileError(errno.ENOENT, "there is no such file of weights", path)
+        if kwargs.get("by_name") and os.path.isfile(path) and h5py.is_hdf5(path):
+            legacy = importlib.import_module("keras.src.legacy.saving.legacy_h5_format")
+            with h5py.File(path, "r") as file:
+                group = file.get("model_weights", file)
+                legacy.load_weights_from_hdf5_group_by_name(group, model, skip_mismatch)
+            return
+        if path.endswith((_NATIVE, _NATIVE_WEIGHTS)) and not _is_old(path):
+            original(model, filepath, skip_mismatch, **kwargs)
+            return
+        try:
+            found = weights.read(path)
+        except WeightsError as error:
+            raise UnreadableFileError(str(error)) from None
+        weights.assign(model, found)
+
+    return load_weights
+
+
+def _is_old(path: str) -> bool:
+    """Return whether a file holds weights as Keras 1 and 2 laid them out."""
+    import h5py
+
+    if not h5py.is_hdf5(path):
+        return False
+    with h5py.File(path, "r") as file:
+        return "layer_names" in file.attrs or "model_weights" in file
