@@ -12,6 +12,7 @@ from rl.callbacks import Callback
 
 from config import Config
 from kerasrl import environments
+from kerasrl.storage.video import string_together
 from run import RunFiles
 
 
@@ -35,7 +36,11 @@ def build_evaluation(config: Config, files: RunFiles, solved_at: float | None) -
     films: dict[str, Any] = {}
     if config.record_every:
         environments.require_pictures(env)
-        films = {"film": lambda step: Film(files.film(step), env), "film_interval": config.record_every}
+        films = {
+            "film": lambda step: Film(files.film(step), env, title=f"after {step:,} steps"),
+            "film_interval": config.record_every,
+            "after_film": lambda: string_together(files.films(), files.progress_film),
+        }
     return Evaluation(
         env,
         files.best,

@@ -74,21 +74,30 @@ class RunFiles:
         """Folder for TensorBoard."""
         return self._named(self.log_dir, "tensorboard")
 
+    @property
+    def progress_film(self) -> Path:
+        """The films of all evaluations, one after another."""
+        return self._named(self.log_dir, "progress.gif")
+
     def film(self, step: int) -> Path:
         """Film of an evaluation."""
         return self._named(self.log_dir, f"film_{step}.gif")
 
+    def films(self) -> list[Path]:
+        """Return the films of evaluations that there are, in the order of their steps."""
+        films = self._matching(self.log_dir, r"film_\d+\.gif")
+        return sorted(films, key=lambda film: int(film.stem.rpartition("_")[2]))
+
+    def _matching(self, folder: Path, names: str) -> list[Path]:
+        pattern = re.escape(self._named(folder, "").name) + names
+        return [file for file in folder.iterdir() if re.fullmatch(pattern, file.name) and file.is_file()]
+
     def all(self) -> list[Path]:
         """Return the files that there are of this training, the state first: without it nothing can be resumed."""
-        several = (
-            (self.checkpoint_dir, r"(state\.memory-\d+|weights_\d+\.h5f)"),
-            (self.log_dir, r"film_\d+\.gif"),
-        )
-        files = [self.state, self.weights, self.best, self.log, self.curve, self.config]
-        for folder, names in several:
-            pattern = re.escape(self._named(folder, "").name) + names
-            files += [file for file in folder.iterdir() if re.fullmatch(pattern, file.name)]
-        return [file for file in [*files, *self.tensorboard.glob("events.out.tfevents.*.kerasrl")] if file.is_file()]
+        files = [self.state, self.weights, self.best, self.log, self.curve, self.config, self.progress_film]
+        files += self._matching(self.checkpoint_dir, r"(state\.memory-\d+|weights_\d+\.h5f)")
+        files += [*self.films(), *self.tensorboard.glob("events.out.tfevents.*.kerasrl")]
+        return [file for file in files if file.is_file()]
 
 
 @dataclass(frozen=True)
@@ -309,6 +318,8 @@ def _tell(run: Prepared, step: int, history: dict[str, list[Any]], evaluation: "
         print(f"weights {files.weights}")
     if history:
         print(f"curve {files.curve}")
+    if config.record_every and files.progress_film.is_file():
+        print(f"film {files.progress_film}")
     print("play them, with --visualize in a window:" if environments.draws(run.env) else "play them:")
     has_best = evaluation is not None and evaluation.best is not None
     to_play = files.best if has_best and config.play == "best" else files.weights

@@ -38,6 +38,7 @@ class Evaluation(rl.callbacks.Callback):
         nb_max_episode_steps: As for `fit`. If the environment has no limit either: 10,000 steps.
         film: Called with the number of steps, returns a callback that films an episode.
         film_interval: Steps between films.
+        after_film: Called after each film.
 
     Attributes:
         best: Mean reward of the best weights and the number of steps they were trained for; None before the first.
@@ -57,10 +58,12 @@ class Evaluation(rl.callbacks.Callback):
         nb_max_episode_steps: int | None = None,
         film: Callable[[int], Any] | None = None,
         film_interval: int = 0,
+        after_film: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
         self.eval_env, self.filepath, self.interval, self.nb_episodes = env, filepath, interval, nb_episodes
         self.seed, self.solved_at, self.film, self.film_interval = seed, solved_at, film, film_interval
+        self.after_film = after_film
         limit = getattr(getattr(env, "spec", None), "max_episode_steps", None)
         self._options = {
             "action_repetition": action_repetition,
@@ -109,6 +112,8 @@ class Evaluation(rl.callbacks.Callback):
         if self.film is not None and step >= self._next_film:
             self._next_film = (step // self.film_interval + 1) * self.film_interval
             self.model.test(self.eval_env, 1, callbacks=[self.film(step)], seed=self.seed, **self._options)
+            if self.after_film is not None:
+                self.after_film()
         return reward
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:

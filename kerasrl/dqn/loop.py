@@ -144,6 +144,7 @@ class Loop:
             callbacks.on_step_end(episode_step, step_logs)
             episode_step += 1
             agent.step += 1
+            self.environment.tell(episode + 1, episode_reward)
         logs = {"episode_reward": episode_reward, "nb_episode_steps": episode_step, "nb_steps": agent.step}
         return done, logs
 
@@ -193,6 +194,7 @@ class Loop:
             callbacks.on_step_end(episode_step, step_logs)
             episode_step += 1
             agent.step += 1
+            self.environment.tell(episode + 1, episode_reward)
             if self.environment.closed and not done:
                 return False
             if agent.is_fitting and agent.did_abort:  # a signal during a training that this test interrupts
@@ -216,6 +218,7 @@ class Loop:
         callbacks.on_episode_begin(episode)
         self.agent.reset_states()
         self.observation = self._reset(episode)
+        self.environment.tell(episode + 1, 0.0)
         nb_start_steps = np.random.randint(self.nb_max_start_steps) if self.nb_max_start_steps else 0
         for _ in range(nb_start_steps):
             policy = self.start_step_policy

@@ -6,6 +6,7 @@ Nothing here but `processors`, which builds on Keras-RL's class, imports TensorF
 from kerasrl.environments.making import make as make
 from kerasrl.environments.protocol import Environment as Environment
 from kerasrl.environments.rendering import draws as draws
+from kerasrl.environments.rendering import in_digits as in_digits
 from kerasrl.environments.rendering import require_display as require_display
 from kerasrl.environments.rendering import require_drawing as require_drawing
 from kerasrl.environments.rendering import require_pictures as require_pictures

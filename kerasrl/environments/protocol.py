@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrl.environments.rendering import require_display
+from kerasrl.environments.rendering import in_digits, require_display
 from kerasrl.errors import UserError
 
 
@@ -76,6 +76,14 @@ class Environment:
         if hasattr(unwrapped, "render_mode"):
             self._restore_rendering = self._restore_rendering or (lambda: setattr(unwrapped, "render_mode", "human"))
             unwrapped.render_mode = None
+
+    def tell(self, episode: int, reward: float) -> None:
+        """Write the number of the episode, from 1, and its reward so far into the title of pygame's window, if any."""
+        if self._has_window:
+            import pygame
+
+            if pygame.display.get_init():
+                pygame.display.set_caption(f"episode {episode}   reward {in_digits(reward)}")
 
     def seed_actions(self, seed: int) -> None:
         """Seed the generator behind `env.action_space.sample()`, which random starts use."""

@@ -1,4 +1,4 @@
-"""Whether a window can be opened, and whether an environment draws pictures."""
+"""Whether a window can be opened, whether an environment draws pictures, and what is written above them."""
 
 import os
 from typing import Any
@@ -43,6 +43,11 @@ def require_drawing(env: Any, name: str) -> None:
             f"{name} cannot be shown or filmed: this environment draws no pictures (its metadata['render_modes'] names "
             "neither 'human' nor 'rgb_array')"
         )
+
+
+def in_digits(reward: float) -> str:
+    """Return a sum of rewards as text: at most two decimals, thousands set apart."""
+    return f"{round(float(reward), 2) + 0.0:,.10g}"  # the sum turns -0.0 into 0
 
 
 def require_pictures(env: Any) -> None:
