@@ -11,6 +11,7 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import command_line
 import config
@@ -150,15 +151,22 @@ def test_the_script_runs(tmp_path):
     assert (tmp_path / "logs" / "own_log.json").exists()
 
 
-def test_the_own_environment_is_solved(tmp_path):
+def test_the_own_environment_is_solved_and_filmed(tmp_path):
     source = python_block("import gym\n")
     (tmp_path / "corridor.py").write_text(source)
-    (arguments,) = [command for command in commands() if "corridor:" in command]
-    _, *arguments = shlex.split(arguments)
-    done = run(str(ROOT / "train.py"), *arguments, "--seed", "1", cwd=tmp_path)
+    training, filming = (shlex.split(command) for command in commands() if "Corridor-v0" in command)
+    done = run(str(ROOT / training[0]), *training[1:], "--seed", "1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "solved: mean reward of 100 greedy episodes 0.92, at least 0.9" in done.stdout
-    assert len(source.splitlines()) <= 25
+    done = run(str(ROOT / filming[0]), *filming[1:], "--episodes", "1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    with Image.open(tmp_path / "corridor.gif") as film:
+        assert film.n_frames == 11  # the start, nine steps, and the end once more
+        for cell in range(10):
+            film.seek(cell)
+            colour = film.convert("RGB").getpixel((48 * cell + 24, film.height - 24))
+            assert colour == pytest.approx((40, 80, 200), abs=5)
+    assert len(source.splitlines()) <= 40
 
 
 def test_the_own_callback_ends_a_training():
