@@ -190,6 +190,9 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
 
     def __post_init__(self) -> None:
         check(self)
+        for name, value in vars(self).items():
+            if isinstance(value, str) and value.encode(errors="replace").decode() != value:
+                raise UserError(f"{name} has characters that are not UTF-8: {value!a}; in a C locale set LANG=C.UTF-8")
         if self.memory_limit < self.window_length + 2:
             raise UserError(f"memory_limit must be at least window_length + 2, is {self.memory_limit}")
         if self.eval_interval == 0 and (self.stop_when_solved or self.stop_at is not None or self.record_every):

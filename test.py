@@ -95,7 +95,7 @@ def _play(config: TestConfig) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    return command_line(lambda: parse(TestConfig, argv), _play)
+    return command_line(lambda words: parse(TestConfig, words), _play, argv)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def _train(run: Prepared) -> Trained:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    return command_line(lambda: parse_config(argv), lambda config: train(config).status)
+    return command_line(parse_config, lambda config: train(config).status, argv)
 
 
 if __name__ == "__main__":

@@ -445,7 +445,7 @@ def test_no_screen_is_found_within_two_seconds(arguments, tmp_path):
 
 
 def test_output_that_nobody_reads_is_no_error(tmp_path):
-    code = "from command_line import *; command_line(lambda: 0, lambda _: print('done'))"
+    code = "from command_line import *; command_line(lambda _: 0, lambda _: print('done'))"
     for script, argument, folder in (("train.py", "--help", tmp_path), (None, f'exec python -c "{code}"', ROOT)):
         with start(script, argument, folder=folder) as process:
             process.stdout.close()
