@@ -13,6 +13,7 @@ import rl.callbacks
 
 from kerasrl.callbacks import TrainProgress
 from kerasrl.callbacks.callback_list import Callbacks, checked
+from kerasrl.dqn.answers import Answers
 from kerasrl.dqn.memory import SequentialMemory
 from kerasrl.environments import Environment
 from kerasrl.errors import UserError
@@ -41,6 +42,7 @@ class Loop:
         self.agent, self.env = agent, env
         self.environment = Environment(env, visualize)
         self.processor = agent.processor
+        self._answers = Answers(env, agent.processor)
         self.action_repetition = action_repetition
         self.user_callbacks = checked(callbacks)
         self.nb_max_start_steps, self.start_step_policy = nb_max_start_steps, start_step_policy
@@ -238,21 +240,37 @@ class Loop:
         if self.seed is not None and episode is not None:
             seed = int(np.random.SeedSequence([self.seed, episode]).generate_state(1)[0] >> 1)
         observation = self.environment.reset(seed)
-        return observation if self.processor is None else self.processor.process_observation(observation)
+        if self.processor is not None:
+            return self.processor.process_observation(observation)
+        self._answers.check_observation(observation, "reset")
+        return observation
 
     def _step_environment(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.environment.step(action)
+        answers = self._answers
         if self.processor is not None:
             done = terminated or truncated
             observation, reward, processed, info = self.processor.process_step(observation, reward, done, info)
             if processed != done:  # a processor may end episodes, or let them continue
                 terminated, truncated = processed, False
+        elif (
+            type(observation) is not np.ndarray
+            or observation.shape != answers.shape
+            or observation.dtype is not answers.dtype
+        ):
+            answers.check_observation(observation, "step")
+        if type(reward) is not float:
+            reward = answers.number(reward)
         return observation, reward, terminated, truncated, info
 
     def _step(self, callbacks: Any, episode_step: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Let the agent act once; return action, reward, terminated, truncated and the sums of the info's numbers."""
         callbacks.on_step_begin(episode_step)
-        action = self.agent.forward(self.observation)
+        try:
+            action = self.agent.forward(self.observation)
+        except Exception:
+            self._answers.explain()
+            raise
         if self.processor is not None:
             action = self.processor.process_action(action)
         total_reward = 0.0

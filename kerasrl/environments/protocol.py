@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasrl.environments.rendering import require_display
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, definition
 
 
 def takes_seed(env: Any) -> bool:
@@ -97,27 +97,41 @@ class Environment:
             result = self.env.reset()
         if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
             result = result[0]
-        return _copied(result)
+        return self._copied(result, "reset")
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Return observation, reward, terminated, truncated, info."""
+        """Return observation, reward, terminated, truncated, info.
+
+        Raises:
+            UserError: The environment returned something else.
+        """
         result = self.env.step(action)
+        if result is None:
+            raise self._error("step", "None instead of observation, reward, terminated, truncated and info")
         if len(result) == 5:
             observation, reward, terminated, truncated, info = result
         elif len(result) == 4:
             observation, reward, done, info = result
-            truncated = bool(done) and bool(info.get("TimeLimit.truncated", False))
+            truncated = bool(done) and isinstance(info, dict) and bool(info.get("TimeLimit.truncated", False))
             terminated = bool(done) and not truncated
         else:
-            raise UserError(
-                f"an environment's step must return 5 values (older gym: 4), but this one returns {len(result)}"
+            raise self._error("step", f"{len(result)} values; it must be 5 (older gym: 4)")
+        if not isinstance(info, dict):
+            raise self._error(
+                "step", f"{info!r:.60} as info, which must be a dictionary: {{}} if there is nothing to tell"
             )
         if self._render is not None:
             self._render()
         if self._has_window:
             self._look_at_window()
-        return _copied(observation), reward, bool(terminated), bool(truncated), info
+        return self._copied(observation, "step"), reward, bool(terminated), bool(truncated), info
 
+    def _copied(self, observation: Any, method: str) -> Any:
+        if type(observation) is np.ndarray:
+            return observation.copy()
+        if observation is None:
+            raise self._error(method, "None as observation")
+        return copy.deepcopy(observation)
 
-def _copied(observation: Any) -> Any:
-    return observation.copy() if type(observation) is np.ndarray else copy.deepcopy(observation)
+    def _error(self, method: str, what: str) -> UserError:
+        return UserError(f"the environment's {method}() returned {what}{definition(self.env, method)}")
