@@ -147,6 +147,9 @@ def _value(name: str, text: Any, kind: Any) -> Any:
         return None
     if isinstance(text, str) and str not in (kind, *typing.get_args(kind)):
         text = re.sub(r"(?<=\d)_(?=\d)", "", text)  # 50_000, as in Python
+        is_count = int in (kind, *typing.get_args(kind)) and re.fullmatch(r"[\d.]+e\+?\d{1,2}", text, re.IGNORECASE)
+        if is_count and float(text).is_integer():  # 5e4
+            text = str(int(float(text)))
     try:
         return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError:
@@ -188,7 +191,10 @@ def _texts(settings: type) -> dict[str, str]:
 
 def _parser(groups: Sequence[type], description: str | None = None, values: object = None) -> argparse.ArgumentParser:
     """Make the options of dataclasses; `values` has the defaults to show where they are not the fields' own."""
-    parser = argparse.ArgumentParser(description=description, add_help=False, allow_abbrev=False, exit_on_error=False)
+    how_written = "Whole numbers may be written as 50_000 or 5e4, too."
+    parser = argparse.ArgumentParser(
+        description=description, epilog=how_written, add_help=False, allow_abbrev=False, exit_on_error=False
+    )
     parser._negative_number_matcher = re.compile(r"-(\.?\d|inf$)")  # -1e3 and -inf are numbers too
     for flags, text in (
         (("-h", "--help"), "Show this help and exit."),
@@ -295,4 +301,7 @@ def command_line(
     words = sys.argv[1:] if argv is None else argv
     _prepare_streams()
     with signals.raised(), _errors_on_one_line(_DEBUG in words), _notes_on_one_line():
-        return run(read(words))
+        settings = read(words)
+        if getattr(settings, "verbose", 1) == 0:
+            warnings.simplefilter("ignore", Note)
+        return run(settings)

@@ -33,7 +33,7 @@ def test(config: TestConfig) -> list[float]:
     saved = weights.read(config.weights)
     trained = Config.from_metadata(saved.metadata)
     if config.env is not None:
-        trained = dataclasses.replace(trained, env=config.env)
+        trained = dataclasses.replace(trained, env=environments.full_name(config.env))
     if saved.metadata is None:
         print(f"written by {saved.origin}, without settings: using the tutorial's model and {trained.env}")
     if config.record:

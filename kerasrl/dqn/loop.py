@@ -16,8 +16,10 @@ from kerasrl.callbacks.callback_list import Callbacks, checked
 from kerasrl.dqn.answers import Answers
 from kerasrl.dqn.memory import SequentialMemory
 from kerasrl.environments import Environment
-from kerasrl.errors import UserError
+from kerasrl.errors import Note, UserError
 from kerasrl.storage import TrainingState
+
+_LONG_EPISODE = 10_000  # steps, after which one without a time limit is told of
 
 
 class Loop:
@@ -49,6 +51,7 @@ class Loop:
         self.nb_max_episode_steps = nb_max_episode_steps
         self.seed = seed
         self.observation: Any = None  # the current one, None between episodes
+        self._has_noted = False  # that an episode is long
         self._deadline: float | None = None  # when a test ends that a signal interrupted
         if seed is not None:
             self.environment.seed_actions(seed)
@@ -146,8 +149,21 @@ class Loop:
             callbacks.on_step_end(episode_step, step_logs)
             episode_step += 1
             agent.step += 1
+            if episode_step == _LONG_EPISODE:
+                self._note_long_episode(
+                    "states are saved and weights evaluated only when one ends: set a limit with "
+                    "--nb-max-episode-steps (from Python: nb_max_episode_steps)"
+                )
         logs = {"episode_reward": episode_reward, "nb_episode_steps": episode_step, "nb_steps": agent.step}
         return done, logs
+
+    def _note_long_episode(self, cure: str) -> None:
+        """Issue a `Note`, the first time, if nothing limits an episode."""
+        limit = self.nb_max_episode_steps or getattr(getattr(self.env, "spec", None), "max_episode_steps", None)
+        if not limit and not self._has_noted:
+            self._has_noted = True
+            what = f"an episode has lasted {_LONG_EPISODE:,} steps, and the environment has no time limit"
+            warnings.warn(f"{what}; {cure}", Note, stacklevel=5)
 
     def _end_training(self, callbacks: Any, failed: bool = False) -> None:
         self.environment.stop_rendering()
@@ -195,6 +211,8 @@ class Loop:
             callbacks.on_step_end(episode_step, step_logs)
             episode_step += 1
             agent.step += 1
+            if episode_step == _LONG_EPISODE:
+                self._note_long_episode("Ctrl-C ends it (from Python: nb_max_episode_steps sets a limit)")
             if self.environment.closed and not done:
                 return False
             if agent.is_fitting and agent.did_abort:  # a signal during a training that this test interrupts

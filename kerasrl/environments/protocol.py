@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrl.environments.rendering import require_display
+from kerasrl.environments.rendering import draws, require_display
 from kerasrl.errors import UserError, definition
 
 
@@ -43,6 +43,10 @@ class Environment:
     def _choose_rendering(self, unwrapped: Any) -> Any:
         """Return what to call after each step; None where the environment draws by itself."""
         modes = getattr(unwrapped, "metadata", {}).get("render_modes", [])
+        if not draws(unwrapped) and not _can_render(unwrapped):
+            raise UserError(
+                f"{type(unwrapped).__name__} draws nothing, so there is nothing to show: pass visualize=False"
+            )
         if not hasattr(unwrapped, "render_mode"):  # older gym
             return lambda: self.env.render(mode="human")
         if unwrapped.render_mode is None and "human" in modes:
@@ -135,3 +139,9 @@ class Environment:
 
     def _error(self, method: str, what: str) -> UserError:
         return UserError(f"the environment's {method}() returned {what}{definition(self.env, method)}")
+
+
+def _can_render(env: Any) -> bool:
+    """Return whether a class has a `render` of its own, not only that of gym.Env, which fails."""
+    render = getattr(env, "render", None)
+    return render is not None and render.__module__ not in ("gym.core", "gymnasium.core", "rl.core")

@@ -362,6 +362,7 @@ MISTAKES = {
     "train.py --nb-steps 0": "nb_steps must be at least 1, is 0",
     "train.py --nb-steps -1": "nb_steps must be at least 1, is -1",
     "train.py --nb-steps abc": "--nb-steps: 'abc' is not a whole number",
+    "train.py --nb-steps 1.23e1": "--nb-steps: '1.23e1' is not a whole number",
     "train.py --gamma 0,9": "--gamma: '0,9' is not a number",
     "train.py --gamma 1.5": "gamma must be between 0 and 1, is 1.5",
     "train.py --seed x": "--seed: 'x' is not a whole number",

@@ -1,17 +1,25 @@
 """What authors of environments, networks and callbacks read when theirs fail, and what is noted in passing."""
 
+import importlib
 import inspect
 import itertools
 import json
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import gym
+import numpy as np
 import pytest
 
+import model
+import test as test_script
 import train
+from config import Config
 from kerasrl import UserError, environments
+from kerasrl.errors import Note
+from kerasrl.storage import weights
 
 NUMBERS = itertools.count()
 ENVIRONMENT = """
@@ -227,3 +235,130 @@ def test_a_wrong_answer_of_a_wrapper_is_blamed_on_the_wrapper(wrapper, place):
     with pytest.raises(UserError, match=rf"step\(\) returned None as \w+.* \(test_messages.py, line {line}\)$"):
         for _ in range(3):
             environment.step(0)
+
+
+# What is noted in passing
+
+HIDDEN = "note: hidden_layers has no numbers: the network is linear\n"
+BATCH = "note: batch_size 32 is above memory_limit 20: each batch holds transitions several times, as in Keras-RL\n"
+IMAGES = (
+    "note: images of {} go into a dense network, which hardly learns from them; a convolutional one: --network "
+    "atari:build_minatar_network\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "note"), [(["--hidden-layers"], HIDDEN), (["--memory-limit", "20"], BATCH), (["--batch-size", "1"], "")]
+)
+def test_a_setting_that_is_hardly_meant_is_noted(own, run, options, note):
+    command = own()
+    assert run(*command, *options) == (0, note)
+    assert run(*command, *options, "--verbose", "0") == (0, "")
+
+
+def test_images_for_a_dense_network_are_noted_with_a_network_that_takes_them(own, run):
+    command = own("np.zeros(4,", "np.zeros((10, 10, 3),")
+    source = Path(f"{command[1].partition(':')[0]}.py")
+    source.write_text(source.read_text().replace("Box(-1, 1, (4,))", "Box(-1, 1, (10, 10, 3))"))
+    assert run(*command) == (0, IMAGES.format("10 x 10 x 3"))
+    assert run(*command, "--network", "atari:build_minatar_network") == (0, "")
+
+
+def test_large_images_are_noted_with_a_processor_too():
+    with pytest.warns(Note, match="--processor atari:AtariProcessor --network atari:build_atari_network --window-l"):
+        model.warn_of(Config(), (210, 160, 3))
+
+
+def test_an_environment_that_never_ends_is_noted_in_training_evaluation_and_test(own, run, capsys):
+    command = own("self.nb_steps == 8", "False")
+    arguments = [*command, "--nb-steps", "10001", "--train-interval", "1000", "--eval-interval", "5000"]
+    status, errors = run(*arguments, "--eval-episodes", "1")
+    assert status == 0
+    assert errors.splitlines() == [
+        "note: an episode has lasted 10,000 steps, and the environment has no time limit; states are saved and weights "
+        "evaluated only when one ends: set a limit with --nb-max-episode-steps (from Python: nb_max_episode_steps)",
+        "note: the environment has no time limit, so an evaluation's episode was ended after 10,000 steps; set one "
+        "with --nb-max-episode-steps (from Python: nb_max_episode_steps)",
+    ]
+    assert run(*arguments, "--eval-episodes", "1", "--nb-max-episode-steps", "10_000", "--overwrite") == (0, "")
+
+
+def test_an_episode_that_a_test_does_not_end_is_noted():
+    class Endless(gym.Env):
+        def reset(self, seed=None, options=None):
+            self.nb_steps = 0
+            return np.zeros(4, np.float32), {}
+
+        def step(self, action):
+            self.nb_steps += 1
+            return np.zeros(4, np.float32), 1.0, self.nb_steps == 10_001, False, {}
+
+    dqn = model.build_agent(model.build_model(4, 2), 2)
+    with pytest.warns(Note, match=r"an episode has lasted 10,000 steps, .*; Ctrl-C ends it"):
+        dqn.test(Endless(), visualize=False, verbose=0)
+    dqn.test(Endless(), visualize=False, verbose=0, nb_max_episode_steps=10_000)
+
+
+def test_of_an_environment_without_version_the_newest_is_taken_and_recorded(own, run, tmp_path):
+    assert run(*own(name="Own-v3")[2:], "--env", "CartPole") == (0, "note: CartPole: CartPole-v1 taken\n")
+    (path,) = (tmp_path / "checkpoints").glob("*_weights.h5f")
+    assert path.name == "dqn_CartPole-v1_weights.h5f"
+    assert weights.read(path).metadata["env"] == "CartPole-v1"
+    assert run("--env", "CartPole", "--resume", "--nb-steps", "40") == (0, "note: CartPole: CartPole-v1 taken\n")
+    assert test_script.main(["--weights", str(path), "--env", "CartPole", "--episodes", "1"]) == 0
+
+
+def test_the_newest_version_is_the_largest_number_also_in_gymnasium_and_in_modules(own, run, tmp_path):
+    modules = [own(name=f"Own-v{version}")[1].partition(":")[0] for version in (9, 10)]
+    for module in modules:
+        importlib.import_module("kerasrl.compat.names").module(module)
+    with pytest.warns(Note, match="^Own: Own-v10 taken$"):
+        assert environments.full_name(f"{modules[0]}:Own") == f"{modules[0]}:Own-v10"
+    gymnasium = pytest.importorskip("gymnasium")
+    newest = max(int(name[10:]) for name in gymnasium.registry if re.fullmatch(r"CartPole-v\d+", name))
+    with pytest.warns(Note, match=f"CartPole-v{newest} taken"):
+        assert environments.full_name("gymnasium:CartPole") == f"gymnasium:CartPole-v{newest}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert environments.full_name("CartPole-v0") == "CartPole-v0"
+
+
+# What is refused
+
+
+def test_a_training_state_or_its_memory_is_no_weights_file(own, run, tmp_path, capsys):
+    assert run(*own(), "--state-interval", "8") == (0, "")
+    for pattern, kind in (
+        ("*_state", "a training state"),
+        ("*_state.memory-*", "the replay memory of a"),
+    ):
+        (path,) = (tmp_path / "checkpoints").glob(pattern)
+        with pytest.raises(SystemExit) as stop:
+            test_script.main(["--weights", str(path)])
+        assert stop.value.code == 2
+        assert f"{path} is {kind}" in capsys.readouterr().err
+
+
+def test_absurd_threads_are_refused(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert run("--threads", 100_000) == (
+        2,
+        "error: threads must be at most 256 on this machine, is 100000; 0 chooses\n",
+    )
+    monkeypatch.setattr("os.cpu_count", lambda: 100)
+    assert "at most 400 on" in run("--threads", 401)[1]
+
+
+def test_a_class_that_is_no_environment_is_told_how_to_become_one(own, run):
+    status, errors = run(*own("(gym.Env)", ""))
+    said = "error: environment 'own0:Own-v0' cannot be made: Own is no gym.Env; derive the class from it\n"
+    assert (status, re.sub(r"own\d+", "own0", errors)) == (2, said)
+
+
+@pytest.mark.parametrize("base", [gym.Env, object])
+def test_a_test_of_what_draws_nothing_says_how_to_do_without_pictures(base):
+    kind = type("Dark", (base,), {"reset": lambda self: np.zeros(4), "step": lambda self, action: None})
+    dqn = model.build_agent(model.build_model(4, 2), 2)
+    with pytest.raises(UserError, match=r"^Dark draws nothing, so there is nothing to show: pass visualize=False$"):
+        dqn.test(kind())
