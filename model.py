@@ -1,6 +1,7 @@
 """The Q-network and the agent of the tutorial."""
 
 import inspect
+import warnings
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from config import Config
 from kerasrl.compat.names import named
 from kerasrl.environments import check_spaces
 from kerasrl.environments.processors import OneHotProcessor
-from kerasrl.errors import UserError
+from kerasrl.errors import Note, UserError
 
 # Length of an observation, or its shape if it has more than one dimension; for a Dict, the shape of each part by key.
 StateSize = int | tuple[int, ...] | dict[str, tuple[int, ...]]
@@ -71,6 +72,32 @@ def build_network(state_size: StateSize, num_actions: int, config: Config) -> Mo
     except ValueError:
         raise UserError(f"activation {config.activation} is unknown to Keras; relu, tanh and elu are common") from None
     return build_model(state_size, num_actions, config.hidden_layers, config.window_length, config.activation)
+
+
+def warn_of(config: Config, state_size: StateSize) -> None:
+    """Issue a `Note` for each setting that works but is hardly meant."""
+    if config.batch_size > config.memory_limit:
+        warnings.warn(
+            f"batch_size {config.batch_size} is above memory_limit {config.memory_limit}: each batch holds "
+            "transitions several times, as in Keras-RL",
+            Note,
+            stacklevel=2,
+        )
+    if config.network:
+        return
+    if not config.hidden_layers:
+        warnings.warn("hidden_layers has no numbers: the network is linear", Note, stacklevel=2)
+    shapes = state_size.values() if isinstance(state_size, dict) else [state_size]
+    for shape in shapes:
+        if isinstance(shape, tuple) and len(shape) == 3:
+            small = "--network atari:build_minatar_network"
+            large = "--processor atari:AtariProcessor --network atari:build_atari_network --window-length 4"
+            warnings.warn(
+                f"images of {' x '.join(map(str, shape))} go into a dense network, which hardly learns from them; a "
+                f"convolutional one: {small if max(shape) < 36 else large}",
+                Note,
+                stacklevel=2,
+            )
 
 
 def observed(env: Any, config: Config) -> tuple[StateSize, int, Any]:

@@ -139,6 +139,7 @@ def prepared(config: Config) -> Iterator[Prepared]:
     from kerasrl.storage import TrainingState
     from kerasrl.storage.files import exclusive
 
+    config = _named_in_full(config)
     state = _state_to_resume(config) if config.resume else None
     saved = None if state is None else TrainingState(state).load()
     if saved is not None:
@@ -170,6 +171,16 @@ def prepared(config: Config) -> Iterator[Prepared]:
             yield Prepared(config, env, places, training_state, saved is not None, threshold, _about(known))
         finally:
             env.close()
+
+
+def _named_in_full(config: Config) -> Config:
+    """Return a configuration whose environment has its version, since files and metadata are named by it."""
+    from kerasrl import environments
+
+    env = environments.full_name(config.env)
+    named = config if env == config.env else dataclasses.replace(config, env=env)
+    object.__setattr__(named, "given", config.given)
+    return named
 
 
 def _state_to_resume(config: Config) -> Path:

@@ -33,7 +33,7 @@ def test(config: TestConfig) -> list[float]:
     saved = weights.read(config.weights)
     trained = Config.from_metadata(saved.metadata)
     if config.env is not None:
-        trained = dataclasses.replace(trained, env=config.env)
+        trained = dataclasses.replace(trained, env=environments.full_name(config.env))
     if saved.metadata is None:
         print(f"written by {saved.origin}, without settings: using the tutorial's model and {trained.env}")
     if config.record:
@@ -95,7 +95,7 @@ def _play(config: TestConfig) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    return command_line(lambda: parse(TestConfig, argv), _play)
+    return command_line(lambda words: parse(TestConfig, words), _play, argv)
 
 
 if __name__ == "__main__":

@@ -36,13 +36,14 @@ def _train(run: Prepared) -> Trained:
     """Follow the tutorial: environment, model, agent, callbacks, fit, weights."""
     from callbacks import build_callbacks, build_evaluation, build_tensorboard  # here, so that --help is quick
     from kerasrl.dqn import device
-    from model import build_agent, build_network, observed, set_random_seed
+    from model import build_agent, build_network, observed, set_random_seed, warn_of
 
     config, env, files = run.config, run.env, run.files
     state_size, num_actions, processor = observed(env, config)
     choice = device.configure(state_size, config.threads, config.device)
     if config.verbose:
         print(f"device {choice}")
+    warn_of(config, state_size)
     set_random_seed(config.seed)
     model = build_network(state_size, num_actions, config)
     dqn = build_agent(model, num_actions, config, processor)
@@ -77,7 +78,7 @@ def _train(run: Prepared) -> Trained:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    return command_line(lambda: parse_config(argv), lambda config: train(config).status)
+    return command_line(parse_config, lambda config: train(config).status, argv)
 
 
 if __name__ == "__main__":

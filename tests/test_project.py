@@ -127,7 +127,7 @@ def test_options_in_the_text_exist():
     fields = [
         field.name for kind in (config.Config, config.TestConfig, plot.PlotConfig) for field in dataclasses.fields(kind)
     ]
-    known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help"]}
+    known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help", "debug"]}
     others = {"--presets", "--logdir"}  # benchmarks/learning.py's, TensorBoard's
     named = {option for span in SPANS for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)}
     assert len(named) > 20

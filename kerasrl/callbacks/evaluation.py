@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import rl.callbacks
 
-from kerasrl.errors import DivergenceError
+from kerasrl.errors import DivergenceError, Note
 from kerasrl.storage.files import write_whole
 
 # Without a time limit, a greedy policy may never end an episode that random exploration would have ended.
@@ -64,10 +65,11 @@ class Evaluation(rl.callbacks.Callback):
         self.eval_env, self.filepath, self.interval, self.nb_episodes = env, filepath, interval, nb_episodes
         self.seed, self.solved_at, self.film, self.film_interval = seed, solved_at, film, film_interval
         self.after_film = after_film
-        limit = getattr(getattr(env, "spec", None), "max_episode_steps", None)
+        self._limit = nb_max_episode_steps or getattr(getattr(env, "spec", None), "max_episode_steps", None)
+        self._has_noted = False  # that an episode had to be ended
         self._options = {
             "action_repetition": action_repetition,
-            "nb_max_episode_steps": nb_max_episode_steps or (None if limit else _LONGEST_EPISODE),
+            "nb_max_episode_steps": nb_max_episode_steps or (None if self._limit else _LONGEST_EPISODE),
             "visualize": False,
             "verbose": 0,
         }
@@ -139,6 +141,14 @@ class Evaluation(rl.callbacks.Callback):
 
     def _mean_reward(self, nb_episodes: int, seed: int | None) -> float:
         history = self.model.test(self.eval_env, nb_episodes, seed=seed, **self._options)
+        if self._limit is None and max(history.history["nb_steps"]) >= _LONGEST_EPISODE and not self._has_noted:
+            self._has_noted = True
+            warnings.warn(
+                f"the environment has no time limit, so an evaluation's episode was ended after {_LONGEST_EPISODE:,} "
+                "steps; set one with --nb-max-episode-steps (from Python: nb_max_episode_steps)",
+                Note,
+                stacklevel=3,
+            )
         return float(np.mean(history.history["episode_reward"]))
 
     def get_state(self) -> dict[str, Any]:

@@ -20,8 +20,8 @@ def configure(observation_shape: Any, threads: int = 0, device: str = "auto") ->
         device: 'cpu', 'gpu', or 'auto' to choose.
 
     Raises:
-        UserError: A GPU is asked for but there is none, or threads or a device are asked for after TensorFlow has
-            already computed something.
+        UserError: A GPU is asked for but there is none, or far more threads than cores, or threads or a device after
+            TensorFlow has already computed something.
     """
     shapes = observation_shape.values() if isinstance(observation_shape, dict) else [observation_shape]
     is_image = any(len(shape) >= 2 for shape in shapes)
@@ -29,6 +29,8 @@ def configure(observation_shape: Any, threads: int = 0, device: str = "auto") ->
     if device == "gpu" and not gpus:
         raise UserError("device gpu: TensorFlow finds no GPU on this machine; use cpu")
     on_gpu = bool(gpus) and (device == "gpu" or (device == "auto" and is_image))
+    if threads > (most := max(256, 4 * (os.cpu_count() or 1))):
+        raise UserError(f"threads must be at most {most} on this machine, is {threads}; 0 chooses")
     chosen = threads or ((os.cpu_count() or 1) if is_image else 1)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(chosen)

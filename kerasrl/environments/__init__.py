@@ -3,6 +3,7 @@
 Nothing here but `processors`, which builds on Keras-RL's class, imports TensorFlow: a wrong name is told in 0.3 s.
 """
 
+from kerasrl.environments.making import full_name as full_name
 from kerasrl.environments.making import make as make
 from kerasrl.environments.protocol import Environment as Environment
 from kerasrl.environments.rendering import draws as draws

@@ -17,7 +17,7 @@ from config import TestConfig as PlayConfig
 from kerasrl import environments
 from kerasrl.callbacks import Evaluation
 from kerasrl.callbacks import evaluation as evaluation_module
-from kerasrl.errors import DivergenceError
+from kerasrl.errors import DivergenceError, Note
 from kerasrl.storage import TrainingState, video, weights
 from model import build_agent, build_model, set_random_seed
 from test import test as play
@@ -31,7 +31,8 @@ class Scripted:
 
     def test(self, env, nb_episodes, seed=None, **options):
         self.tests.append((nb_episodes, seed))
-        return type("History", (), {"history": {"episode_reward": [self.scores.pop(0)] * nb_episodes}})
+        episodes = {"episode_reward": [self.scores.pop(0)] * nb_episodes, "nb_steps": [9] * nb_episodes}
+        return type("History", (), {"history": episodes})
 
     def save_weights(self, filepath, overwrite):
         self.saved.append(self.step)
@@ -139,7 +140,9 @@ def test_a_greedy_policy_that_never_ends_an_episode_is_cut_off(tmp_path, monkeyp
     callback = Evaluation(Endless(), tmp_path / "best.h5f", interval=10, nb_episodes=2, seed=1)
     set_random_seed(0)
     dqn = build_agent(build_model(1, 2), 2, Config(nb_steps_warmup=5))
-    dqn.fit(Endless(), 300, callbacks=[callback], verbose=0, seed=1)
+    with pytest.warns(Note, match="an evaluation's episode was ended after 50 steps; set one with") as notes:
+        dqn.fit(Endless(), 300, callbacks=[callback], verbose=0, seed=1)
+    assert len(notes) == 1
     assert callback.last[0] == 50
     limited = Evaluation(Endless(), tmp_path / "best.h5f", 10, 2, seed=1, nb_max_episode_steps=7)
     limited.set_model(dqn)

@@ -362,6 +362,7 @@ MISTAKES = {
     "train.py --nb-steps 0": "nb_steps must be at least 1, is 0",
     "train.py --nb-steps -1": "nb_steps must be at least 1, is -1",
     "train.py --nb-steps abc": "--nb-steps: 'abc' is not a whole number",
+    "train.py --nb-steps 1.23e1": "--nb-steps: '1.23e1' is not a whole number",
     "train.py --gamma 0,9": "--gamma: '0,9' is not a number",
     "train.py --gamma 1.5": "gamma must be between 0 and 1, is 1.5",
     "train.py --seed x": "--seed: 'x' is not a whole number",
@@ -445,7 +446,7 @@ def test_no_screen_is_found_within_two_seconds(arguments, tmp_path):
 
 
 def test_output_that_nobody_reads_is_no_error(tmp_path):
-    code = "from command_line import *; command_line(lambda: 0, lambda _: print('done'))"
+    code = "from command_line import *; command_line(lambda _: 0, lambda _: print('done'))"
     for script, argument, folder in (("train.py", "--help", tmp_path), (None, f'exec python -c "{code}"', ROOT)):
         with start(script, argument, folder=folder) as process:
             process.stdout.close()
