@@ -37,7 +37,7 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if module and module != "gymnasium":
-                names.module(module)
+                _name_in_full(name, module, names.module(module).__name__)
             if namespace in _NAMESPACES:
                 _register(_NAMESPACES[namespace])
             # Not every environment takes a render_mode.
@@ -66,6 +66,14 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
         else:
             cure = _one_line(error)
         raise UserError(f"environment {env_name!r} cannot be made: {cure}") from error
+
+
+def _name_in_full(name: str, module: str, full: str) -> None:
+    """Let an entry point `module:Class` of an environment find a module that is known by a longer name."""
+    for library in filter(None, (gym, sys.modules.get("gymnasium"))):
+        spec = library.envs.registration.registry.get(name)
+        if full != module and isinstance(getattr(spec, "entry_point", None), str):
+            spec.entry_point = re.sub(f"^{re.escape(module)}:", lambda _: f"{full}:", spec.entry_point)
 
 
 def _register(module: str) -> None:
