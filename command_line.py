@@ -31,7 +31,7 @@ except ModuleNotFoundError:
 
 from config import GROUPS, Config, File, Name, preset_file
 from kerasrl import signals
-from kerasrl.errors import UserError, describe, failing_component, python
+from kerasrl.errors import UserError, describe, failing_component, python, shell
 
 Settings = TypeVar("Settings")
 
@@ -239,7 +239,7 @@ def command_to_type(script: str, *arguments: str) -> str:
 
 def command_line(read: Callable[[], Settings], run: Callable[[Settings], int]) -> int:
     """Call `run` with the settings that `read` returns; return its exit status or exit with an error's."""
-    with signals.raised(), _errors_on_one_line():
+    with shell(), signals.raised(), _errors_on_one_line():
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)  # into a file too: a killed run leaves its seed there
         return run(read())

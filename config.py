@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from bounds import check
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, to_type
 
 PRESETS = Path(__file__).with_name("presets")
 
@@ -315,7 +315,8 @@ def _require_known(name: str) -> None:
     known = [field.name for field in dataclasses.fields(Config)]
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else "python train.py --help lists them all"
+        known_by = to_type("python train.py --help", "help(Config)")
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"{known_by} lists them all"
         raise UserError(f"there is no setting {name!r}; {hint}")
 
 

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 
 from command_line import command_line, parse_config
 from config import Config
-from run import Prepared, Trained, finished, prepared, rehearse
+from result import Trained, finished
+from run import Prepared, prepared, rehearse
 
 
 def train(config: Config) -> Trained:

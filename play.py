@@ -1,0 +1,51 @@
+"""Play with saved weights, from Python.
+
+    from play import play
+    play("checkpoints/dqn_CartPole-v0_best.h5f", record="film.gif")
+
+The steps are those of test.py, which is loaded by its path: its name is also that of a package of Python's own.
+"""
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+from config import TestConfig
+
+
+def play(
+    weights: str | Path,
+    episodes: int = 5,
+    *,
+    record: str | Path = "",
+    visualize: bool = False,
+    env: str | None = None,
+    seed: int | None = None,
+) -> list[float]:
+    """Play with saved weights, print the result, and return the episodes' rewards.
+
+    Args:
+        weights: File that `train` or Keras-RL wrote.
+        episodes: Number of episodes.
+        record: Film to write, .gif or .mp4.
+        visualize: Show the environment in a window, at natural speed.
+        env: Environment to play in; without it, the one trained in.
+        seed: Seed of the episodes; without it, they are random.
+
+    Raises:
+        UserError: The weights, the environment or the film cannot be used.
+    """
+    config = TestConfig(str(weights), episodes, visualize, str(record), env, seed)
+    rewards: list[float] = _test_py().test(config)
+    return rewards
+
+
+def _test_py() -> Any:
+    """Return the module test.py."""
+    name = "kerasrl_test_py"
+    if name not in sys.modules:
+        spec: Any = spec_from_file_location(name, Path(__file__).with_name("test.py"))
+        sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
