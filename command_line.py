@@ -188,7 +188,7 @@ def _parser(groups: Sequence[type], description: str | None = None, values: obje
             default, metavar = getattr(values, name, own_default), _metavar(kind)
             several, needed = typing.get_origin(kind) is tuple, default is dataclasses.MISSING
             notes = [requirement(bound) for bound in bounds(kind)[:1] if bound.title is None]
-            notes += ["required"] if needed else [] if default in (None, "") else [f"default: {_shown(default)}"]
+            notes += ["required"] if needed else [] if default in (None, "", ()) else [f"default: {_shown(default)}"]
             text = f"{texts[name]} ({', '.join(notes)})" if notes else texts[name]
             if needed:
                 usage.append(f"{metavar} [{metavar} ...]" if several else f"{_option(name)} {metavar}")

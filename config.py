@@ -30,6 +30,7 @@ Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Name = Annotated[str, Meta(min_length=1, title="NAME", description="a name")]
 Folder = Annotated[str, Meta(min_length=1, title="FOLDER", description="a name")]
 File = Annotated[str, Meta(title="FILE")]
+OwnName = Annotated[str, Meta(pattern="^[^:]+:.", title="MODULE:NAME", description="module:name")]
 ModuleName = Annotated[str, Meta(pattern="^$|^[^:]+:.", title="MODULE:NAME", description="module:name")]
 
 
@@ -151,6 +152,8 @@ class Run:
     """0: errors only. 1: a live line; in a file, a line every 10000 steps. 2: a line for each episode."""
     visualize: bool = False
     """Show the environment in a window, at natural speed."""
+    callback: tuple[OwnName, ...] = ()
+    """module:Class of each callback of your own; made without arguments or, if it takes it, from config."""
     tensorboard: bool = False
     """Write curves and settings for TensorBoard to a folder in log_dir."""
     threads: CountOrZero = 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config import TestConfig
+from objects import Objects
 
 
 def play(
@@ -20,7 +21,9 @@ def play(
     *,
     record: str | Path = "",
     visualize: bool = False,
-    env: str | None = None,
+    env: Any = None,
+    model: Any = None,
+    processor: Any = None,
     seed: int | None = None,
 ) -> list[float]:
     """Play with saved weights, print the result, and return the episodes' rewards.
@@ -30,14 +33,18 @@ def play(
         episodes: Number of episodes.
         record: Film to write, .gif or .mp4.
         visualize: Show the environment in a window, at natural speed.
-        env: Environment to play in; without it, the one trained in.
+        env: Environment to play in: a name, an object (a copy is played in), or a function that makes one. Without it,
+            the one trained in.
+        model: Keras model like the one trained; needed if `train` was given one. It stays as it is.
+        processor: rl.core.Processor like the one trained with; needed if `train` was given one.
         seed: Seed of the episodes; without it, they are random.
 
     Raises:
         UserError: The weights, the environment or the film cannot be used.
     """
-    config = TestConfig(str(weights), episodes, visualize, str(record), env, seed)
-    rewards: list[float] = _test_py().test(config)
+    name, env = (env, None) if isinstance(env, str) else (None, env)
+    config = TestConfig(str(weights), episodes, visualize, str(record), name, seed)
+    rewards: list[float] = _test_py().test(config, Objects(env, model, processor))
     return rewards
 
 

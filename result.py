@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from command_line import command_to_type, in_words
 from kerasrl.errors import UserError, to_type
+from objects import Objects
 from run import Prepared, RunFiles
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Trained:
     """Exit status: 0, or 128 and the number of the signal that stopped the training."""
     weights: Path
     """Weights that `play` plays: the best, or the last if there are no best or the settings say so."""
+    objects: Objects = field(repr=False)
+    """What `train` was given as objects."""
 
     def play(
         self, episodes: int = 5, *, record: str | Path = "", visualize: bool = False, seed: int | None = None
@@ -47,7 +50,16 @@ class Trained:
         """
         from play import play  # here, so that --help is quick
 
-        return play(self.weights, episodes, record=record, visualize=visualize, seed=seed)
+        return play(
+            self.weights,
+            episodes,
+            record=record,
+            visualize=visualize,
+            env=self.objects.env,
+            model=self.objects.model,
+            processor=self.objects.processor,
+            seed=seed,
+        )
 
 
 def finished(
@@ -58,6 +70,8 @@ def finished(
     signal: int | None,
 ) -> Trained:
     """Draw the curve, print the result of the training, and return it."""
+    from kerasrl import environments  # here, so that --help does not wait for gym
+
     if not dqn.did_abort:
         run.state.finish()
     from plot import plot  # here, so that --help does not wait for its libraries
@@ -78,9 +92,9 @@ def finished(
             file=sys.stderr,
         )
     if evaluation is not None:
-        evaluation.eval_env.close()
+        environments.close(evaluation.eval_env)
     best, last = (None, None) if evaluation is None else (evaluation.best, evaluation.last)
-    return Trained(dqn, history, run.files, best, last, 0 if signal is None else 128 + signal, weights)
+    return Trained(dqn, history, run.files, best, last, 0 if signal is None else 128 + signal, weights, run.objects)
 
 
 def _tell(

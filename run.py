@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from config import Config
 from kerasrl.errors import UserError, to_type
+from objects import Objects
 
 if TYPE_CHECKING:
     from kerasrl.storage import TrainingState
@@ -101,6 +102,7 @@ class Prepared:
     """Mean reward that ends the training."""
     about: dict[str, str | float]
     """What the run's configuration tells besides the settings."""
+    objects: Objects
 
     def begin(self) -> None:
         """Write the configuration; what is there of an earlier run goes, so that two runs never mix.
@@ -117,7 +119,7 @@ class Prepared:
 
 
 @contextlib.contextmanager
-def prepared(config: Config) -> Iterator[Prepared]:
+def prepared(config: Config, objects: Objects = Objects()) -> Iterator[Prepared]:
     """Check what can be checked at once, and keep other trainings out of the folders.
 
     Raises:
@@ -127,11 +129,22 @@ def prepared(config: Config) -> Iterator[Prepared]:
     from kerasrl.storage import TrainingState
     from kerasrl.storage.files import exclusive
 
+    env = None
+    if objects.env is not None:
+        env = objects.training_env(config, "human" if config.visualize else None)
+        config = dataclasses.replace(config, env=environments.name_of(env))
     state = _state_to_resume(config) if config.resume else None
     saved = None if state is None else TrainingState(state).load()
     if saved is not None:
         config = config.resumed(saved["metadata"])
-    env = environments.make(config.env, render_mode="human" if config.visualize else None)
+        if missing := objects.missing(saved["metadata"]):
+            given = ", ".join(f"{name}=..." for name in missing)
+            raise UserError(
+                f"the run was given {', '.join(missing)} as objects, which no file holds; resume it from Python: "
+                f"train(Config(..., resume=True), {given})"
+            )
+    if env is None:
+        env = objects.training_env(config, "human" if config.visualize else None)
     environments.check_spaces(env)
     if config.record_every:
         environments.require_drawing(env, config.env)
@@ -156,9 +169,11 @@ def prepared(config: Config) -> Iterator[Prepared]:
             elif earlier is not None:
                 print(f"replaces the {earlier} run in {config.checkpoint_dir}")
         try:
-            yield Prepared(config, env, places, training_state, saved is not None, threshold, _about(known))
+            about = _about(known, objects)
+            yield Prepared(config, env, places, training_state, saved is not None, threshold, about, objects)
         finally:
-            env.close()
+            if env is not objects.env:
+                environments.close(env)
 
 
 def _state_to_resume(config: Config) -> Path:
@@ -210,10 +225,12 @@ def rehearse(run: Prepared) -> None:
 
     nb_steps = run.config.window_length + 8
     config = dataclasses.replace(run.config, nb_steps_warmup=0, train_interval=1, memory_limit=nb_steps)
-    env = environments.make(config.env)
-    try:
-        state_size, num_actions, processor = observed(env, config)
-        model = build_network(state_size, num_actions, config)
+    env = run.objects.make_env(config)
+    with contextlib.ExitStack() as stack:
+        stack.callback(environments.close, env)
+        objects = stack.enter_context(run.objects.unchanged())
+        state_size, num_actions, processor = observed(env, config, objects.processor)
+        model = build_network(state_size, num_actions, config, objects.model)
         # Compiling for the few updates would take seconds.
         dqn = build_agent(model, num_actions, config, processor, jit_compile=False)
         dqn.fit(
@@ -225,16 +242,15 @@ def rehearse(run: Prepared) -> None:
             nb_max_episode_steps=config.nb_max_episode_steps or None,
             seed=config.seed,
         )
-    finally:
-        env.close()
     if dqn.did_abort:
         raise KeyboardInterrupt
 
 
-def _about(threshold: float | None) -> dict[str, str | float]:
+def _about(threshold: float | None, objects: Objects) -> dict[str, str | float]:
     """Return what a run's configuration file says besides the settings."""
     command = to_type(shlex.join(["python", *sys.argv]), "")
     about: dict[str, str | float] = {"command": command} if command else {}
+    about |= {name: ", ".join(given) for name, given in objects.metadata().items()}
     about["python"] = sys.version.split()[0]
     if threshold is not None:
         about["reward_threshold"] = float(threshold)
