@@ -56,21 +56,30 @@ def build_network(state_size: StateSize, num_actions: int, config: Config, given
     Raises:
         UserError: There is no such network or activation.
     """
-    if given is not None:
+    if isinstance(given, Model):
         return _fitting(given, num_actions, "model must be")
+    if given is not None and not callable(given):
+        raise UserError(f"model must be a Keras model or a function that builds one, is {given!r}")
+    if given is not None:
+        return _built(given, "model", state_size, num_actions, config)
     if config.network:
-        build = named(config.network)
-        nb_parameters = len(inspect.signature(build).parameters)
-        if nb_parameters not in (2, 3):
-            raise UserError(f"{config.network} must take state_size, num_actions and, optionally, config")
-        size = state_size[0] if isinstance(state_size, tuple) and len(state_size) == 1 else state_size
-        model = build(size, num_actions, *([config] if nb_parameters == 3 else []))
-        return _fitting(model, num_actions, f"{config.network} must return")
+        return _built(named(config.network), config.network, state_size, num_actions, config)
     try:
         keras.activations.get(config.activation)
     except ValueError:
         raise UserError(f"activation {config.activation} is unknown to Keras; relu, tanh and elu are common") from None
     return build_model(state_size, num_actions, config.hidden_layers, config.window_length, config.activation)
+
+
+def _built(build: Any, name: str, state_size: StateSize, num_actions: int, config: Config) -> Model:
+    parameters = inspect.signature(build).parameters
+    needed = [parameter for parameter in parameters.values() if parameter.default is parameter.empty]
+    if len(needed) not in (2, 3):
+        raise UserError(f"{name} must take state_size, num_actions and, optionally, config")
+    takes_config = len(needed) == 3 or list(parameters)[2:3] == ["config"]
+    size = state_size[0] if isinstance(state_size, tuple) and len(state_size) == 1 else state_size
+    model = build(size, num_actions, *([config] if takes_config else []))
+    return _fitting(model, num_actions, f"{name} must return")
 
 
 def _fitting(model: Any, num_actions: int, what_must: str) -> Model:

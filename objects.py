@@ -17,7 +17,8 @@ class Objects:
     env: Any = None
     """Environment that is trained in, or a function that makes one from `render_mode`, if it takes it."""
     model: Any = None
-    """Keras model from states [B, window_length, *observation] to Q-values [B, num_actions]. It is trained itself."""
+    """Keras model from states [B, window_length, *observation] to Q-values [B, num_actions], which is trained itself;
+    or a function that builds one, as the setting `network` names it."""
     processor: Any = None
     """rl.core.Processor between environment and agent."""
     callbacks: Sequence[Any] | None = None

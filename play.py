@@ -35,7 +35,8 @@ def play(
         visualize: Show the environment in a window, at natural speed.
         env: Environment to play in: a name, an object (a copy is played in), or a function that makes one. Without it,
             the one trained in.
-        model: Keras model like the one trained; needed if `train` was given one. It stays as it is.
+        model: Keras model like the one trained, or a function that builds it; needed if `train` was given one. It
+            stays as it is.
         processor: rl.core.Processor like the one trained with; needed if `train` was given one.
         seed: Seed of the episodes; without it, they are random.
 

@@ -40,7 +40,8 @@ def train(
     Args:
         config: Settings.
         env: Environment, or a function that makes one, from `render_mode` if it takes it.
-        model: Keras model from states [B, window_length, *observation] to Q-values [B, num_actions].
+        model: Keras model from states [B, window_length, *observation] to Q-values [B, num_actions], or a function of
+            state_size, num_actions and, optionally, config that builds one.
         processor: rl.core.Processor between environment and agent.
         callbacks: Callbacks beside those of the settings.
 

@@ -40,9 +40,10 @@ def configure(observation_shape: Any, threads: int = 0, device: str = "auto") ->
         on_gpu = bool(tf.config.get_visible_devices("GPU"))
         has = tf.config.threading.get_intra_op_parallelism_threads()
         if (threads and threads != has) or device not in ("auto", "gpu" if on_gpu else "cpu"):
+            again = to_type("run the program again", "restart the kernel (or the script)")
             raise UserError(
-                f"TensorFlow already computes with {_in_words(on_gpu, has)}, for as long as this process runs: restart "
-                f"{to_type('the program', 'the kernel (or the script)')} to have other threads or another device"
+                f"TensorFlow has begun to compute ({_in_words(on_gpu, has)}) and takes no other threads or device in "
+                f"this process: {again}, and ask for them before a model is built"
             ) from None
         chosen, kind = has, "as TensorFlow was started"
     asked = "as requested" if threads or device != "auto" else kind

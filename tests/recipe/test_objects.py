@@ -178,6 +178,14 @@ def test_a_function_makes_what_cannot_be_copied(tmp_path):
     assert len(trained.play(1)) == 1
 
 
+def test_a_function_builds_the_model():
+    trained = train.train(Config(**SHORT), model=build_model)
+    assert [layer.units for layer in trained.agent.model.layers if hasattr(layer, "units")] == [16, 16, 16, 2]
+    with pytest.raises(UserError, match="with model given as objects"):
+        play(trained.weights)
+    assert len(trained.play(1)) == 1
+
+
 def test_files_bear_the_name_of_a_registered_environment():
     trained = train.train(Config(**SHORT), env=gym.make("CartPole-v1"))
     assert trained.files.env_name == "CartPole-v1"
@@ -189,7 +197,10 @@ def test_files_bear_the_name_of_a_registered_environment():
     [
         ({"env": "CartPole-v1"}, "env must be an environment or a function that makes one"),
         ({"env": lambda: 3}, "env must be an environment or a function that makes one"),
-        ({"model": 3}, "model must be a Keras model with 2 outputs, not 3"),
+        ({"model": 3}, "model must be a Keras model or a function that builds one, is 3"),
+        ({"model": lambda size: 3}, "model must take state_size, num_actions and, optionally, config"),
+        ({"model": lambda size, actions: 3}, "model must return a Keras model with 2 outputs, not 3"),
+        ({"model": build_model(4, 3)}, r"model must be a Keras model with 2 outputs, not one with outputs \(None, 3\)"),
         ({"model": network(7)}, "the model takes"),
         ({"processor": Halved}, "processor must be an object of a subclass of rl.core.Processor"),
         ({"callbacks": [Counter]}, r"the class Counter; pass an object of it: Counter\(\)"),
@@ -286,6 +297,6 @@ def test_other_threads_in_the_same_process_are_refused_and_the_cure_is_named(tmp
         "device CPU, 2 threads (as requested)",
         "device CPU, 2 threads (as TensorFlow was started)",
         "device CPU, 2 threads (as requested)",
-        "TensorFlow already computes with CPU, 2 threads, for as long as this process runs: restart the kernel (or the "
-        "script) to have other threads or another device",
+        "TensorFlow has begun to compute (CPU, 2 threads) and takes no other threads or device in this process: "
+        "restart the kernel (or the script), and ask for them before a model is built",
     ]
