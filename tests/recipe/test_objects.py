@@ -94,7 +94,7 @@ def test_objects_take_the_place_of_what_the_settings_name(tmp_path):
     trained = train.train(Config(**SHORT), **objects)
     assert objects["env"].steps == 500  # evaluations and the rehearsal have copies
     assert not objects["env"].closed
-    assert objects["processor"].seen > 500
+    assert objects["processor"].seen - 500 - len(trained.history["nb_steps"]) in (0, 1)  # resets show something, too
     assert objects["callbacks"][0].steps == 500
     assert trained.agent.model is objects["model"]
     assert any((old != new).any() for old, new in zip(before, objects["model"].get_weights(), strict=True))
