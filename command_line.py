@@ -37,7 +37,7 @@ except ModuleNotFoundError as error:
 
 from config import GROUPS, Config, File, Name, preset_file
 from kerasrl import signals
-from kerasrl.errors import Note, UserError, describe, failing_component, is_unexpected, python
+from kerasrl.errors import Note, UserError, describe, failing_component, is_unexpected, python, shell
 
 Settings = TypeVar("Settings")
 _DEBUG = "--debug"
@@ -210,7 +210,7 @@ def _parser(groups: Sequence[type], description: str | None = None, values: obje
             default, metavar = getattr(values, name, own_default), _metavar(kind)
             several, needed = typing.get_origin(kind) is tuple, default is dataclasses.MISSING
             notes = [requirement(bound) for bound in bounds(kind)[:1] if bound.title is None]
-            notes += ["required"] if needed else [] if default in (None, "") else [f"default: {_shown(default)}"]
+            notes += ["required"] if needed else [] if default in (None, "", ()) else [f"default: {_shown(default)}"]
             text = f"{texts[name]} ({', '.join(notes)})" if notes else texts[name]
             if needed:
                 usage.append(f"{metavar} [{metavar} ...]" if several else f"{_option(name)} {metavar}")
@@ -300,7 +300,7 @@ def command_line(
     """Call `run` with the settings that `read` finds in `argv`; return its exit status or exit with an error's."""
     words = sys.argv[1:] if argv is None else argv
     _prepare_streams()
-    with signals.raised(), _errors_on_one_line(_DEBUG in words), _notes_on_one_line():
+    with shell(), signals.raised(), _errors_on_one_line(_DEBUG in words), _notes_on_one_line():
         settings = read(words)
         if getattr(settings, "verbose", 1) == 0:
             warnings.simplefilter("ignore", Note)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from bounds import check
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, to_type
 
 PRESETS = Path(__file__).with_name("presets")
 
@@ -30,6 +30,7 @@ Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Name = Annotated[str, Meta(min_length=1, title="NAME", description="a name")]
 Folder = Annotated[str, Meta(min_length=1, title="FOLDER", description="a name")]
 File = Annotated[str, Meta(title="FILE")]
+OwnName = Annotated[str, Meta(pattern="^[^:]+:.", title="MODULE:NAME", description="module:name")]
 ModuleName = Annotated[str, Meta(pattern="^$|^[^:]+:.", title="MODULE:NAME", description="module:name")]
 
 
@@ -151,6 +152,8 @@ class Run:
     """0: errors only. 1: a live line; in a file, a line every 10000 steps. 2: a line for each episode."""
     visualize: bool = False
     """Show the environment in a window, at natural speed."""
+    callback: tuple[OwnName, ...] = ()
+    """module:Class of each callback of your own; made without arguments or, if it takes it, from config."""
     tensorboard: bool = False
     """Write curves and settings for TensorBoard to a folder in log_dir."""
     threads: CountOrZero = 0
@@ -320,7 +323,8 @@ def _require_known(name: str) -> None:
     known = [field.name for field in dataclasses.fields(Config)]
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else "python train.py --help lists them all"
+        known_by = to_type("python train.py --help", "help(Config)")
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"{known_by} lists them all"
         raise UserError(f"there is no setting {name!r}; {hint}")
 
 

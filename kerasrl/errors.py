@@ -1,18 +1,27 @@
 """The errors that a person can act on: one line that names what is wrong and what to do."""
 
+import contextlib
 import errno
 import inspect
 import shutil
 import sys
 import sysconfig
 import traceback
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeGuard
 
+_from_shell = ContextVar("from_shell", default=False)
+
 
 class UserError(ValueError):
     """A wrong setting, environment or file. Command lines print its text and exit with status 2."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the line that says it all, and not where it was raised."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class WeightsError(UserError):
@@ -29,6 +38,21 @@ class WriteError(OSError):
 
 class Note(UserWarning):
     """Something that works but is hardly meant. Command lines print its text as a line on stderr."""
+
+
+@contextlib.contextmanager
+def shell() -> Iterator[None]:
+    """While the block runs, what is to be typed is told as it is typed in a shell; elsewhere as Python."""
+    token = _from_shell.set(True)
+    try:
+        yield
+    finally:
+        _from_shell.reset(token)
+
+
+def to_type(in_shell: str, in_python: str) -> str:
+    """Return what to type where the program was started: in a shell, or in Python (a notebook, a script)."""
+    return in_shell if _from_shell.get() else in_python
 
 
 def python() -> str:

@@ -35,7 +35,8 @@ PYTHON = [
     "from kerasrl import DQNAgent",
     "import gym\n",
     "class StopWhenGood",
-    "from config import Config",
+    "from config import Config\nfrom train",
+    "import kerasrl.compat.gym",
     "from kerasrl.dqn",
 ]
 
@@ -183,10 +184,21 @@ def test_the_own_callback_ends_a_training():
 
 
 def test_the_training_from_python(tmp_path):
-    source = python_block("from config import Config").replace("20_000", "300")
+    source = python_block("from config import Config\nfrom train").replace("20_000", "300")
     done = run("-c", source + source, cwd=tmp_path, path=ROOT)  # twice, as in a notebook
     assert (done.returncode, done.stderr) == (0, "")
     assert len(re.findall(r"^\([\d.]+, \d+\) checkpoints/dqn_CartPole-v1_best.h5f$", done.stdout, re.MULTILINE)) == 2
+
+
+def test_the_training_with_an_object(tmp_path):
+    (tmp_path / "corridor.py").write_text(python_block("import gym\n"))
+    source = python_block("import kerasrl.compat.gym")
+    again = "print(train(Config(resume=True), env=Corridor()).status)\n"
+    again += 'from play import play\nplay("checkpoints/dqn_Corridor_best.h5f", env=Corridor())'
+    done = run("-c", source + again, cwd=tmp_path, path=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("minimum") == 2
+    assert "resume at step" in done.stdout
 
 
 def test_the_choice_of_threads(capsys):

@@ -5,6 +5,11 @@ Nothing here but `processors`, which builds on Keras-RL's class, imports TensorF
 
 from kerasrl.environments.making import full_name as full_name
 from kerasrl.environments.making import make as make
+from kerasrl.environments.objects import another as another
+from kerasrl.environments.objects import close as close
+from kerasrl.environments.objects import is_environment as is_environment
+from kerasrl.environments.objects import name_of as name_of
+from kerasrl.environments.objects import require_able_to_draw as require_able_to_draw
 from kerasrl.environments.protocol import Environment as Environment
 from kerasrl.environments.rendering import draws as draws
 from kerasrl.environments.rendering import in_digits as in_digits

@@ -69,7 +69,7 @@ def _with_version(env_name: str) -> tuple[str, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if module and module != "gymnasium":
-            names.module(module)
+            _name_in_full(name, module, names.module(module).__name__)
         if namespace in _NAMESPACES:
             _register(_NAMESPACES[namespace])
     if module != "gymnasium" and name in gym.envs.registration.registry:
@@ -106,6 +106,14 @@ def _explained(env_name: str) -> Iterator[None]:
         if isinstance(error, AttributeError) and error.name == "unwrapped":
             raise UserError(f"{cannot}: {type(error.obj).__name__} is no gym.Env; derive the class from it") from None
         raise UserError(f"{cannot}: {_one_line(error)}") from error
+
+
+def _name_in_full(name: str, module: str, full: str) -> None:
+    """Let an entry point `module:Class` of an environment find a module that is known by a longer name."""
+    for library in filter(None, (gym, sys.modules.get("gymnasium"))):
+        spec = library.envs.registration.registry.get(name)
+        if full != module and isinstance(getattr(spec, "entry_point", None), str):
+            spec.entry_point = re.sub(f"^{re.escape(module)}:", lambda _: f"{full}:", spec.entry_point)
 
 
 def _register(module: str) -> None:

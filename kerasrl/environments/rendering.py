@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from kerasrl.compat.gym import quiet_stderr
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, to_type
 
 
 def require_display() -> None:
@@ -20,7 +20,7 @@ def require_display() -> None:
     # Without a screen SDL draws where nobody sees it, which is right only for someone who asked for that.
     if driver is None or (driver in ("offscreen", "dummy") and "SDL_VIDEODRIVER" not in os.environ):
         raise UserError(
-            "there is no screen to open a window on; leave out --visualize (from Python: visualize=False), or connect "
+            f"there is no screen to open a window on; leave out {to_type('--visualize', 'visualize=True')}, or connect "
             "with ssh -X, or run under xvfb-run"
         )
 

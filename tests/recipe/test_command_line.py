@@ -438,8 +438,8 @@ def test_no_screen_is_found_within_two_seconds(arguments, tmp_path):
     assert time.monotonic() - begin < 2
     assert status == 2
     assert errors == (
-        "error: there is no screen to open a window on; leave out --visualize (from Python: visualize=False), or "
-        "connect with ssh -X, or run under xvfb-run\n"
+        "error: there is no screen to open a window on; leave out --visualize, or connect "
+        "with ssh -X, or run under xvfb-run\n"
     )
     assert "step " not in out
     assert not list(tmp_path.iterdir())

@@ -105,7 +105,7 @@ def test_all_settings_survive_a_file(file):
     ("text", "problem"),
     [
         ("nb_step = 3", "there is no setting 'nb_step'; did you mean nb_steps or "),
-        ("qqqqqq = 3", "there is no setting 'qqqqqq'; python train.py --help lists them all"),
+        ("qqqqqq = 3", "there is no setting 'qqqqqq'; help(Config) lists them all"),
         ("[learning]\ngamma = 1", "there is no table 'learning'; settings stand above and outside all tables"),
         ('nb_steps = "3"', "nb_steps must be a whole number, is '3'"),
         ("nb_steps = 3.5", "nb_steps must be a whole number, is 3.5"),
