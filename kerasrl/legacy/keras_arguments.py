@@ -2,10 +2,9 @@
 
 import functools
 import inspect
+import numbers
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from kerasrl.legacy.notes import notes
 
@@ -133,6 +132,8 @@ def translated(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Argu
 
 def _plain_number(value: Any) -> Any:
     """Return NumPy's numbers as Python's, also within tuples and lists."""
+    import numpy as np  # here, so that nothing is imported before the script does it
+
     if isinstance(value, np.integer | np.floating | np.bool_):
         return value.item()
     if type(value) in (tuple, list) and any(isinstance(part, np.integer) for part in value):
@@ -191,7 +192,7 @@ def _optimizer(kind: str, self: Any, args: tuple[Any, ...], kwargs: dict[str, An
     if rate is None and _is_plain() and kind in LEARNING_RATES:
         rate = LEARNING_RATES[kind]
         notes.translated(f"{kind}() -> learning_rate={rate}, plain Keras's default")
-    rate = float(_plain_number(rate)) if isinstance(rate, int | np.number) else rate
+    rate = float(_plain_number(rate)) if isinstance(rate, numbers.Real) else rate
     decay = kwargs.pop("decay", None)
     if decay:
         if rate is None:

@@ -55,16 +55,14 @@ def _repaired(rl: ModuleType) -> None:
         module_ = importlib.import_module(home)
         if not hasattr(module_, name):
             setattr(module_, name, type(name, (), {}))
-        getattr(module_, name).__init__ = _refusing(name)
+        getattr(module_, name).__init__ = _refuse
         setattr(importlib.import_module("rl.agents"), name, getattr(module_, name))
     _let_memory_have_a_limit()
 
 
-def _refusing(name: str) -> Callable[..., None]:
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise UserError(f"{name} is not revived here: it cannot learn on Keras 3. DQNAgent is the agent that works")
-
-    return refuse
+def _refuse(agent: Any, *args: Any, **kwargs: Any) -> None:
+    name = type(agent).__name__
+    raise UserError(f"{name} is not revived here: it cannot learn on Keras 3. DQNAgent is the agent that works")
 
 
 def _let_memory_have_a_limit() -> None:

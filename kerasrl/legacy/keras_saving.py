@@ -11,7 +11,6 @@ from typing import Any
 
 from kerasrl.errors import WeightsError
 from kerasrl.legacy.notes import notes
-from kerasrl.storage import weights
 
 _NATIVE, _NATIVE_WEIGHTS = ".keras", ".weights.h5"
 
@@ -143,6 +142,8 @@ def _losses() -> dict[str, Any]:
 def _saving_weights(original: Callable[..., Any]) -> Callable[..., Any]:
     def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **_: Any) -> None:
         """Save weights: HDF5 under any name."""
+        from kerasrl.storage import weights  # here, as below, so that nothing is imported before the script does it
+
         path = os.fspath(filepath)
         if path.endswith(_NATIVE_WEIGHTS) or max_shard_size is not None:
             original(model, filepath, overwrite, max_shard_size)
@@ -162,6 +163,8 @@ def _loading_weights(original: Callable[..., Any]) -> Callable[..., Any]:
             WeightsError: The weights are another network's.
         """
         import h5py
+
+        from kerasrl.storage import weights
 
         path = os.fspath(filepath)
         if not os.path.exists(path) and not os.path.exists(path + ".index"):
