@@ -1,5 +1,6 @@
 """Whether a window can be opened, whether an environment draws pictures, and drawing it as in older gym."""
 
+import contextlib
 import inspect
 import os
 from typing import Any
@@ -112,14 +113,15 @@ def draw(innermost: Any, render: Any, mode: str | None = None, close: bool = Fal
         if "ansi" in render_modes(innermost.metadata):  # a text is what 'human' meant for it until gym 0.24
             print(draw(innermost, render, "ansi"))
         return None
-    if mode == "human" and not is_atari:
-        import pygame
+    import pygame
 
-        if pygame.display.get_surface() is None:
-            _forget_window(innermost)
+    is_first = not pygame.get_init()
+    if mode == "human" and not is_atari and pygame.display.get_surface() is None:
+        _forget_window(innermost)
     innermost.render_mode = "rgb_array" if is_atari else mode
     try:
-        picture = render()
+        with quiet_stderr() if is_first else contextlib.nullcontext():  # SDL looks for sound and screen
+            picture = render()
     finally:
         innermost.render_mode = made_with
     return show(picture) if mode == "human" and is_atari else picture

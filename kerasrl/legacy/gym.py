@@ -1,7 +1,9 @@
 """gym's names and calls until 0.25, and what of Gymnasium old scripts expect otherwise."""
 
+import contextlib
 import importlib
 import sys
+import warnings
 from collections.abc import Callable
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -47,11 +49,20 @@ REMOVED: tuple[str, ...] = (
 
 
 def _quiet() -> None:
-    importlib.import_module("kerasrl.compat.gym")
+    """Keep gym from printing its notice, as kerasrl/compat/gym.py does."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("gym_notices.notices").notices.clear()
 
 
-def _gym(gym: ModuleType) -> None:
-    """Give gym back what it had, once it has been imported."""
+def _repair(gym: ModuleType) -> None:
+    filters: Any = warnings.filters
+    filters[:] = [kept for kept in filters if getattr(kept[3], "pattern", "") != r"^gym\."]
+    importlib.import_module("kerasrl.compat.gym")  # if this is not what imports gym
+
+
+def _give_back(repaired: ModuleType) -> None:
+    """Give gym back what it had, once it has been imported and repaired."""
+    gym = repaired.gym
     gym.logger.min_level = gym.logger.ERROR  # what it would warn of are the habits of the script's time
     for name in ("gym_classes", "gym_making", "monitor"):
         importlib.import_module(f"kerasrl.legacy.{name}").give_back()
@@ -62,12 +73,15 @@ def _gym(gym: ModuleType) -> None:
 
 
 def _gymnasium(gymnasium: ModuleType) -> None:
-    importlib.import_module("kerasrl.compat.gym")
     importlib.import_module("kerasrl.legacy.gym_making").with_stand_ins(gymnasium)
 
 
 BEFORE: dict[str, Callable[[], None]] = {"gym": _quiet}
-LOADED: dict[str, Callable[[ModuleType], None]] = {"gym": _gym, "gymnasium": _gymnasium}
+LOADED: dict[str, Callable[[ModuleType], None]] = {
+    "gym": _repair,
+    "kerasrl.compat.gym": _give_back,
+    "gymnasium": _gymnasium,
+}
 
 
 def lost_module(name: str) -> ModuleType | None:

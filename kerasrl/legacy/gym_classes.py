@@ -69,14 +69,14 @@ def _unpacks(wrapper: Any) -> bool:
 
 
 def _is_older(env: Any) -> bool:
-    """Return whether an environment may give four values: where a class is in it that is not gym's own."""
+    """Return whether an environment may give four values: where somebody's own `step` or `reset` answers."""
     while isinstance(env, gym.Wrapper):
-        if isinstance(env, FiveValues):
-            return False
-        if not is_of_a_library(type(env)):
+        if not (is_of_a_library(type(env).step) and is_of_a_library(type(env).reset)):
             return True
+        if isinstance(env, FiveValues) or _unpacks(env):
+            return False
         env = env.env
-    return not is_of_a_library(type(env))
+    return not (is_of_a_library(type(env).step) and is_of_a_library(type(env).reset))
 
 
 def _init_wrapper(self: Any, env: Any) -> None:

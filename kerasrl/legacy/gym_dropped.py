@@ -12,7 +12,6 @@ import numpy as np
 from kerasrl.legacy.notes import notes
 
 gym: Any = importlib.import_module("gym")
-seeding: Any = importlib.import_module("gym.utils.seeding")
 categorical_sample: Any = importlib.import_module("gym.envs.toy_text.utils").categorical_sample
 
 __all__ = ["DiscreteEnv", "SkipWrapper", "categorical_sample", "np_random", "seed", "undo_logger_setup", "upload"]
@@ -32,27 +31,22 @@ class DiscreteEnv(gym.Env):
         self.P, self.isd, self.nS, self.nA = P, isd, nS, nA
         self.lastaction: Any = None
         self.action_space, self.observation_space = gym.spaces.Discrete(nA), gym.spaces.Discrete(nS)
-        self.seed()
         self.s = categorical_sample(isd, self.np_random)
 
-    def seed(self, seed: int | None = None) -> list[Any]:
-        """Seed the generator of states."""
-        self.np_random, seed = seeding.np_random(seed)
-        return [seed]
-
-    def reset(self) -> Any:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Return the first state."""
+        super().reset(seed=seed)
         self.lastaction = None
         self.s = categorical_sample(self.isd, self.np_random)
-        return int(self.s)
+        return int(self.s), {}
 
     def step(self, a: Any) -> Any:
-        """Return next state, reward, done, and the probability of having come there."""
+        """Return next state, reward, whether that is the end, and the probability of having come there."""
         transitions = self.P[self.s][a]
         chosen = categorical_sample([transition[0] for transition in transitions], self.np_random)
         probability, self.s, reward, done = transitions[chosen]
         self.lastaction = a
-        return int(self.s), reward, done, {"prob": probability}
+        return int(self.s), reward, done, False, {"prob": probability}
 
 
 def SkipWrapper(repeat_count: int) -> Any:

@@ -192,8 +192,7 @@ def today(id: str) -> str:
     if other is None:
         return name  # which gym refuses
     if other != name:
-        notes.translated(f"gym.make({name!r}) -> {other!r}")
-        notes.differs(f"{other} stands in for {name}: {gym_names.changes(name, other)}")
+        _tell_stand_in("gym", name, other)
     if other not in registry:
         of_gymnasium = known[other]
         registration.register(
@@ -203,6 +202,13 @@ def today(id: str) -> str:
             reward_threshold=of_gymnasium.reward_threshold,
         )
     return other
+
+
+def _tell_stand_in(library: str, name: str, other: str) -> None:
+    notes.translated(f"{library}.make({name!r}) -> {other!r}")
+    changes = gym_names.changes(name, other)
+    if changes:
+        notes.differs(f"{other} stands in for {name}: {changes}")
 
 
 def _known_to_gymnasium(name: str) -> dict[str, Any]:
@@ -237,8 +243,7 @@ def with_stand_ins(library: Any) -> None:
             known = _known_to_gymnasium(id)
             other = id if id in known else gym_names.successor(id, known)
             if other is not None and other != id:
-                notes.translated(f"gymnasium.make({id!r}) -> {other!r}")
-                notes.differs(f"{other} stands in for {id}: {gym_names.changes(id, other)}")
+                _tell_stand_in("gymnasium", id, other)
                 id = other
         if kwargs.get("render_mode") == "human" and not can_be_shown():
             del kwargs["render_mode"]

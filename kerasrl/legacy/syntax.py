@@ -6,15 +6,14 @@ the script's own loops, so the calls in the script are rewritten in its syntax t
 """
 
 import ast
-import sys
 from collections.abc import Iterable, Iterator
 from types import CodeType
 from typing import Any
 
+from kerasrl.legacy.calls import LIMITED, RENDER, RESET, STEP
+from kerasrl.legacy.calls import provide as provide
 from kerasrl.legacy.notes import notes
 
-_STEP, _RESET = "__kerasrl_step__", "__kerasrl_reset__"
-_RENDER, _LIMITED = "__kerasrl_render__", "__kerasrl_limited__"
 _TF_KERAS = "tensorflow.python.keras"  # TensorFlow's private copy of Keras 2, which it needs itself
 
 
@@ -39,99 +38,6 @@ class CellTransformer:
 def note_kerases(tree: ast.AST) -> None:
     """Remember which Kerases a script imports, which tells for which Keras-RL it was written."""
     notes.keras |= set(kerases(tree))
-
-
-def provide(names: dict[str, Any]) -> None:
-    """Put what the rewritten calls call into a module's names."""
-    names[_STEP], names[_RESET], names[_RENDER], names[_LIMITED] = step, reset, render, limited
-
-
-def step(environment: Any, nb_values: int, *args: Any, **kwargs: Any) -> Any:
-    """Return what `environment.step` returns as 4 or 5 values; anything else as it is."""
-    result = environment.step(*args, **kwargs)
-    if not isinstance(result, tuple) or len(result) == nb_values or not _is_environment(environment):
-        return result
-    if nb_values == 4 and len(result) == 5:
-        _tell("step() -> four values: done is terminated or truncated")
-        observation, reward, terminated, truncated, info = result
-        if hasattr(terminated, "shape") and terminated.shape:  # of several environments at once
-            return observation, reward, terminated | truncated, info
-        if truncated and isinstance(info, dict):
-            info = {**info, "TimeLimit.truncated": not terminated}
-        return observation, reward, bool(terminated or truncated), info
-    if nb_values == 5 and len(result) == 4:
-        _tell("step() -> five values: done is terminated, or truncated where a time limit says so")
-        observation, reward, done, info = result
-        truncated = bool(done) and isinstance(info, dict) and bool(info.get("TimeLimit.truncated", False))
-        return observation, reward, bool(done) and not truncated, truncated, info
-    return result
-
-
-def reset(environment: Any, nb_values: int, *args: Any, **kwargs: Any) -> Any:
-    """Return what `environment.reset` returns as an observation (1) or observation and info (2)."""
-    result = environment.reset(*args, **kwargs)
-    if result is None or not _is_environment(environment):
-        return result
-    has_info = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)
-    if has_info and nb_values == 1:
-        _tell("reset() -> the observation without its info")
-        return result[0]
-    if not has_info and nb_values == 2:
-        _tell("reset() -> the observation and an empty info")
-        return result, {}
-    return result
-
-
-def render(environment: Any, *args: Any, **kwargs: Any) -> Any:
-    """Draw an environment as until gym 0.25; anything else as it does itself."""
-    if not _is_environment(environment) or len(args) > 2 or not {"mode", "close"}.issuperset(kwargs):
-        return environment.render(*args, **kwargs)
-    from kerasrl.environments import rendering
-
-    given = {**dict(zip(("mode", "close"), args, strict=False)), **kwargs}
-    if isinstance(environment, super):  # in a class of the script's own
-        if not rendering.is_of_a_library(environment.render):  # type: ignore[attr-defined]
-            return environment.render(*args, **kwargs)  # type: ignore[attr-defined]
-        own = environment.__self__  # type: ignore[attr-defined]
-        if "env" not in vars(own):
-            return rendering.draw(own, environment.render, **given)  # type: ignore[attr-defined]
-        environment = own.env
-    elif not rendering.draws_itself(environment) and not given.get("close"):
-        from kerasrl.legacy.gym_making import can_be_shown
-
-        if getattr(getattr(environment, "unwrapped", environment), "render_mode", None) is None:
-            _tell("render() -> draws, although gym.make was given no render_mode")
-            if given.get("mode") in (None, "human"):
-                can_be_shown()
-    return rendering.render(environment, **given)
-
-
-def limited(environment: Any) -> Any:
-    """Return the wrapper of an environment that limits its time, the environment itself if there is none."""
-    from kerasrl.environments.layers import layers
-
-    limits = [layer for layer in layers(environment) if type(layer).__name__ == "TimeLimit"]
-    if limits and limits[0] is not environment:
-        _tell("_max_episode_steps -> that of the wrapper TimeLimit")
-    return limits[0] if limits else environment
-
-
-def _is_environment(thing: Any) -> bool:
-    if isinstance(thing, super):
-        thing = thing.__self__  # type: ignore[attr-defined]
-    return hasattr(thing, "action_space") or hasattr(thing, "observation_space")
-
-
-def _tell(what: str) -> None:
-    """Note what a line of the script gets; from its second time on this must cost nothing."""
-    frame = sys._getframe(2)
-    key = (frame.f_code, frame.f_lineno, what)
-    if key not in _told:
-        _told.add(key)
-        notes.translated(what)
-
-
-_told: set[tuple[CodeType, int, str]] = set()
 
 
 class _Unpacking(ast.NodeTransformer):
@@ -163,14 +69,19 @@ class _Unpacking(ast.NodeTransformer):
         node.value = self._fitting(node.target, node.value)
         return self.generic_visit(node)
 
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        if _is_first_of_reset(node) and self.scopes[-1].is_of_today:
+            node.value = _rewritten(node.value, RESET, 2)
+        return self.generic_visit(node)
+
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         if _is_call(node, "render"):
-            return _rewritten(node, _RENDER)
+            return _rewritten(node, RENDER)
         is_step, is_of_today = _is_call(node, "step"), self.scopes[-1].is_of_today
         if is_of_today or not (is_step or _is_call(node, "reset")):
             return node
-        return _rewritten(node, _STEP, 4) if is_step else _rewritten(node, _RESET, 1)
+        return _rewritten(node, STEP, 4) if is_step else _rewritten(node, RESET, 1)
 
     def _fitting(self, target: ast.expr, value: ast.expr) -> ast.expr:
         """Return a value that gives as many values as its target unpacks."""
@@ -183,11 +94,11 @@ class _Unpacking(ast.NodeTransformer):
             count = _nb_steps_values(target)
             if isinstance(target, ast.Name):
                 count = scope.nb_unpacked.get(target.id)
-            return _rewritten(value, _STEP, count) if count else value
+            return _rewritten(value, STEP, count) if count else value
         if _is_call(value, "reset") and parts is not None and len(parts) == 2:
             if not scope.is_of_today and not _names_info(parts[1]):
                 return value  # an observation of two numbers
-            return _rewritten(value, _RESET, 2)
+            return _rewritten(value, RESET, 2)
         return value
 
     def _on_limit(self, target: ast.expr) -> ast.expr:
@@ -197,7 +108,7 @@ class _Unpacking(ast.NodeTransformer):
             and target.attr == "_max_episode_steps"
             and not (isinstance(target.value, ast.Name) and target.value.id in ("self", "cls"))
         ):
-            function = ast.copy_location(ast.Name(_LIMITED, ast.Load()), target)
+            function = ast.copy_location(ast.Name(LIMITED, ast.Load()), target)
             target.value = ast.copy_location(ast.Call(function, [target.value], []), target)
         return target
 
@@ -240,10 +151,10 @@ class _Scope:
     """
 
     def __init__(self, node: ast.AST, outer: "_Scope | None") -> None:
-        inside = list(_inside(node))
+        inside, everything = list(_inside(node)), list(ast.walk(node))
         signs = list(_signs(inside))
-        if not signs and outer is None:
-            signs = list(_signs(ast.walk(node)))
+        if outer is None:
+            signs = signs or list(_signs(everything)) or list(_hints(everything))
         self.is_of_today: bool = any(signs) if signs or outer is None else outer.is_of_today
         self.nb_unpacked: dict[str, int] = {}
         for part in inside:
@@ -277,24 +188,35 @@ def _inside(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _signs(nodes: Iterable[ast.AST]) -> Iterator[bool]:
-    """Tell for each sign whether it is one of today: five values, and a reset with info or a seed."""
-    nodes = list(nodes)
-    is_older = False
+    """Tell of each line that unpacks what an environment returns whether it is one of today's: five values, or info."""
     for node in nodes:
         if isinstance(node, ast.Assign) and _is_call(node.value, "step"):
             count = _nb_steps_values(node.targets[0])
             if count is not None:
-                is_older |= count == 4
                 yield count == 5
         elif isinstance(node, ast.Assign) and _is_call(node.value, "reset"):
             parts = _parts(node.targets[0])
             if parts is not None and len(parts) == 2 and _names_info(parts[1]):
                 yield True
-        elif _is_call(node, "reset") and any(key.arg == "seed" for key in node.keywords):  # type: ignore[attr-defined]
-            yield True
+
+
+def _hints(nodes: Iterable[ast.AST]) -> Iterator[bool]:
+    """Tell of lines that are today's unless others speak against it: `reset(seed=1)` of gym 0.22, `reset()[0]`."""
     for node in nodes:
-        if isinstance(node, ast.Subscript) and _is_call(node.value, "reset") and not is_older:
-            yield isinstance(node.slice, ast.Constant) and node.slice.value == 0
+        if _is_call(node, "reset"):
+            yield any(keyword.arg == "seed" for keyword in node.keywords)  # type: ignore[attr-defined]
+        elif _is_first_of_reset(node):
+            yield True
+
+
+def _is_first_of_reset(node: ast.AST) -> bool:
+    """Return whether a node is `something.reset()[0]`."""
+    return (
+        isinstance(node, ast.Subscript)
+        and _is_call(node.value, "reset")
+        and isinstance(node.slice, ast.Constant)
+        and node.slice.value == 0
+    )
 
 
 def _names_info(target: ast.expr) -> bool:
