@@ -18,7 +18,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     arguments = _parser().parse_args(argv)
     if arguments.migrate:
-        raise NotImplementedError
+        try:
+            from kerasrl.legacy import migrate
+
+            return migrate.run(arguments.script, arguments.write, arguments.keras_rl)
+        except UserError as error:
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            return 2
     try:
         source = Path(arguments.script).read_bytes()
     except OSError as error:
