@@ -24,6 +24,8 @@ _ROOMS = (keras, tensorflow, gym, keras_rl, others)
 _LOADED: dict[str, Callable[[ModuleType], None]] = {name: then for room in _ROOMS for name, then in room.LOADED.items()}
 # Module -> what to do just before it is imported.
 _BEFORE: dict[str, Callable[[], None]] = {name: first for room in _ROOMS for name, first in room.BEFORE.items()}
+# Module -> what surrounds its import.
+_AROUND: dict[str, Callable[[], Any]] = {**keras.AROUND, **tensorflow.AROUND}
 
 
 class _ThenLoader(Loader):
@@ -37,7 +39,8 @@ class _ThenLoader(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        self.loader.exec_module(module)
+        with _AROUND.get(self.name, contextlib.nullcontext)():
+            self.loader.exec_module(module)
         _LOADED[self.name](sys.modules.get(self.name, module))  # a module may put another in its place
 
     def __getattr__(self, name: str) -> Any:

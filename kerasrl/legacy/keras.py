@@ -270,20 +270,18 @@ def _keras(module: ModuleType) -> None:
     keras_saving.translate()
     keras_arguments.translate()
     keras_layers.translate()
+    tensorflow.seed_later()
     for name, public in list(sys.modules.items()):
         if (name == "keras" or name.startswith("keras.")) and not name.startswith("keras.src"):
             _provide(public)
 
 
-def _import_keras() -> None:
-    """Import Keras; it has TensorFlow under it here, whatever was under it then."""
+def _choose_tensorflow() -> None:
+    """Keras has TensorFlow under it here, whatever was under it then."""
     backend = os.environ.get("KERAS_BACKEND", "").lower()
     if backend in ("theano", "cntk"):
         notes.translated(f"KERAS_BACKEND={backend} -> tensorflow")
         os.environ["KERAS_BACKEND"] = "tensorflow"
-    with tensorflow.undrawn():
-        importlib.import_module("keras")
-    tensorflow.seed_later()
 
 
 def lost_module(name: str) -> ModuleType | None:
@@ -294,10 +292,11 @@ def lost_module(name: str) -> ModuleType | None:
     if notes.is_attribute(3) or name.rpartition(".")[2][0].isupper():
         return None  # `from keras.layers import Name` asks for a module, too
     importlib.import_module("keras")
-    return public_module(path) or _Lost(name)
+    return (public_module(path) if path else None) or _Lost(name)
 
 
-BEFORE: dict[str, Callable[[], None]] = {"keras": _import_keras}
+BEFORE: dict[str, Callable[[], None]] = {"keras": _choose_tensorflow}
+AROUND: dict[str, Callable[[], Any]] = {"keras": tensorflow.undrawn}
 LOADED: dict[str, Callable[[ModuleType], None]] = {
     "keras": _keras,
     **{f"tensorflow.keras.{path}".rstrip("."): _provide for path in (*_PUBLIC, "optimizers.legacy", "saving", "ops")},

@@ -168,9 +168,13 @@ def _model(model: Any) -> None:
         return make(cls, *args, **kwargs)
 
     model.__new__ = staticmethod(new)
-    let_take(model, "fit", functools.partial(_of, "fit"))
-    let_take(model, "compile", functools.partial(_of, "compile"))
-    let_take(model, "predict", _silently)
+    for name, change in (
+        ("fit", functools.partial(_of, "fit")),
+        ("compile", functools.partial(_of, "compile")),
+        ("predict", _silently),
+    ):
+        # Where it is defined: a `compile` that a model has from elsewhere is a model's own to Keras.
+        let_take(next(owner for owner in model.__mro__ if name in vars(owner)), name, change)
     for old, (today, names) in METHODS.items():
         setattr(model, old, _generating(old, today, names))
     model.predict_classes, model.predict_proba = _predict_classes, _predict_proba
@@ -191,6 +195,8 @@ def _generating(old: str, today: str, names: tuple[str, ...]) -> Callable[..., A
         kwargs.update(zip(names, args, strict=False))
         kwargs["x"] = kwargs.pop("generator", kwargs.get("x"))
         kwargs.setdefault("verbose", 0 if today == "predict" else 1)
+        if today == "fit" and not hasattr(kwargs["x"], "__getitem__"):
+            kwargs["shuffle"] = False  # there is nothing to choose from
         return getattr(self, today)(**translated("fit", (), kwargs)[1])
 
     return method

@@ -65,9 +65,21 @@ def _saving(original: Callable[..., Any]) -> Callable[..., Any]:
         if not path.endswith((".h5", ".hdf5")):
             notes.translated(f"model.save({path!r}) -> an HDF5 file of that name")
         legacy = importlib.import_module("keras.src.legacy.saving.legacy_h5_format")
-        return legacy.save_model_to_hdf5(model, _file(path), overwrite, kwargs.get("include_optimizer", True))
+        with _unchanged(model):
+            return legacy.save_model_to_hdf5(model, _file(path), overwrite, kwargs.get("include_optimizer", True))
 
     return save_model
+
+
+@contextlib.contextmanager
+def _unchanged(model: Any) -> Iterator[None]:
+    """Keep a model's optimizer in what it was compiled with: Keras 3.15 takes it out while it writes HDF5."""
+    config = getattr(getattr(model, "_compile_config", None), "config", {})
+    before = dict(config)
+    try:
+        yield
+    finally:
+        config.update(before)
 
 
 def _file(path: str) -> str:

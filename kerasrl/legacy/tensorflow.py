@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import logging
 import os
 import random
 import sys
@@ -47,11 +48,12 @@ _SUBMODULES = ("train", "random", "nn", "math", "summary", "io", "image", "confi
 _for_later: list[int] = []
 
 
-def _import_quietly() -> None:
-    """Import TensorFlow without its announcements, unless the script asks for them."""
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep TensorFlow's announcements off the screen, unless the script asks for them."""
     level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with undrawn(), contextlib.nullcontext() if level in ("0", "1") else quiet_stderr():
-        importlib.import_module("tensorflow")
+        yield
 
 
 @contextlib.contextmanager
@@ -151,6 +153,7 @@ def _old_names() -> dict[str, Any]:
 
 def _tensorflow(tf: Any) -> None:
     """Give TensorFlow's modules their old names back, for lines of the script."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice is for those who write for today
     v1 = tf.compat.v1
     old = _old_names()
     _give(tf, "tf", v1, old)
@@ -228,5 +231,6 @@ def lost_module(name: str) -> ModuleType | None:
     return _Missing(name) if is_old and notes.is_asked_by_script(3) else None
 
 
-BEFORE: dict[str, Callable[[], None]] = {"tensorflow": _import_quietly}
+BEFORE: dict[str, Callable[[], None]] = {}
+AROUND: dict[str, Callable[[], Any]] = {"tensorflow": _quietly}
 LOADED: dict[str, Callable[[ModuleType], None]] = {"tensorflow": _tensorflow, "tensorflow.compat.v1": _version_1}

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,5 +46,43 @@ def run_old(server, tmp_path):
         status = int(server.stdout.readline())
         output, errors = ((tmp_path / part).read_text().splitlines() for part in (".output", ".errors"))
         return Ran(status, output, errors)
+
+    return run
+
+
+# Runs modules beside it, and prints the `answer` of each, or how it failed.
+_EACH = """
+import importlib, json, sys, warnings
+
+warnings.simplefilter("error", UserWarning)
+warnings.simplefilter("error", FutureWarning)
+answers = {}
+for name in sys.argv[1:]:
+    try:
+        answers[name] = repr(importlib.import_module(name).answer)
+    except Exception as error:
+        answers[name] = f"{type(error).__name__}: {error}"
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers_of(tmp_path_factory):
+    """Run snippets as modules of one script in a process of their own, which imports what they import."""
+
+    def run(snippets):
+        folder = tmp_path_factory.mktemp("snippets")
+        for name, source in {"script": _EACH, **snippets}.items():
+            (folder / f"{name}.py").write_text(textwrap.dedent(source))
+        done = subprocess.run(
+            [sys.executable, "-m", "kerasrl", "script.py", *snippets],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1]), done.stderr.splitlines()
 
     return run
