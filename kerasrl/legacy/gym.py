@@ -73,6 +73,7 @@ def _give_back(repaired: ModuleType) -> None:
 
 
 def _gymnasium(gymnasium: ModuleType) -> None:
+    importlib.import_module("kerasrl.compat.gym")  # first: it makes the next one importable
     importlib.import_module("kerasrl.legacy.gym_making").with_stand_ins(gymnasium)
 
 

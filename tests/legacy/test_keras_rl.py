@@ -183,7 +183,7 @@ class Sees(rl.core.Processor):
 dqn = agent()
 dqn.fit(gym.wrappers.TimeLimit(Two(), 4), nb_steps=20, verbose=0)
 dqn.fit(Two(), nb_steps=20, verbose=0, nb_max_episode_steps=3)
-print(dqn.memory._terminals[:40].sum(), dqn.memory._terminated[:40].sum())
+print(dqn.memory._terminals[:60].sum(), dqn.memory._terminated[:60].sum())
 """
 
 
