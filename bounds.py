@@ -14,7 +14,9 @@ def kind_in_words(kind: Any) -> str:
     if typing.get_origin(kind) is Literal:
         return f"one of {', '.join(map(repr, typing.get_args(kind)))}"
     words = {bool: "true or false", str: "text in quotes", float: "a number", float | None: "a number"}
-    return words.get(kind, "whole numbers in brackets" if typing.get_origin(kind) is tuple else "a whole number")
+    if typing.get_origin(kind) is tuple:
+        return "texts in quotes, in brackets" if str in typing.get_args(kind) else "whole numbers in brackets"
+    return words.get(kind, "a whole number")
 
 
 def bounds(kind: Any) -> list[msgspec.Meta]:
@@ -48,5 +50,5 @@ def check(settings: Any) -> None:
             try:
                 msgspec.convert(part, Annotated[type(part), bound])
             except msgspec.ValidationError:
-                several = "" if part is value else "numbers "
+                several = "" if part is value or isinstance(part, str) else "numbers "
                 raise UserError(f"{name} must be {several}{requirement(bound)}, is {value!r}") from None

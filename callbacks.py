@@ -1,5 +1,7 @@
 """What happens around training: weights and a log are saved, the best weights are found, curves go to TensorBoard."""
 
+import inspect
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,11 @@ from rl.callbacks import Callback
 
 from config import Config
 from kerasrl import environments
+from kerasrl.callbacks.callback_list import checked
+from kerasrl.compat.names import named
+from kerasrl.errors import UserError
+from kerasrl.storage.video import string_together
+from objects import Objects
 from run import RunFiles
 
 
@@ -29,13 +36,19 @@ def build_callbacks(
     return callbacks
 
 
-def build_evaluation(config: Config, files: RunFiles, solved_at: float | None) -> Evaluation:
+def build_evaluation(
+    config: Config, files: RunFiles, solved_at: float | None, objects: Objects = Objects()
+) -> Evaluation:
     """Return the callback that keeps the best weights; it must come before those that log."""
-    env = environments.make(config.env, render_mode="rgb_array" if config.record_every else None)
+    env = objects.make_env(config, "rgb_array" if config.record_every else None)
     films: dict[str, Any] = {}
     if config.record_every:
         environments.require_pictures(env)
-        films = {"film": lambda step: Film(files.film(step), env), "film_interval": config.record_every}
+        films = {
+            "film": lambda step: Film(files.film(step), env, title=f"after {step:,} steps"),
+            "film_interval": config.record_every,
+            "after_film": lambda: string_together(files.films(), files.progress_film),
+        }
     return Evaluation(
         env,
         files.best,
@@ -52,3 +65,22 @@ def build_evaluation(config: Config, files: RunFiles, solved_at: float | None) -
 def build_tensorboard(config: Config, files: RunFiles) -> Callback:
     """Return the callback that writes curves and settings for TensorBoard."""
     return TensorBoardLogger(str(files.tensorboard), asdict(config))
+
+
+def own_callbacks(config: Config, given: Sequence[Any] | None = None) -> list[Callback]:
+    """Return the callbacks that the settings name, and those that are given.
+
+    Raises:
+        UserError: One cannot be made or cannot work.
+    """
+    made = []
+    for name in config.callback:
+        kind = named(name)
+        takes_config = "config" in inspect.signature(kind).parameters
+        try:
+            made.append(kind(config=config) if takes_config else kind())
+        except TypeError as error:
+            raise UserError(
+                f"{name} must be a class that needs no arguments but, optionally, config: {error}"
+            ) from None
+    return checked(made) + checked(given)

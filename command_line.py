@@ -17,23 +17,30 @@ import os
 import re
 import shlex
 import sys
+import traceback
 import typing
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+
+from kerasrl.errors import missing
+
+# isort: split
 
 try:
     import msgspec
 
     from bounds import bounds, kind_in_words, requirement
-except ModuleNotFoundError:
-    sys.exit("error: this Python has no msgspec; use .venv/bin/python, or install what is needed: pip install .")
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {missing(error.name)}")
 
 from config import GROUPS, Config, File, Name, preset_file
 from kerasrl import signals
-from kerasrl.errors import UserError, describe, failing_component, python
+from kerasrl.errors import Note, UserError, describe, failing_component, is_unexpected, python, shell
 
 Settings = TypeVar("Settings")
+_DEBUG = "--debug"
 
 
 def parse(settings: type[Settings], argv: Sequence[str] | None = None) -> Settings:
@@ -117,10 +124,15 @@ def _given(groups: Sequence[type], argv: Sequence[str] | None) -> dict[str, Any]
         is_switch = "/" in option  # --x/--no-x
         raise UserError(f"{option} {'takes no value' if is_switch else 'needs a value'}") from None
     given = {name: value for name, value in vars(found).items() if value is not None}
+    given.pop("debug", None)  # which `command_line` looks for, before anything can be wrong
     kinds = {name: kind for group in groups for name, kind in typing.get_type_hints(group).items()}
     unknown = [word for word in unknown if word != "--"]
     if unknown and "help" not in given:
-        options = [*map(_option, kinds), *(_option(f"no_{name}") for name, kind in kinds.items() if kind is bool)]
+        options = [
+            _DEBUG,
+            *map(_option, kinds),
+            *(_option(f"no_{name}") for name, kind in kinds.items() if kind is bool),
+        ]
         meant = [near for word in unknown for near in difflib.get_close_matches(word.partition("=")[0], options, n=1)]
         cure = f"did you mean {' or '.join(meant)}?" if meant else "see --help"
         raise UserError(f"unknown option: {', '.join(unknown)}; {cure}")
@@ -135,6 +147,9 @@ def _value(name: str, text: Any, kind: Any) -> Any:
         return None
     if isinstance(text, str) and str not in (kind, *typing.get_args(kind)):
         text = re.sub(r"(?<=\d)_(?=\d)", "", text)  # 50_000, as in Python
+        is_count = int in (kind, *typing.get_args(kind)) and re.fullmatch(r"[\d.]+e\+?\d{1,2}", text, re.IGNORECASE)
+        if is_count and float(text).is_integer():  # 5e4
+            text = str(int(float(text)))
     try:
         return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError:
@@ -176,9 +191,16 @@ def _texts(settings: type) -> dict[str, str]:
 
 def _parser(groups: Sequence[type], description: str | None = None, values: object = None) -> argparse.ArgumentParser:
     """Make the options of dataclasses; `values` has the defaults to show where they are not the fields' own."""
-    parser = argparse.ArgumentParser(description=description, add_help=False, allow_abbrev=False, exit_on_error=False)
+    how_written = "Whole numbers may be written as 50_000 or 5e4, too."
+    parser = argparse.ArgumentParser(
+        description=description, epilog=how_written, add_help=False, allow_abbrev=False, exit_on_error=False
+    )
     parser._negative_number_matcher = re.compile(r"-(\.?\d|inf$)")  # -1e3 and -inf are numbers too
-    parser.add_argument("-h", "--help", action="store_const", const=True, help="Show this help and exit.")
+    for flags, text in (
+        (("-h", "--help"), "Show this help and exit."),
+        ((_DEBUG,), "Show whole tracebacks of errors."),
+    ):
+        parser.add_argument(*flags, action="store_const", const=True, help=text)
     usage = ["%(prog)s"]
     for group in groups:
         title = f"{group.__name__.strip('_').lower()} options"
@@ -188,7 +210,7 @@ def _parser(groups: Sequence[type], description: str | None = None, values: obje
             default, metavar = getattr(values, name, own_default), _metavar(kind)
             several, needed = typing.get_origin(kind) is tuple, default is dataclasses.MISSING
             notes = [requirement(bound) for bound in bounds(kind)[:1] if bound.title is None]
-            notes += ["required"] if needed else [] if default in (None, "") else [f"default: {_shown(default)}"]
+            notes += ["required"] if needed else [] if default in (None, "", ()) else [f"default: {_shown(default)}"]
             text = f"{texts[name]} ({', '.join(notes)})" if notes else texts[name]
             if needed:
                 usage.append(f"{metavar} [{metavar} ...]" if several else f"{_option(name)} {metavar}")
@@ -207,14 +229,14 @@ def _print_help(groups: Sequence[type], description: str | None, values: object 
 
 
 @contextlib.contextmanager
-def _errors_on_one_line() -> Iterator[None]:
-    """End the program with a line on stderr: status 2 for a wrong call, 1 for a failure, 130 for Ctrl-C."""
+def _errors_on_one_line(debug: bool) -> Iterator[None]:
+    """End the program with a line on stderr: status 2 for a wrong call, 1 for a failure, 130 for Ctrl-C.
+
+    With `debug` the traceback comes before it.
+    """
     try:
         yield
         sys.stdout.flush()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
@@ -223,8 +245,43 @@ def _errors_on_one_line() -> Iterator[None]:
             # `| head` has read enough; without this Python complains once more when it exits
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
-        print(f"error: {describe(error)}", file=sys.stderr)
-        sys.exit(1)
+        hint = "" if debug or not is_unexpected(error) else f"; {_DEBUG} shows the whole traceback"
+        if debug:
+            traceback.print_exception(error)
+        print(f"error: {describe(error)}{hint}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UserError) else 1)
+
+
+@contextlib.contextmanager
+def _notes_on_one_line() -> Iterator[None]:
+    """Print each `Note` as a line on stderr; other warnings look as they always do."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, Note):
+                from tqdm import tqdm  # here, so that --help does not wait for it
+
+                tqdm.write(f"note: {message}", file=sys.stderr)  # not into a live line
+            else:
+                others(message, category, *place)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        warnings.simplefilter("always", Note)
+        yield
+
+
+def _prepare_streams() -> None:
+    """Let output that has no reader go nowhere, and characters that a reader's alphabet lacks be written as codes."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # closed by `>&-`; a file must not take its place
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Line by line into a file too: a killed run leaves its seed there.
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
 
 
 def in_words(reward: float) -> str:
@@ -237,9 +294,14 @@ def command_to_type(script: str, *arguments: str) -> str:
     return shlex.join([python(), os.path.relpath(Path(__file__).with_name(script)), *arguments])
 
 
-def command_line(read: Callable[[], Settings], run: Callable[[Settings], int]) -> int:
-    """Call `run` with the settings that `read` returns; return its exit status or exit with an error's."""
-    with signals.raised(), _errors_on_one_line():
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(line_buffering=True)  # into a file too: a killed run leaves its seed there
-        return run(read())
+def command_line(
+    read: Callable[[Sequence[str]], Settings], run: Callable[[Settings], int], argv: Sequence[str] | None = None
+) -> int:
+    """Call `run` with the settings that `read` finds in `argv`; return its exit status or exit with an error's."""
+    words = sys.argv[1:] if argv is None else argv
+    _prepare_streams()
+    with shell(), signals.raised(), _errors_on_one_line(_DEBUG in words), _notes_on_one_line():
+        settings = read(words)
+        if getattr(settings, "verbose", 1) == 0:
+            warnings.simplefilter("ignore", Note)
+        return run(settings)

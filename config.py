@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from bounds import check
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, to_type
 
 PRESETS = Path(__file__).with_name("presets")
 
@@ -30,6 +30,7 @@ Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Name = Annotated[str, Meta(min_length=1, title="NAME", description="a name")]
 Folder = Annotated[str, Meta(min_length=1, title="FOLDER", description="a name")]
 File = Annotated[str, Meta(title="FILE")]
+OwnName = Annotated[str, Meta(pattern="^[^:]+:.", title="MODULE:NAME", description="module:name")]
 ModuleName = Annotated[str, Meta(pattern="^$|^[^:]+:.", title="MODULE:NAME", description="module:name")]
 
 
@@ -151,6 +152,8 @@ class Run:
     """0: errors only. 1: a live line; in a file, a line every 10000 steps. 2: a line for each episode."""
     visualize: bool = False
     """Show the environment in a window, at natural speed."""
+    callback: tuple[OwnName, ...] = ()
+    """module:Class of each callback of your own; made without arguments or, if it takes it, from config."""
     tensorboard: bool = False
     """Write curves and settings for TensorBoard to a folder in log_dir."""
     threads: CountOrZero = 0
@@ -190,8 +193,13 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
 
     def __post_init__(self) -> None:
         check(self)
+        for name, value in vars(self).items():
+            if isinstance(value, str) and value.encode(errors="replace").decode() != value:
+                raise UserError(f"{name} has characters that are not UTF-8: {value!a}; in a C locale set LANG=C.UTF-8")
         if self.memory_limit < self.window_length + 2:
             raise UserError(f"memory_limit must be at least window_length + 2, is {self.memory_limit}")
+        if self.eps_min > self.eps_max:
+            raise UserError(f"eps_min must be at most eps_max, which is {self.eps_max}; it is {self.eps_min}")
         if self.eval_interval == 0 and (self.stop_when_solved or self.stop_at is not None or self.record_every):
             raise UserError("stop_when_solved, stop_at and record_every need evaluations: eval_interval must not be 0")
         if self.resume and self.overwrite:
@@ -315,7 +323,8 @@ def _require_known(name: str) -> None:
     known = [field.name for field in dataclasses.fields(Config)]
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else "python train.py --help lists them all"
+        known_by = to_type("python train.py --help", "help(Config)")
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"{known_by} lists them all"
         raise UserError(f"there is no setting {name!r}; {hint}")
 
 

@@ -1,6 +1,7 @@
 """The Q-network and the agent of the tutorial."""
 
 import inspect
+import warnings
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -20,7 +21,8 @@ from config import Config
 from kerasrl.compat.names import named
 from kerasrl.environments import check_spaces
 from kerasrl.environments.processors import OneHotProcessor
-from kerasrl.errors import UserError
+from kerasrl.errors import Note, UserError
+from objects import copied
 
 # Length of an observation, or its shape if it has more than one dimension; for a Dict, the shape of each part by key.
 StateSize = int | tuple[int, ...] | dict[str, tuple[int, ...]]
@@ -49,23 +51,20 @@ def build_model(
     return Model(inputs=input, outputs=output)
 
 
-def build_network(state_size: StateSize, num_actions: int, config: Config) -> Model:
-    """Return the network that `config` describes or names.
+def build_network(state_size: StateSize, num_actions: int, config: Config, given: Any = None) -> Model:
+    """Return the network that is given, or else the one that `config` describes or names.
 
     Raises:
         UserError: There is no such network or activation.
     """
+    if isinstance(given, Model):
+        return _fitting(given, num_actions, "model must be")
+    if given is not None and not callable(given):
+        raise UserError(f"model must be a Keras model or a function that builds one, is {given!r}")
+    if given is not None:
+        return _built(given, "model", state_size, num_actions, config)
     if config.network:
-        build = named(config.network)
-        nb_parameters = len(inspect.signature(build).parameters)
-        if nb_parameters not in (2, 3):
-            raise UserError(f"{config.network} must take state_size, num_actions and, optionally, config")
-        size = state_size[0] if isinstance(state_size, tuple) and len(state_size) == 1 else state_size
-        model = build(size, num_actions, *([config] if nb_parameters == 3 else []))
-        if not isinstance(model, Model) or model.output_shape != (None, num_actions):
-            shown = f"one with outputs {model.output_shape}" if isinstance(model, Model) else repr(model)
-            raise UserError(f"{config.network} must return a Keras model with {num_actions} outputs, not {shown}")
-        return model
+        return _built(named(config.network), config.network, state_size, num_actions, config)
     try:
         keras.activations.get(config.activation)
     except ValueError:
@@ -73,16 +72,65 @@ def build_network(state_size: StateSize, num_actions: int, config: Config) -> Mo
     return build_model(state_size, num_actions, config.hidden_layers, config.window_length, config.activation)
 
 
-def observed(env: Any, config: Config) -> tuple[StateSize, int, Any]:
+def warn_of(config: Config, state_size: StateSize, given: Any = None) -> None:
+    """Issue a `Note` for each setting that works but is hardly meant."""
+    if config.batch_size > config.memory_limit:
+        warnings.warn(
+            f"batch_size {config.batch_size} is above memory_limit {config.memory_limit}: each batch holds "
+            "transitions several times, as in Keras-RL",
+            Note,
+            stacklevel=2,
+        )
+    if config.network or given is not None:  # the network is the user's own
+        return
+    if not config.hidden_layers:
+        warnings.warn("hidden_layers has no numbers: the network is linear", Note, stacklevel=2)
+    shapes = state_size.values() if isinstance(state_size, dict) else [state_size]
+    for shape in shapes:
+        if isinstance(shape, tuple) and len(shape) == 3:
+            small = "--network atari:build_minatar_network"
+            large = "--processor atari:AtariProcessor --network atari:build_atari_network --window-length 4"
+            warnings.warn(
+                f"images of {' x '.join(map(str, shape))} go into a dense network, which hardly learns from them; a "
+                f"convolutional one: {small if max(shape) < 36 else large}",
+                Note,
+                stacklevel=2,
+            )
+
+
+def _built(build: Any, name: str, state_size: StateSize, num_actions: int, config: Config) -> Model:
+    parameters = inspect.signature(build).parameters
+    needed = [parameter for parameter in parameters.values() if parameter.default is parameter.empty]
+    if len(needed) not in (2, 3):
+        raise UserError(f"{name} must take state_size, num_actions and, optionally, config")
+    takes_config = len(needed) == 3 or list(parameters)[2:3] == ["config"]
+    size = state_size[0] if isinstance(state_size, tuple) and len(state_size) == 1 else state_size
+    model = build(size, num_actions, *([config] if takes_config else []))
+    return _fitting(model, num_actions, f"{name} must return")
+
+
+def _fitting(model: Any, num_actions: int, what_must: str) -> Model:
+    if not isinstance(model, Model) or model.output_shape != (None, num_actions):
+        shown = f"one with outputs {model.output_shape}" if isinstance(model, Model) else repr(model)
+        raise UserError(f"{what_must} a Keras model with {num_actions} outputs, not {shown}")
+    return model
+
+
+def observed(env: Any, config: Config, given: Any = None) -> tuple[StateSize, int, Any]:
     """Return what a network sees of `env`: size of an observation, number of actions, and the processor between them.
+
+    The processor is the one that is given, or else the one that `config` names or the observations need.
 
     Raises:
         UserError: A space is not supported, or the processor cannot be made.
     """
     size, num_actions = check_spaces(env)
     space, processor = env.observation_space, None
-    if config.processor:
-        processor, tried = (_processor(config.processor) for _ in range(2))  # one only to try out: it may keep state
+    if given is not None and not isinstance(given, Processor):
+        raise UserError(f"processor must be an object of a subclass of rl.core.Processor, is {given!r}")
+    if given is not None or config.processor:
+        processor = given if given is not None else _processor(config.processor)
+        tried = copied(given) if given is not None else _processor(config.processor)  # another: it may keep state
         seen = tried.process_observation(space.sample())
         size = {key: np.shape(part) for key, part in seen.items()} if isinstance(seen, dict) else np.shape(seen)
     elif OneHotProcessor.is_needed(space):

@@ -23,12 +23,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
+from command_line import command_line, parse  # first: it says so if this Python has none of the libraries
+
+# isort: split
+
 import msgspec
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from command_line import command_line, parse
 from config import Evaluation, File, Reward, Run
 from kerasrl.errors import UserError
 from kerasrl.storage.files import write_whole
@@ -150,9 +153,10 @@ def _read(path: Path, threshold: float | None) -> Log:
     settings: dict[str, Any] = {}
     if beside.exists():
         settings = _decoded(beside, msgspec.toml.decode, "TOML", "remove it to draw without the run's settings")
-    match settings.pop("run", None):
-        case {"reward_threshold": float() | int() as solved} if threshold is None:
-            threshold = solved
+    run = settings.pop("run", None)
+    solved = run.get("reward_threshold") if isinstance(run, dict) else None
+    if threshold is None and isinstance(solved, int | float):
+        threshold = solved
     name = str(settings.get("env", path.stem.removeprefix("dqn_").removesuffix("_log")))
     shown = {key: value for key, value in settings.items() if key not in ("checkpoint_dir", "log_dir")}
     return Log(name, curves, shown, threshold)
@@ -291,7 +295,7 @@ def _draw(axes: "Axes", group: Sequence[Log], key: str, label: str, **style: Any
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    return command_line(lambda: parse(PlotConfig, argv), _run)
+    return command_line(lambda words: parse(PlotConfig, words), _run, argv)
 
 
 def _run(config: PlotConfig) -> int:

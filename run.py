@@ -1,4 +1,4 @@
-"""What surrounds a training: its files, its seed, resuming, and the summary at the end."""
+"""What surrounds a training before it begins: its files, its seed, resuming, a rehearsal."""
 
 import contextlib
 import dataclasses
@@ -12,13 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from command_line import command_to_type, in_words
 from config import Config
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, to_type
+from objects import Objects
 
 if TYPE_CHECKING:
-    from kerasrl import DQNAgent
-    from kerasrl.callbacks import Evaluation
     from kerasrl.storage import TrainingState
 
 
@@ -74,21 +72,30 @@ class RunFiles:
         """Folder for TensorBoard."""
         return self._named(self.log_dir, "tensorboard")
 
+    @property
+    def progress_film(self) -> Path:
+        """The films of all evaluations, one after another."""
+        return self._named(self.log_dir, "progress.gif")
+
     def film(self, step: int) -> Path:
         """Film of an evaluation."""
         return self._named(self.log_dir, f"film_{step}.gif")
 
+    def films(self) -> list[Path]:
+        """Return the films of evaluations that there are, in the order of their steps."""
+        films = self._matching(self.log_dir, r"film_\d+\.gif")
+        return sorted(films, key=lambda film: int(film.stem.rpartition("_")[2]))
+
+    def _matching(self, folder: Path, names: str) -> list[Path]:
+        pattern = re.escape(self._named(folder, "").name) + names
+        return [file for file in folder.iterdir() if re.fullmatch(pattern, file.name) and file.is_file()]
+
     def all(self) -> list[Path]:
         """Return the files that there are of this training, the state first: without it nothing can be resumed."""
-        several = (
-            (self.checkpoint_dir, r"(state\.memory-\d+|weights_\d+\.h5f)"),
-            (self.log_dir, r"film_\d+\.gif"),
-        )
-        files = [self.state, self.weights, self.best, self.log, self.curve, self.config]
-        for folder, names in several:
-            pattern = re.escape(self._named(folder, "").name) + names
-            files += [file for file in folder.iterdir() if re.fullmatch(pattern, file.name)]
-        return [file for file in [*files, *self.tensorboard.glob("events.out.tfevents.*.kerasrl")] if file.is_file()]
+        files = [self.state, self.weights, self.best, self.log, self.curve, self.config, self.progress_film]
+        files += self._matching(self.checkpoint_dir, r"(state\.memory-\d+|weights_\d+\.h5f)")
+        files += [*self.films(), *self.tensorboard.glob("events.out.tfevents.*.kerasrl")]
+        return [file for file in files if file.is_file()]
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,7 @@ class Prepared:
     """Mean reward that ends the training."""
     about: dict[str, str | float]
     """What the run's configuration tells besides the settings."""
+    objects: Objects
 
     def begin(self) -> None:
         """Write the configuration; what is there of an earlier run goes, so that two runs never mix.
@@ -120,7 +128,7 @@ class Prepared:
 
 
 @contextlib.contextmanager
-def prepared(config: Config) -> Iterator[Prepared]:
+def prepared(config: Config, objects: Objects = Objects()) -> Iterator[Prepared]:
     """Check what can be checked at once, and keep other trainings out of the folders.
 
     Raises:
@@ -130,18 +138,31 @@ def prepared(config: Config) -> Iterator[Prepared]:
     from kerasrl.storage import TrainingState
     from kerasrl.storage.files import exclusive
 
+    config = _named_in_full(config)
+    env = None
+    if objects.env is not None:
+        env = objects.training_env(config, "human" if config.visualize else None)
+        config = dataclasses.replace(config, env=environments.name_of(env))
     state = _state_to_resume(config) if config.resume else None
     saved = None if state is None else TrainingState(state).load()
     if saved is not None:
         config = config.resumed(saved["metadata"])
-    env = environments.make(config.env, render_mode="human" if config.visualize else None)
+        if missing := objects.missing(saved["metadata"]):
+            given = ", ".join(f"{name}=..." for name in missing)
+            raise UserError(
+                f"the run was given {', '.join(missing)} as objects, which no file holds; resume it from Python: "
+                f"train(Config(..., resume=True), {given})"
+            )
+    if env is None:
+        env = objects.training_env(config, "human" if config.visualize else None)
     environments.check_spaces(env)
     if config.record_every:
         environments.require_drawing(env, config.env)
     known = environments.reward_threshold(env)
     threshold = config.stop_at if config.stop_at is not None else known if config.stop_when_solved else None
     if config.stop_when_solved and threshold is None:
-        raise UserError(f"{config.env} has no reward threshold at which it is solved; give one with --stop-at")
+        stop_at = to_type("--stop-at", "stop_at=...")
+        raise UserError(f"{config.env} has no reward threshold at which it is solved; give one with {stop_at}")
     places = RunFiles(config.env, Path(config.checkpoint_dir), Path(config.log_dir))
     with exclusive(config.checkpoint_dir, config.log_dir):
         training_state = TrainingState(places.state, config.state_interval, config.save_memory)
@@ -158,9 +179,21 @@ def prepared(config: Config) -> Iterator[Prepared]:
             elif earlier is not None:
                 print(f"replaces the {earlier} run in {config.checkpoint_dir}")
         try:
-            yield Prepared(config, env, places, training_state, saved is not None, threshold, _about(known))
+            about = _about(known, objects)
+            yield Prepared(config, env, places, training_state, saved is not None, threshold, about, objects)
         finally:
-            env.close()
+            if env is not objects.env:
+                environments.close(env)
+
+
+def _named_in_full(config: Config) -> Config:
+    """Return a configuration whose environment has its version, since files and metadata are named by it."""
+    from kerasrl import environments
+
+    env = environments.full_name(config.env)
+    named = config if env == config.env else dataclasses.replace(config, env=env)
+    object.__setattr__(named, "given", config.given)
+    return named
 
 
 def _state_to_resume(config: Config) -> Path:
@@ -175,7 +208,7 @@ def _state_to_resume(config: Config) -> Path:
     found = [] if is_named else sorted(folder.glob("dqn_*_state"))
     if len(found) > 1:
         names = ", ".join(file.name.removeprefix("dqn_").removesuffix("_state") for file in found)
-        raise UserError(f"{folder} holds several runs to resume: {names}; name one by --env")
+        raise UserError(f"{folder} holds several runs to resume: {names}; name one by {to_type('--env', 'env=...')}")
     return found[0] if found else own
 
 
@@ -195,7 +228,8 @@ def _earlier(config: Config, state: "TrainingState") -> str | None:
     if not config.overwrite:
         raise UserError(
             f"{config.checkpoint_dir} holds an unfinished run of {config.env}, saved at step {step} of {end}; "
-            "continue it with --resume, or replace it with --overwrite"
+            f"continue it with {to_type('--resume', 'Config(..., resume=True)')}, "
+            f"or replace it with {to_type('--overwrite', 'Config(..., overwrite=True)')}"
         )
     return "unfinished"
 
@@ -211,10 +245,12 @@ def rehearse(run: Prepared) -> None:
 
     nb_steps = run.config.window_length + 8
     config = dataclasses.replace(run.config, nb_steps_warmup=0, train_interval=1, memory_limit=nb_steps)
-    env = environments.make(config.env)
-    try:
-        state_size, num_actions, processor = observed(env, config)
-        model = build_network(state_size, num_actions, config)
+    env = run.objects.make_env(config)
+    with contextlib.ExitStack() as stack:
+        stack.callback(environments.close, env)
+        objects = stack.enter_context(run.objects.unchanged())
+        state_size, num_actions, processor = observed(env, config, objects.processor)
+        model = build_network(state_size, num_actions, config, objects.model)
         # Compiling for the few updates would take seconds.
         dqn = build_agent(model, num_actions, config, processor, jit_compile=False)
         dqn.fit(
@@ -226,90 +262,19 @@ def rehearse(run: Prepared) -> None:
             nb_max_episode_steps=config.nb_max_episode_steps or None,
             seed=config.seed,
         )
-    finally:
-        env.close()
     if dqn.did_abort:
         raise KeyboardInterrupt
 
 
-def _about(threshold: float | None) -> dict[str, str | float]:
+def _about(threshold: float | None, objects: Objects) -> dict[str, str | float]:
     """Return what a run's configuration file says besides the settings."""
-    about: dict[str, str | float] = {"command": shlex.join(["python", *sys.argv]), "python": sys.version.split()[0]}
+    command = to_type(shlex.join(["python", *sys.argv]), "")
+    about: dict[str, str | float] = {"command": command} if command else {}
+    about |= {name: ", ".join(given) for name, given in objects.metadata().items()}
+    about["python"] = sys.version.split()[0]
     if threshold is not None:
         about["reward_threshold"] = float(threshold)
     for package in ("tensorflow", "keras", "keras-rl2", "numpy", "gym", "gymnasium", "box2d", "minatar", "ale-py"):
         with contextlib.suppress(metadata.PackageNotFoundError):  # an extra
             about[package] = metadata.version(package)
     return about
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The result of a training."""
-
-    agent: "DQNAgent"
-    history: dict[str, list[Any]]
-    """For each episode, as in Keras-RL's History: episode_reward, nb_episode_steps, nb_steps, evaluation_reward."""
-    files: RunFiles
-    best: tuple[float, int] | None
-    """Mean reward of the best weights in their evaluation, and the number of steps they were trained for."""
-    last: tuple[float, int] | None
-    """Mean reward and number of steps of the last weights that were evaluated."""
-    status: int
-    """Exit status: 0, or 128 and the number of the signal that stopped the training."""
-
-
-def finished(
-    run: Prepared,
-    dqn: "DQNAgent",
-    history: dict[str, list[Any]],
-    evaluation: "Evaluation | None",
-    signal: int | None,
-) -> Trained:
-    """Draw the curve, print the result of the training, and return it."""
-    if not dqn.did_abort:
-        run.state.finish()
-    from plot import plot  # here, so that --help does not wait for its libraries
-
-    if history:
-        try:
-            plot([run.files.log], run.files.curve, run.threshold)
-        except UserError as error:
-            print(f"no curve: {error}", file=sys.stderr)  # the weights have been saved all the same
-    if run.config.verbose:
-        _tell(run, dqn.step, history, evaluation)
-    if dqn.did_abort:
-        print(
-            f"stopped at step {dqn.step} of {run.config.nb_steps}; the same command with --resume continues from step "
-            f"{run.state.saved_step}",
-            file=sys.stderr,
-        )
-    if evaluation is not None:
-        evaluation.eval_env.close()
-    best, last = (None, None) if evaluation is None else (evaluation.best, evaluation.last)
-    return Trained(dqn, history, run.files, best, last, 0 if signal is None else 128 + signal)
-
-
-def _tell(run: Prepared, step: int, history: dict[str, list[Any]], evaluation: "Evaluation | None") -> None:
-    """Print the scores, the files, and the command to type next."""
-    from kerasrl import environments
-
-    files, config = run.files, run.config
-    if evaluation is not None and evaluation.solved is not None:
-        print(
-            f"solved: mean reward of 100 greedy episodes {in_words(evaluation.solved[0])}, at least {run.threshold:g}"
-        )
-    if evaluation is not None and evaluation.best is not None:
-        for name, path, score in (("best", files.best, evaluation.best), ("last", files.weights, evaluation.last)):
-            if score is not None and (name == "best" or score[1] == step):
-                print(f"{name} weights {path}: mean reward {in_words(score[0])} when evaluated at step {score[1]:,}")
-            else:
-                print(f"{name} weights {path}: step {step:,}, not evaluated")
-    else:
-        print(f"weights {files.weights}")
-    if history:
-        print(f"curve {files.curve}")
-    print("play them, with --visualize in a window:" if environments.draws(run.env) else "play them:")
-    has_best = evaluation is not None and evaluation.best is not None
-    to_play = files.best if has_best and config.play == "best" else files.weights
-    print(command_to_type("test.py", "--weights", str(to_play)))

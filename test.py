@@ -15,30 +15,43 @@ if __name__ == "__main__":
 import dataclasses
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from command_line import command_line, parse
 from config import Config, TestConfig
-from kerasrl.errors import WeightsError
+from kerasrl.errors import UserError, WeightsError, to_type
+from objects import Objects
 
 
-def test(config: TestConfig) -> list[float]:
+def test(config: TestConfig, objects: Objects = Objects()) -> list[float]:
     """Play as `config` says, print the result, and return the episodes' rewards.
+
+    Args:
+        config: What to play.
+        objects: What the weights were trained with, if that was given as objects.
 
     Raises:
         UserError: The weights, the environment or the film cannot be used.
     """
+    with objects.unchanged() as given:
+        return _test(config, given)
+
+
+def _test(config: TestConfig, objects: Objects) -> list[float]:
+    """Follow the tutorial: weights, environment, model, agent, test."""
     from kerasrl import environments  # here, so that --help does not wait for gym and TensorFlow
     from kerasrl.storage import video, weights
 
     saved = weights.read(config.weights)
     trained = Config.from_metadata(saved.metadata)
     if config.env is not None:
-        trained = dataclasses.replace(trained, env=config.env)
+        trained = dataclasses.replace(trained, env=environments.full_name(config.env))
     if saved.metadata is None:
         print(f"written by {saved.origin}, without settings: using the tutorial's model and {trained.env}")
     if config.record:
         video.check_path(config.record)
-    env = environments.make(trained.env, render_mode=_render_mode(config))
+    _require(objects, saved.metadata, config)
+    env = objects.make_env(trained, _render_mode(config))
     environments.check_spaces(env)
 
     import numpy as np
@@ -46,9 +59,9 @@ def test(config: TestConfig) -> list[float]:
     from kerasrl.dqn import device
     from model import build_agent, build_network, observed
 
-    state_size, num_actions, processor = observed(env, trained)
+    state_size, num_actions, processor = observed(env, trained, objects.processor)
     device.configure(state_size)
-    model = build_network(state_size, num_actions, trained)
+    model = build_network(state_size, num_actions, trained, objects.model)
     dqn = build_agent(model, num_actions, trained, processor)
     try:
         weights.assign(dqn.model, saved)
@@ -68,7 +81,7 @@ def test(config: TestConfig) -> list[float]:
         nb_max_episode_steps=trained.nb_max_episode_steps or None,
         seed=config.seed,
     )
-    env.close()
+    environments.close(env)
 
     rewards: list[float] = history.history.get("episode_reward", [])
     if rewards:
@@ -88,6 +101,19 @@ def _render_mode(config: TestConfig) -> str | None:
     return "human" if config.visualize else "rgb_array" if config.record else None
 
 
+def _require(objects: Objects, metadata: dict[str, Any] | None, config: TestConfig) -> None:
+    """Raise `UserError` if the weights were trained with objects that are not there."""
+    is_there = {"callbacks"} if config.env is None else {"callbacks", "env"}
+    missing = [name for name in objects.missing(metadata) if name not in is_there]
+    if missing:
+        given = ", ".join(f"{name}=..." for name in missing)
+        by_name = f", or name an environment: {to_type('--env', 'env=...')}" if missing == ["env"] else ""
+        raise UserError(
+            f"{config.weights} was trained with {', '.join(missing)} given as objects, which no file holds; play it "
+            f"from Python: play({config.weights!r}, {given}){by_name}"
+        )
+
+
 def _play(config: TestConfig) -> int:
     test(config)
     return 0
@@ -95,7 +121,7 @@ def _play(config: TestConfig) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    return command_line(lambda: parse(TestConfig, argv), _play)
+    return command_line(lambda words: parse(TestConfig, words), _play, argv)
 
 
 if __name__ == "__main__":

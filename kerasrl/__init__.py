@@ -3,6 +3,14 @@
 The names below are imported on first use, because importing TensorFlow takes seconds.
 """
 
+import sys
+
+if sys.version_info < (3, 10):  # noqa: UP036  # before anything is imported that older versions cannot read
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    sys.exit(f"error: this is Python {version}, and 3.10 to 3.13 are supported; run a newer one")
+
+# isort: split
+
 from importlib import import_module
 from typing import Any
 

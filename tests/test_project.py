@@ -11,6 +11,7 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import command_line
 import config
@@ -34,7 +35,8 @@ PYTHON = [
     "from kerasrl import DQNAgent",
     "import gym\n",
     "class StopWhenGood",
-    "from config import Config",
+    "from config import Config\nfrom train",
+    "import kerasrl.compat.gym",
     "from kerasrl.dqn",
 ]
 
@@ -126,7 +128,7 @@ def test_options_in_the_text_exist():
     fields = [
         field.name for kind in (config.Config, config.TestConfig, plot.PlotConfig) for field in dataclasses.fields(kind)
     ]
-    known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help"]}
+    known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help", "debug"]}
     others = {"--presets", "--logdir"}  # benchmarks/learning.py's, TensorBoard's
     others |= set(re.findall(r"--[a-z-]+", run("-m", "kerasrl", "--help", cwd=ROOT).stdout))
     named = {option for span in SPANS for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)}
@@ -151,15 +153,22 @@ def test_the_script_runs(tmp_path):
     assert (tmp_path / "logs" / "own_log.json").exists()
 
 
-def test_the_own_environment_is_solved(tmp_path):
+def test_the_own_environment_is_solved_and_filmed(tmp_path):
     source = python_block("import gym\n")
     (tmp_path / "corridor.py").write_text(source)
-    (arguments,) = [command for command in commands() if "corridor:" in command]
-    _, *arguments = shlex.split(arguments)
-    done = run(str(ROOT / "train.py"), *arguments, "--seed", "1", cwd=tmp_path)
+    training, filming = (shlex.split(command) for command in commands() if "Corridor-v0" in command)
+    done = run(str(ROOT / training[0]), *training[1:], "--seed", "1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "solved: mean reward of 100 greedy episodes 0.92, at least 0.9" in done.stdout
-    assert len(source.splitlines()) <= 25
+    done = run(str(ROOT / filming[0]), *filming[1:], "--episodes", "1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    with Image.open(tmp_path / "corridor.gif") as film:
+        assert film.n_frames == 11  # the start, nine steps, and the end once more
+        for cell in range(10):
+            film.seek(cell)
+            colour = film.convert("RGB").getpixel((48 * cell + 24, film.height - 24))
+            assert colour == pytest.approx((40, 80, 200), abs=5)
+    assert len(source.splitlines()) <= 40
 
 
 def test_the_own_callback_ends_a_training():
@@ -176,10 +185,21 @@ def test_the_own_callback_ends_a_training():
 
 
 def test_the_training_from_python(tmp_path):
-    source = python_block("from config import Config").replace("20_000", "300")
+    source = python_block("from config import Config\nfrom train").replace("20_000", "300")
     done = run("-c", source + source, cwd=tmp_path, path=ROOT)  # twice, as in a notebook
     assert (done.returncode, done.stderr) == (0, "")
     assert len(re.findall(r"^\([\d.]+, \d+\) checkpoints/dqn_CartPole-v1_best.h5f$", done.stdout, re.MULTILINE)) == 2
+
+
+def test_the_training_with_an_object(tmp_path):
+    (tmp_path / "corridor.py").write_text(python_block("import gym\n"))
+    source = python_block("import kerasrl.compat.gym")
+    again = "print(train(Config(resume=True), env=Corridor()).status)\n"
+    again += 'from play import play\nplay("checkpoints/dqn_Corridor_best.h5f", env=Corridor())'
+    done = run("-c", source + again, cwd=tmp_path, path=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("minimum") == 2
+    assert "resume at step" in done.stdout
 
 
 def test_the_choice_of_threads(capsys):

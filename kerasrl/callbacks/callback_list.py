@@ -27,6 +27,21 @@ class Callbacks(rl.callbacks.CallbackList):
             )
         }
 
+    def on_episode_begin(self, episode: int, logs: dict[str, Any] | None = None) -> None:
+        """Announce that an episode begins, to Keras's callbacks as an epoch."""
+        self._announce("begin", episode, {} if logs is None else logs)
+
+    def on_episode_end(self, episode: int, logs: dict[str, Any] | None = None) -> None:
+        """Announce what happened in an episode, to Keras's callbacks as in an epoch."""
+        self._announce("end", episode, {} if logs is None else logs)
+
+    def _announce(self, moment: str, episode: int, logs: dict[str, Any]) -> None:
+        for callback in self.callbacks:
+            if hasattr(callback, f"on_episode_{moment}"):
+                getattr(callback, f"on_episode_{moment}")(episode, logs=logs)
+            else:  # by position, as Keras does: a function in a LambdaCallback may have any names
+                getattr(callback, f"on_epoch_{moment}")(episode, logs)
+
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Tell every callback that the run is over, even if one fails; then raise the first failure."""
         failures = []
@@ -67,7 +82,8 @@ def _listener(callback: Any, event: str, *fallbacks: str) -> Any:
     if hasattr(callback, event):
         return _overridden(callback, event, rl.callbacks.Callback)
     methods = (_overridden(callback, name, keras.callbacks.Callback) for name in fallbacks)
-    return next((method for method in methods if method is not None), None)
+    found = next((method for method in methods if method is not None), None)
+    return found and (lambda batch, logs: found(batch, logs))  # by position, as Keras does
 
 
 def _overridden(callback: Any, name: str, base: type) -> Any:

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import rl.callbacks
 
-from kerasrl.errors import DivergenceError
+from kerasrl.errors import DivergenceError, Note
 from kerasrl.storage.files import write_whole
 
 # Without a time limit, a greedy policy may never end an episode that random exploration would have ended.
@@ -38,6 +39,7 @@ class Evaluation(rl.callbacks.Callback):
         nb_max_episode_steps: As for `fit`. If the environment has no limit either: 10,000 steps.
         film: Called with the number of steps, returns a callback that films an episode.
         film_interval: Steps between films.
+        after_film: Called after each film.
 
     Attributes:
         best: Mean reward of the best weights and the number of steps they were trained for; None before the first.
@@ -57,14 +59,17 @@ class Evaluation(rl.callbacks.Callback):
         nb_max_episode_steps: int | None = None,
         film: Callable[[int], Any] | None = None,
         film_interval: int = 0,
+        after_film: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
         self.eval_env, self.filepath, self.interval, self.nb_episodes = env, filepath, interval, nb_episodes
         self.seed, self.solved_at, self.film, self.film_interval = seed, solved_at, film, film_interval
-        limit = getattr(getattr(env, "spec", None), "max_episode_steps", None)
+        self.after_film = after_film
+        self._limit = nb_max_episode_steps or getattr(getattr(env, "spec", None), "max_episode_steps", None)
+        self._has_noted = False  # that an episode had to be ended
         self._options = {
             "action_repetition": action_repetition,
-            "nb_max_episode_steps": nb_max_episode_steps or (None if limit else _LONGEST_EPISODE),
+            "nb_max_episode_steps": nb_max_episode_steps or (None if self._limit else _LONGEST_EPISODE),
             "visualize": False,
             "verbose": 0,
         }
@@ -109,6 +114,8 @@ class Evaluation(rl.callbacks.Callback):
         if self.film is not None and step >= self._next_film:
             self._next_film = (step // self.film_interval + 1) * self.film_interval
             self.model.test(self.eval_env, 1, callbacks=[self.film(step)], seed=self.seed, **self._options)
+            if self.after_film is not None:
+                self.after_film()
         return reward
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -134,6 +141,14 @@ class Evaluation(rl.callbacks.Callback):
 
     def _mean_reward(self, nb_episodes: int, seed: int | None) -> float:
         history = self.model.test(self.eval_env, nb_episodes, seed=seed, **self._options)
+        if self._limit is None and max(history.history["nb_steps"]) >= _LONGEST_EPISODE and not self._has_noted:
+            self._has_noted = True
+            warnings.warn(
+                f"the environment has no time limit, so an evaluation's episode was ended after {_LONGEST_EPISODE:,} "
+                "steps; set one with --nb-max-episode-steps (from Python: nb_max_episode_steps)",
+                Note,
+                stacklevel=3,
+            )
         return float(np.mean(history.history["episode_reward"]))
 
     def get_state(self) -> dict[str, Any]:

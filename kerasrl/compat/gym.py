@@ -38,6 +38,16 @@ def _reset(self: Any, seed: int | None = None, options: dict[str, Any] | None = 
     return observation, {}
 
 
+def _step(self: Any, action: Any) -> tuple[Any, Any, bool, bool, Any]:
+    observation, reward, done, info = self.env.step(action)
+    if self.render_mode == "human":
+        self.render()
+    truncated = isinstance(info, dict) and bool(info.pop("TimeLimit.truncated", False))
+    return observation, reward, bool(done) and not truncated, bool(done) and truncated, info
+
+
+# gym/utils/step_api_compatibility.py:63 takes an info that is None for a dictionary and fails, far from its author.
+gym.wrappers.compatibility.EnvCompatibility.step = _step  # type: ignore[method-assign]
 # gym/wrappers/compatibility.py:92 draws an older environment before its reset, when it has nothing to draw yet.
 gym.wrappers.compatibility.EnvCompatibility.reset = _reset  # type: ignore[method-assign]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, to_type
 
 
 def configure(observation_shape: Any, threads: int = 0, device: str = "auto") -> str:
@@ -20,8 +20,8 @@ def configure(observation_shape: Any, threads: int = 0, device: str = "auto") ->
         device: 'cpu', 'gpu', or 'auto' to choose.
 
     Raises:
-        UserError: A GPU is asked for but there is none, or threads or a device are asked for after TensorFlow has
-            already computed something.
+        UserError: A GPU is asked for but there is none, or far more threads than cores, or TensorFlow has already
+            computed something and has other threads or another device than those that are asked for.
     """
     shapes = observation_shape.values() if isinstance(observation_shape, dict) else [observation_shape]
     is_image = any(len(shape) >= 2 for shape in shapes)
@@ -29,18 +29,29 @@ def configure(observation_shape: Any, threads: int = 0, device: str = "auto") ->
     if device == "gpu" and not gpus:
         raise UserError("device gpu: TensorFlow finds no GPU on this machine; use cpu")
     on_gpu = bool(gpus) and (device == "gpu" or (device == "auto" and is_image))
+    if threads > (most := max(256, 4 * (os.cpu_count() or 1))):
+        raise UserError(f"threads must be at most {most} on this machine, is {threads}; 0 chooses")
     chosen = threads or ((os.cpu_count() or 1) if is_image else 1)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(chosen)
         tf.config.threading.set_inter_op_parallelism_threads(chosen)
-        if gpus and not on_gpu:
-            tf.config.set_visible_devices([], "GPU")
+        if gpus:
+            tf.config.set_visible_devices(gpus if on_gpu else [], "GPU")
         kind = "observations are images" if is_image else "observations are vectors, the network is small"
-    except RuntimeError:
-        if threads or device != "auto":
-            raise UserError("threads and device must be set before TensorFlow first computes anything") from None
-        chosen, kind = tf.config.threading.get_intra_op_parallelism_threads(), "as TensorFlow was started"
-        if chosen == 0:
-            return f"{'GPU' if on_gpu else 'CPU'}, TensorFlow's own number of threads ({kind})"
+    except RuntimeError:  # for this process the choice has been made
+        on_gpu = bool(tf.config.get_visible_devices("GPU"))
+        has = tf.config.threading.get_intra_op_parallelism_threads()
+        if (threads and threads != has) or device not in ("auto", "gpu" if on_gpu else "cpu"):
+            again = to_type("run the program again", "restart the kernel (or the script)")
+            raise UserError(
+                f"TensorFlow has begun to compute ({_in_words(on_gpu, has)}) and takes no other threads or device in "
+                f"this process: {again}, and ask for them before a model is built"
+            ) from None
+        chosen, kind = has, "as TensorFlow was started"
     asked = "as requested" if threads or device != "auto" else kind
-    return f"{'GPU' if on_gpu else 'CPU'}, {chosen} thread{'s' if chosen != 1 else ''} ({asked})"
+    return f"{_in_words(on_gpu, chosen)} ({asked})"
+
+
+def _in_words(on_gpu: bool, threads: int) -> str:
+    number = f"{threads} thread{'s' if threads != 1 else ''}" if threads else "TensorFlow's own number of threads"
+    return f"{'GPU' if on_gpu else 'CPU'}, {number}"

@@ -13,10 +13,13 @@ import rl.callbacks
 
 from kerasrl.callbacks import TrainProgress
 from kerasrl.callbacks.callback_list import Callbacks, checked
+from kerasrl.dqn.answers import Answers
 from kerasrl.dqn.memory import SequentialMemory
 from kerasrl.environments import Environment
-from kerasrl.errors import UserError
+from kerasrl.errors import Note, UserError
 from kerasrl.storage import TrainingState
+
+_LONG_EPISODE = 10_000  # steps, after which one without a time limit is told of
 
 
 class Loop:
@@ -41,12 +44,14 @@ class Loop:
         self.agent, self.env = agent, env
         self.environment = Environment(env, visualize)
         self.processor = agent.processor
+        self._answers = Answers(env, agent.processor)
         self.action_repetition = action_repetition
         self.user_callbacks = checked(callbacks)
         self.nb_max_start_steps, self.start_step_policy = nb_max_start_steps, start_step_policy
         self.nb_max_episode_steps = nb_max_episode_steps
         self.seed = seed
         self.observation: Any = None  # the current one, None between episodes
+        self._has_noted = False  # that an episode is long
         self._deadline: float | None = None  # when a test ends that a signal interrupted
         if seed is not None:
             self.environment.seed_actions(seed)
@@ -144,8 +149,22 @@ class Loop:
             callbacks.on_step_end(episode_step, step_logs)
             episode_step += 1
             agent.step += 1
+            self.environment.tell(episode + 1, episode_reward)
+            if episode_step == _LONG_EPISODE:
+                self._note_long_episode(
+                    "states are saved and weights evaluated only when one ends: set a limit with "
+                    "--nb-max-episode-steps (from Python: nb_max_episode_steps)"
+                )
         logs = {"episode_reward": episode_reward, "nb_episode_steps": episode_step, "nb_steps": agent.step}
         return done, logs
+
+    def _note_long_episode(self, cure: str) -> None:
+        """Issue a `Note`, the first time, if nothing limits an episode."""
+        limit = self.nb_max_episode_steps or getattr(getattr(self.env, "spec", None), "max_episode_steps", None)
+        if not limit and not self._has_noted:
+            self._has_noted = True
+            what = f"an episode has lasted {_LONG_EPISODE:,} steps, and the environment has no time limit"
+            warnings.warn(f"{what}; {cure}", Note, stacklevel=5)
 
     def _end_training(self, callbacks: Any, failed: bool = False) -> None:
         self.environment.stop_rendering()
@@ -193,6 +212,9 @@ class Loop:
             callbacks.on_step_end(episode_step, step_logs)
             episode_step += 1
             agent.step += 1
+            self.environment.tell(episode + 1, episode_reward)
+            if episode_step == _LONG_EPISODE:
+                self._note_long_episode("Ctrl-C ends it (from Python: nb_max_episode_steps sets a limit)")
             if self.environment.closed and not done:
                 return False
             if agent.is_fitting and agent.did_abort:  # a signal during a training that this test interrupts
@@ -216,6 +238,7 @@ class Loop:
         callbacks.on_episode_begin(episode)
         self.agent.reset_states()
         self.observation = self._reset(episode)
+        self.environment.tell(episode + 1, 0.0)
         nb_start_steps = np.random.randint(self.nb_max_start_steps) if self.nb_max_start_steps else 0
         for _ in range(nb_start_steps):
             policy = self.start_step_policy
@@ -238,21 +261,37 @@ class Loop:
         if self.seed is not None and episode is not None:
             seed = int(np.random.SeedSequence([self.seed, episode]).generate_state(1)[0] >> 1)
         observation = self.environment.reset(seed)
-        return observation if self.processor is None else self.processor.process_observation(observation)
+        if self.processor is not None:
+            return self.processor.process_observation(observation)
+        self._answers.check_observation(observation, "reset")
+        return observation
 
     def _step_environment(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.environment.step(action)
+        answers = self._answers
         if self.processor is not None:
             done = terminated or truncated
             observation, reward, processed, info = self.processor.process_step(observation, reward, done, info)
             if processed != done:  # a processor may end episodes, or let them continue
                 terminated, truncated = processed, False
+        elif (
+            type(observation) is not np.ndarray
+            or observation.shape != answers.shape
+            or observation.dtype is not answers.dtype
+        ):
+            answers.check_observation(observation, "step")
+        if type(reward) is not float:
+            reward = answers.number(reward)
         return observation, reward, terminated, truncated, info
 
     def _step(self, callbacks: Any, episode_step: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Let the agent act once; return action, reward, terminated, truncated and the sums of the info's numbers."""
         callbacks.on_step_begin(episode_step)
-        action = self.agent.forward(self.observation)
+        try:
+            action = self.agent.forward(self.observation)
+        except Exception:
+            self._answers.explain()
+            raise
         if self.processor is not None:
             action = self.processor.process_action(action)
         total_reward = 0.0

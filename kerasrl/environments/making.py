@@ -1,10 +1,12 @@
 """Environments of gym, of Gymnasium, and of one's own, made by their names."""
 
+import contextlib
 import difflib
 import inspect
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from kerasrl.compat import names
@@ -13,7 +15,7 @@ from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments import atari
 from kerasrl.environments.protocol import takes_seed
 from kerasrl.environments.rendering import require_display, require_drawing
-from kerasrl.errors import UserError, to_install
+from kerasrl.errors import Note, UserError, to_install
 
 # What environments of a namespace, or those that do not import, need: module to import -> extra of this project.
 _EXTRAS = {"gymnasium": "gymnasium", "ale_py": "atari", "minatar": "minatar", "Box2D": "box2d", "box2d": "box2d"}
@@ -32,23 +34,18 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
     Raises:
         UserError: There is none; the message suggests the nearest names, or says what has to be installed.
     """
-    module, _, name = env_name.rpartition(":")
-    namespace = name.partition("/")[0] if "/" in name else ""
-    try:
+    with _explained(env_name):
+        module, name = _with_version(env_name)
         # The checker repeats on every step what `check_spaces` asks once; gym 0.26's "out of date"
         # notice would tell people to leave the tutorial's environment.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if module and module != "gymnasium":
-                names.module(module)
-            if namespace in _NAMESPACES:
-                register_all(_NAMESPACES[namespace])
             # Not every environment takes a render_mode.
             options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
             is_in_gym = name in gym.envs.registration.registry
             if not is_in_gym:
                 atari.register(name)
-            if module == "gymnasium" or (not is_in_gym and _is_in_gymnasium(name)):
+            if module == "gymnasium" or (not is_in_gym and name in _gymnasium_names()):
                 import gymnasium
 
                 _check_drawing(gymnasium, name, render_mode)
@@ -57,22 +54,81 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
             _check_drawing(gym, name, render_mode)
             older = _is_older(name) or None  # None: as it was registered
             return gym.make(name, disable_env_checker=True, apply_api_compatibility=older, **options)
+
+
+def full_name(env_name: str) -> str:
+    """Return an environment's name with its version, which may be left out: a `Note` tells that the newest is taken.
+
+    Raises:
+        UserError: The environment's module cannot be imported.
+    """
+    with _explained(env_name):
+        module, name = _with_version(env_name)
+        return f"{module}:{name}" if module else name
+
+
+def _with_version(env_name: str) -> tuple[str, str]:
+    """Import what registers an environment; return the module, "" if there is none, and the name with its version."""
+    module, _, name = env_name.rpartition(":")
+    namespace = name.partition("/")[0] if "/" in name else ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if module and module != "gymnasium":
+            _name_in_full(name, module, names.module(module).__name__)
+        if namespace in _NAMESPACES:
+            register_all(_NAMESPACES[namespace])
+    if module != "gymnasium" and name in gym.envs.registration.registry:
+        return module, name
+    for known in ([] if module == "gymnasium" else [gym.envs.registration.registry]) + [_gymnasium_names()]:
+        if name in known:
+            break
+        versions = [int(match[1]) for own in known if (match := re.fullmatch(re.escape(name) + r"-v(\d+)", own))]
+        if versions:
+            newest = f"{name}-v{max(versions)}"
+            warnings.warn(f"{name}: {newest} taken", Note, stacklevel=4)
+            return module, newest
+    return module, name
+
+
+@contextlib.contextmanager
+def _explained(env_name: str) -> Iterator[None]:
+    """Raise what goes wrong in making an environment as a `UserError` that says what to do."""
+    try:
+        yield
     except UserError:
         raise
     except Exception as error:
-        raise refusal(env_name, error) from error
+        told = refusal(env_name, error)
+        raise told from told.__cause__
+
+
+def _name_in_full(name: str, module: str, full: str) -> None:
+    """Let an entry point `module:Class` of an environment find a module that is known by a longer name."""
+    for library in filter(None, (gym, sys.modules.get("gymnasium"))):
+        spec = library.envs.registration.registry.get(name)
+        if full != module and isinstance(getattr(spec, "entry_point", None), str):
+            spec.entry_point = re.sub(f"^{re.escape(module)}:", lambda _: f"{full}:", spec.entry_point)
 
 
 def refusal(env_name: str, error: Exception) -> UserError:
-    """Return what to tell about an environment that cannot be made, given what was raised when it was tried."""
+    """Return what to tell about an environment that cannot be made, given what was raised when it was tried.
+
+    Only what cannot be explained is its cause.
+    """
     if isinstance(error, gym.error.UnregisteredEnv) or (
         type(error).__module__ == "gymnasium.error" and "NotFound" in type(error).__name__
     ):
         return UserError(f"no environment is called {env_name!r}; {_hint(env_name.rpartition(':')[2])}")
     missing = [extra for library, extra in _EXTRAS.items() if re.search(rf"\b{library}\b", str(error))]
     is_missing = isinstance(error, ImportError) or type(error).__name__ == "DependencyNotInstalled"
-    libraries = f"its libraries are not installed: {to_install(missing[0])}" if missing else ""
-    return UserError(f"environment {env_name!r} cannot be made: {(is_missing and libraries) or _one_line(error)}")
+    cannot = f"environment {env_name!r} cannot be made"
+    if is_missing and missing:
+        return UserError(f"{cannot}: its libraries are not installed: {to_install(missing[0])}")
+    if isinstance(error, AttributeError) and error.name == "unwrapped":
+        return UserError(f"{cannot}: {type(error.obj).__name__} is no gym.Env; derive the class from it")
+    told = UserError(f"{cannot}: {_one_line(error)}")
+    told.__cause__ = error
+    return told
 
 
 def with_plain_counts(env: Any) -> Any:
@@ -94,12 +150,13 @@ def register_all(module: str) -> None:
         gymnasium.register_envs(library)
 
 
-def _is_in_gymnasium(name: str) -> bool:
+def _gymnasium_names() -> Any:
+    """Return the names that Gymnasium knows, if it is installed."""
     try:
         import gymnasium
     except ImportError:
-        return False
-    return name in gymnasium.registry
+        return {}
+    return gymnasium.registry
 
 
 def _hint(name: str) -> str:

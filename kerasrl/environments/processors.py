@@ -45,7 +45,13 @@ class OneHotProcessor(rl.core.Processor):
 
 def _one_hot(value: Any, n: int, start: int) -> np.ndarray:
     vector = np.zeros(n, np.float32)
-    if not start <= value < start + n:
-        raise UserError(f"the environment gave the observation {value}, which is not from {start} to {start + n - 1}")
+    try:
+        is_inside = bool(start <= value < start + n)
+    except (TypeError, ValueError):  # a text, several numbers
+        is_inside = False
+    if not is_inside:
+        raise UserError(
+            f"the environment gave the observation {value!r:.60}, which is not from {start} to {start + n - 1}"
+        )
     vector[int(value) - start] = 1
     return vector

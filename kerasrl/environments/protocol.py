@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasrl.environments.rendering import render, require_display, takes
-from kerasrl.errors import UserError
+from kerasrl.environments.rendering import draws, in_digits, render, require_display, takes
+from kerasrl.errors import UserError, definition
 
 
 def takes_seed(env: Any) -> bool:
@@ -43,6 +43,10 @@ class Environment:
     def _choose_rendering(self, unwrapped: Any) -> Any:
         """Return what to call after each step; None where the environment draws by itself."""
         modes = getattr(unwrapped, "metadata", {}).get("render_modes", [])
+        if not draws(unwrapped) and not _can_render(unwrapped):
+            raise UserError(
+                f"{type(unwrapped).__name__} draws nothing, so there is nothing to show: pass visualize=False"
+            )
         if not hasattr(unwrapped, "render_mode"):  # older gym
             return (lambda: self.env.render(mode="human")) if takes(unwrapped.render, "mode") else self.env.render
         if unwrapped.render_mode is None and hasattr(unwrapped, "ale"):  # opens its own window only when it is made
@@ -80,6 +84,14 @@ class Environment:
             self._restore_rendering = self._restore_rendering or (lambda: setattr(unwrapped, "render_mode", "human"))
             unwrapped.render_mode = None
 
+    def tell(self, episode: int, reward: float) -> None:
+        """Write the number of the episode, from 1, and its reward so far into the title of pygame's window, if any."""
+        if self._has_window:
+            import pygame
+
+            if pygame.display.get_init():
+                pygame.display.set_caption(f"episode {episode}   reward {in_digits(reward)}")
+
     def seed_actions(self, seed: int) -> None:
         """Seed the generator behind `env.action_space.sample()`, which random starts use."""
         space: Any = getattr(self.env, "action_space", None)
@@ -100,27 +112,47 @@ class Environment:
             result = self.env.reset()
         if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
             result = result[0]
-        return _copied(result)
+        return self._copied(result, "reset")
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Return observation, reward, terminated, truncated, info."""
+        """Return observation, reward, terminated, truncated, info.
+
+        Raises:
+            UserError: The environment returned something else.
+        """
         result = self.env.step(action)
+        if result is None:
+            raise self._error("step", "None instead of observation, reward, terminated, truncated and info")
         if len(result) == 5:
             observation, reward, terminated, truncated, info = result
         elif len(result) == 4:
             observation, reward, done, info = result
-            truncated = bool(done) and bool(info.get("TimeLimit.truncated", False))
+            truncated = bool(done) and isinstance(info, dict) and bool(info.get("TimeLimit.truncated", False))
             terminated = bool(done) and not truncated
         else:
-            raise UserError(
-                f"an environment's step must return 5 values (older gym: 4), but this one returns {len(result)}"
+            raise self._error("step", f"{len(result)} values; it must be 5 (older gym: 4)")
+        if not isinstance(info, dict):
+            raise self._error(
+                "step", f"{info!r:.60} as info, which must be a dictionary: {{}} if there is nothing to tell"
             )
         if self._render is not None:
             self._render()
         if self._has_window:
             self._look_at_window()
-        return _copied(observation), reward, bool(terminated), bool(truncated), info
+        return self._copied(observation, "step"), reward, bool(terminated), bool(truncated), info
+
+    def _copied(self, observation: Any, method: str) -> Any:
+        if type(observation) is np.ndarray:
+            return observation.copy()
+        if observation is None:
+            raise self._error(method, "None as observation")
+        return copy.deepcopy(observation)
+
+    def _error(self, method: str, what: str) -> UserError:
+        return UserError(f"the environment's {method}() returned {what}{definition(self.env, method)}")
 
 
-def _copied(observation: Any) -> Any:
-    return observation.copy() if type(observation) is np.ndarray else copy.deepcopy(observation)
+def _can_render(env: Any) -> bool:
+    """Return whether a class has a `render` of its own, not only that of gym.Env, which fails."""
+    render = getattr(env, "render", None)
+    return render is not None and render.__module__ not in ("gym.core", "gymnasium.core", "rl.core")

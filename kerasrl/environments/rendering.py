@@ -1,4 +1,4 @@
-"""Whether a window can be opened, whether an environment draws pictures, and drawing it as in older gym."""
+"""Whether a window can be opened, whether an environment draws pictures, drawing it as in older gym, and captions."""
 
 import contextlib
 import inspect
@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments.layers import is_of_a_library, layers
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, to_type
 
 
 def has_display() -> bool:
@@ -28,7 +28,7 @@ def require_display() -> None:
     """Raise `UserError` unless a window can be opened."""
     if not has_display():
         raise UserError(
-            "there is no screen to open a window on; leave out --visualize (from Python: visualize=False), or connect "
+            f"there is no screen to open a window on; leave out {to_type('--visualize', 'visualize=True')}, or connect "
             "with ssh -X, or run under xvfb-run"
         )
 
@@ -51,6 +51,11 @@ def require_drawing(env: Any, name: str) -> None:
             f"{name} cannot be shown or filmed: this environment draws no pictures (its metadata['render_modes'] names "
             "neither 'human' nor 'rgb_array')"
         )
+
+
+def in_digits(reward: float) -> str:
+    """Return a sum of rewards as text: at most two decimals, thousands set apart."""
+    return f"{round(float(reward), 2) + 0.0:,.10g}"  # the sum turns -0.0 into 0
 
 
 def require_pictures(env: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, to_type
 from kerasrl.storage.files import DamagedError, seal, unseal, write_whole
 from kerasrl.storage.memory_file import MemoryFile
 from kerasrl.storage.trees import decode, encode
@@ -79,14 +79,15 @@ class TrainingState:
         Raises:
             UserError: There is none, or it is damaged.
         """
+        resume = to_type("--resume", "resume=True")
         try:
             tree: dict[str, Any] = decode(unseal(_KIND, self.path.read_bytes()))
         except FileNotFoundError:
-            raise UserError(f"there is nothing to resume: {self.path} does not exist; train without --resume") from None
+            raise UserError(f"there is nothing to resume: {self.path} does not exist; train without {resume}") from None
         except OSError as error:
             raise UserError(f"the training state {self.path} cannot be read: {error.strerror}") from None
         except DamagedError:
-            raise UserError(f"the training state {self.path} is damaged; start again without --resume") from None
+            raise UserError(f"the training state {self.path} is damaged; start again without {resume}") from None
         return tree
 
     def restore(self, tree: dict[str, Any], agent: Any, callbacks: list[Any], env: Any) -> int:

@@ -7,19 +7,23 @@ import contextlib
 import math
 import os
 import tempfile
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image, ImageChops
+from PIL import Image, ImageDraw, ImageFont
 from PIL.GifImagePlugin import getdata, getheader
 
 from kerasrl.errors import UserError, to_install
-from kerasrl.storage.files import naming
+from kerasrl.storage.files import naming, write_whole
 
 RATES = {".gif": 25, ".mp4": 50}  # pictures per second to aim for; browsers slow down a .gif with more than 50
 ENLARGED, LONGEST = 480, 640  # pixels of the longer side: what small pictures are enlarged to, and the most
+STRIP, NARROWEST = 24, 240  # pixels: height of the strip of text above the pictures, and the least width of a film
+LETTERS, MARGIN = 16, 8  # pixels: size of the text, which shrinks rather than being cut, and the space beside it
+_AGAIN = b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"  # in a .gif, before its pictures: begin again at the end
 
 
 def check_path(path: str | os.PathLike[str]) -> None:
@@ -65,8 +69,10 @@ class VideoFile:
             self._file = self._beside.open("wb")
         self._encoder = _Gif(self._file, self.rate) if suffix == ".gif" else _Mp4(self._file, self.rate)
 
-    def add(self, picture: Any, seconds: float | None = None) -> None:
-        """Add a picture [H, W, 3], [H, W, 4] or [H, W] of bytes or of floats in [0, 1], shown for `seconds` if given.
+    def add(self, picture: Any, text: str, seconds: float | None = None) -> None:
+        """Add a picture [H, W, 3], [H, W, 4] or [H, W] of bytes or of floats in [0, 1], with one line of text above it.
+
+        It is shown for `seconds` if given.
 
         Raises:
             UserError: It is not a picture.
@@ -75,7 +81,7 @@ class VideoFile:
         image = _image(picture)
         if self._size is None:
             self._size = _size(image)
-        image = image.resize(self._size, Image.Resampling.BOX)  # enlarged pixels stay sharp
+        image = _below(text, image.resize(self._size, Image.Resampling.BOX))  # enlarged pixels stay sharp
         with naming(self.path):
             self._encoder.add(image, 1 if seconds is None else max(1, round(seconds * self.rate)))
 
@@ -107,27 +113,51 @@ class VideoFile:
         self._beside.unlink(missing_ok=True)
 
 
+def string_together(parts: Iterable[str | os.PathLike[str]], path: str | os.PathLike[str]) -> None:
+    """Write a .gif that shows the .gif files of `VideoFile` in `parts` one after another; missing ones are left out.
+
+    Their pictures are copied as they are: to decode and encode them again takes Pillow a hundred times as long.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    films = []
+    for part in parts:
+        with contextlib.suppress(FileNotFoundError):
+            films.append(Path(part).read_bytes().partition(_AGAIN))
+    if films:
+        head = films[0][0]
+        write_whole(path, b"".join([head, _AGAIN, *(pictures[:-1] for _, _, pictures in films), b";"]))
+
+
 class _Gif:
-    """Each picture with its own palette, and only the part that differs from the one before."""
+    """Each picture with its own palette, and only the pixels that differ from the one before."""
 
     def __init__(self, file: IO[bytes], rate: float) -> None:
         self.file, self.rate = file, rate
         self.nb_added = 0
-        self.before: Image.Image | None = None
+        self.before: np.ndarray[Any, Any] | None = None  # [H, W, 3]
 
     def add(self, image: Image.Image, nb_times: int) -> None:
         begin = round(100 * self.nb_added / self.rate)  # a .gif counts in hundredths of a second
         self.nb_added += nb_times
         milliseconds = 10 * (round(100 * self.nb_added / self.rate) - begin)
+        pixels = np.asarray(image)
+        changed = np.ones(pixels.shape[:2], bool) if self.before is None else (pixels != self.before).any(2)  # [H, W]
+        if not changed.any():
+            changed[0, 0] = True  # there is no empty picture
+        colours = Image.fromarray(pixels[changed][np.newaxis]).quantize(63, dither=Image.Dither.NONE)
+        transparent = int(np.asarray(colours).max()) + 1
+        indices = np.full(changed.shape, transparent, np.uint8)
+        indices[changed] = np.asarray(colours)[0]
+        whole = Image.fromarray(indices)
+        whole.putpalette([*(colours.getpalette() or [])[: 3 * transparent], 0, 0, 0])
+        box = Image.fromarray(changed).getbbox() or (0, 0, *image.size)
         if self.before is None:
-            box: tuple[int, int, int, int] = (0, 0, *image.size)
-        else:
-            box = ImageChops.difference(image, self.before).getbbox() or (0, 0, 1, 1)
-        part = image.crop(box).quantize(64, dither=Image.Dither.NONE)
-        if self.before is None:
-            self.file.writelines(getheader(part.copy(), info={"loop": 0})[0])
-        self.file.writelines(getdata(part, box[:2], duration=milliseconds, include_color_table=True))
-        self.before = image
+            self.file.writelines(getheader(whole.copy(), info={"loop": 0})[0])
+        options = {"duration": milliseconds, "include_color_table": True, "transparency": transparent}
+        self.file.writelines(getdata(whole.crop(box), box[:2], **options))
+        self.before = pixels
 
     def close(self) -> None:
         self.file.write(b";")
@@ -172,8 +202,21 @@ def _image(picture: Any) -> Image.Image:
     return Image.fromarray(array.astype(np.uint8)).convert("RGB")
 
 
+def _below(text: str, image: Image.Image) -> Image.Image:
+    """Return a picture with a strip of text above it."""
+    width = max(image.width, NARROWEST)
+    whole = Image.new("RGB", (width, STRIP + image.height), (32, 32, 32))
+    for size in range(LETTERS, 0, -1):
+        font = ImageFont.load_default(size)
+        if font.getlength(text) <= width - 2 * MARGIN:
+            break
+    ImageDraw.Draw(whole).text((MARGIN, STRIP // 2), text, (255, 255, 255), font, anchor="lm")
+    whole.paste(image, ((width - image.width) // 2, STRIP))
+    return whole
+
+
 def _size(image: Image.Image) -> tuple[int, int]:
-    """Return the film's width and height, even numbers as H.264 wants them."""
+    """Return width and height of the film's pictures, even numbers as H.264 wants them."""
     longest = max(image.size)
     scale = max(1, ENLARGED // longest) / math.ceil(longest / LONGEST)
     width, height = (max(2, 2 * round(side * scale / 2)) for side in image.size)

@@ -84,6 +84,9 @@ def read(path: str | os.PathLike[str]) -> Weights:
         raise WeightsError(f"{name} cannot be read: {error.strerror}") from None
     if not content:
         raise WeightsError(f"{name} is empty: the program that wrote it was interrupted; use an earlier file")
+    if content.startswith(b"kerasrl state") or re.search(r"_state\.memory-\d+$", name):
+        kind = "a training state" if content.startswith(b"kerasrl state") else "the replay memory of a training state"
+        raise WeightsError(f"{name} is {kind}, which train.py --resume continues; weights are in files named .h5f")
     # What may be a file of this project is given to HDF5, which trusts what it reads, only if its seal is intact.
     at_block = content[BLOCK:].startswith(_HDF5)
     if content.startswith(_KIND) or at_block or (_HDF5 in content and b"kerasrl" in content):

@@ -3,11 +3,13 @@
 import json
 import re
 import time
+import zlib
 
 import gym
 import numpy as np
 import pytest
 import rl.callbacks
+from PIL import Image
 
 import train
 from config import Config
@@ -15,8 +17,8 @@ from config import TestConfig as PlayConfig
 from kerasrl import environments
 from kerasrl.callbacks import Evaluation
 from kerasrl.callbacks import evaluation as evaluation_module
-from kerasrl.errors import DivergenceError
-from kerasrl.storage import TrainingState, weights
+from kerasrl.errors import DivergenceError, Note
+from kerasrl.storage import TrainingState, video, weights
 from model import build_agent, build_model, set_random_seed
 from test import test as play
 
@@ -29,7 +31,8 @@ class Scripted:
 
     def test(self, env, nb_episodes, seed=None, **options):
         self.tests.append((nb_episodes, seed))
-        return type("History", (), {"history": {"episode_reward": [self.scores.pop(0)] * nb_episodes}})
+        episodes = {"episode_reward": [self.scores.pop(0)] * nb_episodes, "nb_steps": [9] * nb_episodes}
+        return type("History", (), {"history": episodes})
 
     def save_weights(self, filepath, overwrite):
         self.saved.append(self.step)
@@ -137,7 +140,9 @@ def test_a_greedy_policy_that_never_ends_an_episode_is_cut_off(tmp_path, monkeyp
     callback = Evaluation(Endless(), tmp_path / "best.h5f", interval=10, nb_episodes=2, seed=1)
     set_random_seed(0)
     dqn = build_agent(build_model(1, 2), 2, Config(nb_steps_warmup=5))
-    dqn.fit(Endless(), 300, callbacks=[callback], verbose=0, seed=1)
+    with pytest.warns(Note, match="an evaluation's episode was ended after 50 steps; set one with") as notes:
+        dqn.fit(Endless(), 300, callbacks=[callback], verbose=0, seed=1)
+    assert len(notes) == 1
     assert callback.last[0] == 50
     limited = Evaluation(Endless(), tmp_path / "best.h5f", 10, 2, seed=1, nb_max_episode_steps=7)
     limited.set_model(dqn)
@@ -248,8 +253,34 @@ def test_play_last_and_no_evaluations(tmp_path, capsys):
     assert not (tmp_path / "dqn_CartPole-v0_best.h5f").exists()
 
 
-def test_films_of_evaluations(tmp_path):
-    assert run(tmp_path, "--nb-steps", "1000", "--eval-interval", "250", "--record-every", "500", "--verbose", "0") == 0
-    films = sorted(int(path.stem.rpartition("_")[2]) for path in tmp_path.glob("dqn_CartPole-v0_film_*.gif"))
-    assert len(films) == 2
-    assert 500 <= films[0] < 1000 == films[1]
+def frames(path):
+    """Return a checksum of each picture of a .gif."""
+    with Image.open(path) as image:
+        return [zlib.crc32((image.seek(i), image.convert("RGB").tobytes())[1]) for i in range(image.n_frames)]
+
+
+def films(tmp_path):
+    """Return the pictures of the films of evaluations by the numbers of steps, in order."""
+    found = {int(path.stem.rpartition("_")[2]): frames(path) for path in tmp_path.glob("dqn_CartPole-v0_film_*.gif")}
+    return dict(sorted(found.items()))
+
+
+def test_films_of_evaluations(tmp_path, capsys, monkeypatch):
+    texts, add = [], video.VideoFile.add
+    monkeypatch.setattr(video.VideoFile, "add", lambda self, *args: (texts.append(args[1]), add(self, *args)))
+    progress = tmp_path / "dqn_CartPole-v0_progress.gif"
+    assert run(tmp_path, "--nb-steps", "1000", "--eval-interval", "250", "--record-every", "500") == 0
+    assert f"\nfilm {progress}\n" in capsys.readouterr().out
+    before = films(tmp_path)
+    first, last = before
+    assert 500 <= first < 1000 == last
+    assert [text for text in texts if "step 0 " in text] == [
+        f"after {step:,} steps   step 0   reward 0" for step in (first, last)
+    ]
+    assert frames(progress) == [*before[first], *before[last]]
+
+    (tmp_path / f"dqn_CartPole-v0_film_{first}.gif").unlink()
+    assert run(tmp_path, "--resume", "--nb-steps", "2000") == 0
+    after = films(tmp_path)
+    assert after[last] == before[last] and len(after) >= 3
+    assert frames(progress) == [picture for film in after.values() for picture in film]

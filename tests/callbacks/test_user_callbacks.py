@@ -108,6 +108,17 @@ def test_lambda_callback():
     assert calls == [0, 1, 2, 3.0]
 
 
+def test_the_functions_of_a_lambda_callback_may_name_their_arguments_as_they_like():
+    calls = []
+    names = ["train_begin", "train_end"]
+    alone = {f"on_{name}": lambda log: calls.append(len(log)) for name in names}
+    names = ["epoch_begin", "epoch_end", "train_batch_begin", "train_batch_end"]
+    both = {f"on_{name}": lambda e, log, name=name: calls.append((name, e, "reward" in log)) for name in names}
+    fit(keras.callbacks.LambdaCallback(**alone, **both), nb_steps=1, env=Env([1]))
+    batch = [("train_batch_begin", 0, False), ("train_batch_end", 0, True)]
+    assert calls == [0, ("epoch_begin", 0, False), *batch, ("epoch_end", 0, False), 1]
+
+
 def test_early_stopping():
     callback = keras.callbacks.EarlyStopping(monitor="episode_reward", mode="max", patience=3)
     _, history = fit(callback)

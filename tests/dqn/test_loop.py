@@ -450,7 +450,7 @@ def test_counters_do_not_overflow():
             self.step = step
 
     last = Last()
-    agent.fit(CheapEnv(), nb_steps=33000, callbacks=[last], verbose=0)
+    agent.fit(CheapEnv(), nb_steps=33000, callbacks=[last], verbose=0, nb_max_episode_steps=10**6)
     assert agent.step == 33000 and last.step == 32999
     assert policy.inner_policy.eps == pytest.approx(0.1, abs=1e-4)
     assert agent.memory.nb_entries == 100

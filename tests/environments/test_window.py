@@ -119,6 +119,36 @@ def test_the_window_of_a_wrapper_is_noticed(shown):
     inner.close()
 
 
+class Titles(rl.callbacks.Callback):
+    """Notes the title of the window before each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.titles = []
+
+    def on_step_begin(self, step, logs=None):
+        self.titles.append(pygame.display.get_caption()[0])
+
+
+@pytest.mark.parametrize("what", ["fit", "test"])
+def test_the_title_says_episode_and_reward(shown, what):
+    agent, env, titles = build_agent(), environments.make("CartPole-v0"), Titles()
+    options = {"callbacks": [titles], "verbose": 0, "seed": 1, "nb_max_episode_steps": 5}
+    if what == "fit":
+        agent.fit(env, 10, visualize=True, **options)
+    else:
+        agent.test(env, 2, visualize=True, **options)
+    assert titles.titles == [f"episode {episode}   reward {reward}" for episode in (1, 2) for reward in range(5)]
+    env.close()
+
+
+def test_the_title_of_what_has_no_window_is_left_to_others(shown):
+    pygame.display.set_mode((10, 10))
+    pygame.display.set_caption("mine")
+    build_agent().test(environments.make("CartPole-v0", "rgb_array"), 1, visualize=False, verbose=0)
+    assert pygame.display.get_caption()[0] == "mine"
+
+
 @pytest.mark.parametrize("visualize", [True, False])
 def test_playing_ends_with_the_finished_episodes(shown, visualize, capsys):
     agent = build_agent()

@@ -362,6 +362,7 @@ MISTAKES = {
     "train.py --nb-steps 0": "nb_steps must be at least 1, is 0",
     "train.py --nb-steps -1": "nb_steps must be at least 1, is -1",
     "train.py --nb-steps abc": "--nb-steps: 'abc' is not a whole number",
+    "train.py --nb-steps 1.23e1": "--nb-steps: '1.23e1' is not a whole number",
     "train.py --gamma 0,9": "--gamma: '0,9' is not a number",
     "train.py --gamma 1.5": "gamma must be between 0 and 1, is 1.5",
     "train.py --seed x": "--seed: 'x' is not a whole number",
@@ -437,15 +438,15 @@ def test_no_screen_is_found_within_two_seconds(arguments, tmp_path):
     assert time.monotonic() - begin < 2
     assert status == 2
     assert errors == (
-        "error: there is no screen to open a window on; leave out --visualize (from Python: visualize=False), or "
-        "connect with ssh -X, or run under xvfb-run\n"
+        "error: there is no screen to open a window on; leave out --visualize, or connect "
+        "with ssh -X, or run under xvfb-run\n"
     )
     assert "step " not in out
     assert not list(tmp_path.iterdir())
 
 
 def test_output_that_nobody_reads_is_no_error(tmp_path):
-    code = "from command_line import *; command_line(lambda: 0, lambda _: print('done'))"
+    code = "from command_line import *; command_line(lambda _: 0, lambda _: print('done'))"
     for script, argument, folder in (("train.py", "--help", tmp_path), (None, f'exec python -c "{code}"', ROOT)):
         with start(script, argument, folder=folder) as process:
             process.stdout.close()

@@ -77,6 +77,8 @@ def test_load_does_the_same_from_python(file):
         ("--hidden-layers", {"hidden_layers": ()}),
         ("--batch_size=3 --batch-size 4", {"batch_size": 4}),
         ("--nb-steps 50_001", {"nb_steps": 50_001}),
+        ("--nb-steps 2e6 --memory-limit 1.5E+05", {"nb_steps": 2_000_000, "memory_limit": 150_000}),
+        ("--seed 1e3 --hidden-layers 1e2 8 --gamma 1e-1", {"seed": 1000, "hidden_layers": (100, 8), "gamma": 0.1}),
         ("--visualize --enable_double_dqn --no-visualize --", {"enable_double_dqn": True}),
         ("--log-dir=-x --checkpoint-dir -5 --env é", {"log_dir": "-x", "checkpoint_dir": "-5", "env": "é"}),
     ],
@@ -103,7 +105,7 @@ def test_all_settings_survive_a_file(file):
     ("text", "problem"),
     [
         ("nb_step = 3", "there is no setting 'nb_step'; did you mean nb_steps or "),
-        ("qqqqqq = 3", "there is no setting 'qqqqqq'; python train.py --help lists them all"),
+        ("qqqqqq = 3", "there is no setting 'qqqqqq'; help(Config) lists them all"),
         ("[learning]\ngamma = 1", "there is no table 'learning'; settings stand above and outside all tables"),
         ('nb_steps = "3"', "nb_steps must be a whole number, is '3'"),
         ("nb_steps = 3.5", "nb_steps must be a whole number, is 3.5"),
@@ -163,6 +165,7 @@ def test_files_that_cannot_be_read(tmp_path):
         ({"hidden_layers": (8, 0)}, r"hidden_layers must be numbers between 1 and 65536, is \(8, 0\)"),
         ({"env": ""}, "env must be a name, is ''"),
         ({"seed": 2**32}, "seed must be between 0 and 4294967295, is 4294967296"),
+        ({"eps_min": 0.5, "eps_max": 0.25}, "eps_min must be at most eps_max, which is 0.25; it is 0.5"),
         ({"memory_limit": 2}, r"memory_limit must be at least window_length \+ 2, is 2"),
     ],
 )
@@ -223,7 +226,8 @@ def test_help_of_a_single_dataclass(capsys):
     out = " ".join(out.split())
     assert re.match(r"usage: \S+ --weights FILE \[OPTIONS\] Play with saved weights\.", out)
     assert "for the tutorial's model. (required) --episodes INT Episodes to play. (at least 1, default: 5)" in out
-    assert out.endswith("--seed INT Seed of the episodes. Without it, they are random. (between 0 and 4294967295)")
+    assert "--seed INT Seed of the episodes. Without it, they are random. (between 0 and 4294967295)" in out
+    assert out.endswith("Whole numbers may be written as 50_000 or 5e4, too.")
 
 
 def test_help_shows_groups_bounds_and_a_presets_values(capsys):

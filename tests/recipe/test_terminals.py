@@ -1,0 +1,81 @@
+"""The scripts under old Pythons, without their libraries, without an output, and in other alphabets."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ["train.py", "test.py", "plot.py"]
+
+
+def run(*command, folder, **environment):
+    """Return status, stdout and stderr of a command, as text in UTF-8."""
+    kept = {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR") if name in os.environ}
+    done = subprocess.run(command, cwd=folder, env=kept | environment, capture_output=True, check=False, timeout=60)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("version", [(3, 6), (3, 9)])
+def test_an_old_python_is_told_which_are_supported(script, version, tmp_path):
+    for file in (ROOT / script, ROOT / "kerasrl/__init__.py"):
+        ast.parse(file.read_text(), feature_version=version)  # as far as that Python gets
+    code = f"import runpy, sys; sys.version_info = {version}; runpy.run_path({str(ROOT / script)!r}, None, '__main__')"
+    status, out, errors = run(sys.executable, "-c", f"import sys; sys.path[0] = {str(ROOT)!r}; {code}", folder=tmp_path)
+    said = "error: this is Python {}.{}, and 3.10 to 3.13 are supported; run a newer one\n".format(*version)
+    assert (status, out, errors) == (1, "", said)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_python_without_the_libraries_is_told_so(script, tmp_path):
+    status, out, errors = run(sys.executable, "-S", ROOT / script, folder=tmp_path)
+    said = "error: this Python has no msgspec; use .venv/bin/python, or install what is needed: pip install .\n"
+    assert (status, out, errors) == (1, "", said)
+
+
+def test_a_library_that_is_missed_late_is_told_so_too(tmp_path):
+    log = tmp_path / "log.json"
+    log.write_text('{"episode_reward": [1.0, 2.0], "nb_steps": [1, 3]}')
+    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('none', name='matplotlib')")
+    status, _, errors = run(sys.executable, ROOT / "plot.py", log, folder=tmp_path, PYTHONPATH=str(tmp_path))
+    said = "error: this Python has no matplotlib; use .venv/bin/python, or install what is needed: pip install .\n"
+    assert (status, errors) == (1, said)
+
+
+SHORT = "--nb-steps 60 --eval-interval 0"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_a_closed_output_is_no_error(closed, tmp_path):
+    status, _, errors = run("sh", "-c", f"{sys.executable} {ROOT / 'train.py'} {SHORT} {closed}", folder=tmp_path)
+    assert (status, errors) == (0, "")
+    best = tmp_path / "checkpoints/dqn_CartPole-v0_weights.h5f"
+    status, _, errors = run(
+        "sh", "-c", f"{sys.executable} {ROOT / 'test.py'} --weights {best} --episodes 1 {closed}", folder=tmp_path
+    )
+    assert (status, errors) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "locale", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii:strict"}], ids=lambda locale: [*locale]
+)
+def test_names_of_every_alphabet_work_whatever_the_terminal_can_show(locale, tmp_path):
+    folders = ["--checkpoint-dir", "ü/Öl", "--log-dir", "日"]
+    status, _, errors = run(sys.executable, ROOT / "train.py", *SHORT.split(), *folders, folder=tmp_path, **locale)
+    assert (status, errors) == (0, "")
+    for script, *arguments in (
+        ("test.py", "--weights", "ü/Öl/dqn_CartPole-v0_weights.h5f", "--episodes", "1"),
+        ("plot.py", "日/dqn_CartPole-v0_log.json"),
+    ):
+        status, out, errors = run(sys.executable, ROOT / script, *arguments, folder=tmp_path, **locale)
+        assert (status, errors) == (0, "") and out
+
+
+def test_a_name_that_is_no_text_is_refused_with_a_cure(tmp_path):
+    status, _, errors = run(sys.executable, ROOT / "train.py", "--log-dir", b"\xfc", folder=tmp_path, LC_ALL="C")
+    said = r"error: log_dir has characters that are not UTF-8: '\udcfc'; in a C locale set LANG=C.UTF-8" "\n"
+    assert (status, errors) == (2, said)
