@@ -24,11 +24,12 @@ from kerasrl.legacy.migration.layers import Layers
 from kerasrl.legacy.migration.loops import Loops
 from kerasrl.legacy.migration.others import Others
 from kerasrl.legacy.migration.rewriting import Rewriter
+from kerasrl.legacy.migration.saving import Saving
 from kerasrl.legacy.migration.script import Script, imported_modules
 from kerasrl.legacy.migration.seeds import Seeds
 from kerasrl.legacy.syntax import kerases
 
-_ROOMS = (Backend, Imports, Names, Layers, Agents, Seeds, Environments, Loops, Others)
+_ROOMS = (Backend, Saving, Imports, Names, Layers, Agents, Seeds, Environments, Loops, Others)
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,12 @@ def _with_own_modules(script: Path) -> dict[str, Script]:
     waiting = ["__main__"]
     while waiting:
         importer = waiting.pop(0)
-        for name in imported_modules(scripts[importer].tree, importer if importer != "__main__" else ""):
+        for name in imported_modules(scripts[importer].tree, scripts[importer].package):
             base = script.parent.joinpath(*name.split("."))
             for file in (base.with_suffix(".py"), base / "__init__.py"):
                 if name not in scripts and file.is_file() and file.resolve() != script.resolve():
-                    scripts[name] = Script(file, file.read_bytes())
+                    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+                    scripts[name] = Script(file, file.read_bytes(), package)
                     waiting.append(name)
     return scripts
 

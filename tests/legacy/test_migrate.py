@@ -209,6 +209,101 @@ def test_imports_are_where_the_names_are_today(migrate):
     assert migrate(IMPORTS)[0] == TODAY
 
 
+SMALL = "from keras.optimizers import Adam\nAdam(lr=1)  # ü\n"
+
+
+def test_a_diff_is_printed_and_no_file_is_touched(run_old, tmp_path):
+    status, output, errors = run_old(SMALL, "--migrate")
+    assert (status, errors) == (0, [])
+    assert output == [
+        "--- script.py",
+        "+++ script.py",
+        "@@ -1,2 +1,2 @@",
+        " from keras.optimizers import Adam",
+        "-Adam(lr=1)  # ü",
+        "+Adam(learning_rate=1)  # ü",
+    ]
+    assert [file.name for file in tmp_path.iterdir() if file.suffix in (".py", ".orig")] == ["script.py"]
+
+
+def test_nothing_to_change_is_said(run_old, tmp_path):
+    status, output, errors = run_old("print(1)\n", "--migrate", "--write")
+    assert (status, output, errors) == (0, [], ["script.py: nothing has to change"])
+    assert not (tmp_path / "script.py.orig").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1", "utf-8"])
+def test_bytes_that_do_not_change_stay(encoding, run_old, tmp_path):
+    file = tmp_path / "other.py"
+    text = f"# -*- coding: {encoding} -*-\r\n{SMALL}".replace("\n", "\r\n").replace("\r\r", "\r")
+    file.write_bytes(text.encode(encoding))
+    file.chmod(0o751)
+    assert run_old("import other\n", "--migrate", "--write").status == 0
+    assert file.read_bytes() == text.replace("lr=1", "learning_rate=1").encode(encoding)
+    assert (file.stat().st_mode & 0o777, (tmp_path / "other.py.orig").read_bytes()) == (0o751, text.encode(encoding))
+
+
+def test_a_copy_is_never_replaced(run_old, tmp_path):
+    (tmp_path / "script.py.orig").write_text("mine")
+    status, _, errors = run_old(SMALL, "--migrate", "--write")
+    assert (status, errors) == (2, ["error: script.py.orig exists, a copy from an earlier time; move it away first"])
+    assert ((tmp_path / "script.py").read_text(), (tmp_path / "script.py.orig").read_text()) == (SMALL, "mine")
+
+
+def test_modules_of_the_scripts_folder_are_migrated_with_it(run_old, tmp_path):
+    (tmp_path / "games").mkdir()
+    (tmp_path / "games" / "__init__.py").write_text("from .dots import Dots\n")
+    (tmp_path / "games" / "dots.py").write_text(
+        "import gym\nclass Dots(gym.Env):\n    def _step(self, a):\n        return 0, 0, True, {}\n"
+    )
+    (tmp_path / "network.py").write_text("from keras.layers import Dense\nlast = Dense(output_dim=2)\n")
+    script = (
+        "import games\nfrom network import last\nfrom rl.agents import DQNAgent\n"
+        "env = games.Dots()\nobs, reward, done, info = env.step(0)\n"
+    )
+    assert run_old(script, "--migrate", "--write").status == 0
+    assert "def step(self, a)" in (tmp_path / "games" / "dots.py").read_text()
+    assert "Dense(units=2)" in (tmp_path / "network.py").read_text()
+    # kerasrl comes before what imports gym and Keras; four values stay four.
+    assert (tmp_path / "script.py").read_text() == (
+        "from kerasrl import DQNAgent\nimport games\nfrom network import last\n"
+        "env = games.Dots()\nobs, reward, done, info = env.step(0)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("import numpy as np\nprint np.zeros(2)\n", "error: script.py, line 2: this is no Python 3; 2to3 may help"),
+        ("def play(e):\n    o, r, d, i = e.step(0)\n", "line 2: step() may give four values or five: look at this"),
+        ("import gym\ngym.make('Copy-v0')\n", "line 2: there is no environment 'Copy-v0' any more"),
+        ("from keras.layers import Merge\nMerge([1, 2])\n", "line 1: keras.layers.Merge is missing in Keras 3"),
+        (
+            "from rl.agents import CEMAgent\nCEMAgent()\n",
+            "line 1: CEMAgent is not revived here: it cannot learn on Keras 3; use DQNAgent",
+        ),
+        ("import tensorflow as tf\ntf.placeholder(1)\n", "line 2: tf.placeholder of TensorFlow 1 is missing"),
+    ],
+)  # fmt: skip
+def test_what_the_source_does_not_tell_is_left_with_a_line(text, told, run_old, tmp_path):
+    assert told in run_old(text, "--migrate").errors
+    assert (tmp_path / "script.py").read_text() == text
+
+
+def test_without_libcst_one_line_says_what_to_install(tmp_path):
+    code = (
+        "import sys; sys.modules['libcst'] = None; from kerasrl.legacy import runner; runner.main(['--migrate', 'x'])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.stderr.startswith("error: --migrate needs libcst, which keeps comments and layout: ")
+    assert ran.stderr.count("\n") == 1 and "pip install '.[migrate]'" in ran.stderr
+
+
+def test_time_limits_end_is_for_runs(run_old):
+    status, _, errors = run_old(SMALL, "--migrate", "--time-limits-end")
+    assert status == 2 and errors[0].startswith("error: --time-limits-end is for runs")
+
+
 # Plain keras, as in 2018: seeds, a renamed environment, a window, an own loop.
 OF_2018 = """
 import gym

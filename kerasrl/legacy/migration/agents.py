@@ -159,7 +159,7 @@ class Agents(Room):
             and isinstance(node.func, cst.Attribute)
             and node.func.attr.value == "load_weights"
             and (kind := self.kinds.of(self.module, node.func.value)) is not None
-            and kind.what == "agent"
+            and kind.what in ("agent", "model")
             for node in _below(block.body)
         )
         if not is_loading:

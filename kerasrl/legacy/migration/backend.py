@@ -117,6 +117,23 @@ class Backend(Room):
             return updated.with_changes(func=func, args=[updated.args[0].with_changes(value=value)])
         return updated
 
+    def on_attribute(self, original: cst.Attribute, updated: Any) -> Any:
+        """Rewrite what TensorFlow has under compat.v1 only; tell what is gone."""
+        parent = self.script.parents.get(original)
+        full = self.script.name(original) or ""
+        if isinstance(parent, cst.Attribute) or not full.startswith("tensorflow.") or today.path(full) is not None:
+            return updated
+        if self.script.enclosing(original, cst.Import, cst.ImportFrom) is not None:
+            return updated
+        path = full.removeprefix("tensorflow.")
+        if today.is_in_tensorflow(path):
+            return updated
+        if path.partition(".")[0] in tensorflow.GRAPHS or not today.is_in_tensorflow(f"compat.v1.{path}"):
+            self.script.note(original, f"tf.{path} of TensorFlow 1 is missing")
+            return updated
+        code = self.script.code(original)
+        return cst.parse_expression(f"{code.removesuffix(path)}compat.v1.{path}") if code.endswith(path) else updated
+
 
 def _names_outside(module: cst.Module, doomed: set[cst.CSTNode]) -> set[str]:
     """Return the names that are read outside some statements."""

@@ -72,6 +72,8 @@ class Imports(Room):
         is_used = own in self.script.used
         if full in ("rl.memory.Memory",) and self.takes_limit(own):
             return "kerasrl", "SequentialMemory"
+        if own in self.script.gone:
+            return None
         if full in OURS:
             return OURS[full], name
         if full in _RENAMED:

@@ -7,7 +7,7 @@ from typing import Literal
 import libcst as cst
 
 from kerasrl.legacy.keras_rl import HOMES
-from kerasrl.legacy.migration.script import Script, argument, dotted, keras_name
+from kerasrl.legacy.migration.script import Script, absolute, argument, dotted, keras_name
 
 MAKERS = {"gym.make", "gymnasium.make", "gym.envs.make", "gym.envs.registration.make", "gymnasium.envs.make"}
 AGENTS = {f"{home}.DQNAgent" for home in (*HOMES["DQNAgent"], "kerasrl", "keras_rl2.agents", "keras_rl2.agents.dqn")}
@@ -68,6 +68,16 @@ class Kinds:
             for function in script.all(cst.FunctionDef):
                 if script.enclosing(function, cst.ClassDef) is None:
                     self._functions[f"{module}.{function.name.value}"] = module, function
+        self._handed_on = {  # what a module imports can be imported from it
+            f"{module}.{alias.evaluated_alias or alias.evaluated_name}": absolute(
+                f"{'.' * len(node.relative)}{dotted(node.module)}", script.package
+            )
+            + f".{alias.evaluated_name}"
+            for module, script in scripts.items()
+            for node in script.all(cst.ImportFrom)
+            if not isinstance(node.names, cst.ImportStar)
+            for alias in node.names
+        }
         self._before: dict[tuple[str, str], Kind] = {}
         for _ in range(4):  # a name may come from a name that is understood later
             self._before, self._known = self._known, {}
@@ -138,7 +148,11 @@ class Kinds:
         return name or None
 
     def _qualified(self, module: str, node: cst.CSTNode) -> str:
-        return self.scripts[module].name(node) or f"{module}.{dotted(node)}"
+        script = self.scripts[module]
+        name = absolute(script.name(node) or f"{module}.{dotted(node)}", script.package)
+        for _ in range(5):
+            name = self._handed_on.get(name, name)
+        return name
 
     def _of_call(self, module: str, script: Script, call: cst.Call) -> Kind | None:
         name = self._qualified(module, call.func)

@@ -36,10 +36,12 @@ class Script:
 
     path: Path
     source: bytes
+    package: str = ""
     imports: dict[str, None] = field(default_factory=dict)
     late: dict[str, None] = field(default_factory=dict)
     notes: list[tuple[int, str]] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
     renamed: dict[str, str] = field(default_factory=dict)
     needs_backend: bool = False
     _ends: list[str] = field(default_factory=list)
@@ -251,20 +253,26 @@ def without(call: cst.Call, name: str) -> cst.Call:
     return call.with_changes(args=args)
 
 
-def imported_modules(tree: ast.AST, importer: str = "") -> list[str]:
+def absolute(name: str, package: str) -> str:
+    """Return the full name of what is imported as `.module` or `..module` in a package."""
+    level = len(name) - len(name.lstrip("."))
+    above = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+    return ".".join(part for part in [*above, name.lstrip(".")] if part)
+
+
+def imported_modules(tree: ast.AST, package: str = "") -> list[str]:
     """Return the names of all modules that a source may import, with the packages that they are in.
 
     Args:
         tree: The source.
-        importer: Name of the module itself, for relative imports.
+        package: Name of the package that the source is in, for relative imports.
     """
     found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            above = importer.split(".")[: -node.level] if node.level else []
-            home = ".".join([*above, *([node.module] if node.module else [])])
+            home = absolute("." * node.level + (node.module or ""), package)
             found += [home, *(f"{home}.{alias.name}".strip(".") for alias in node.names)]
     with_packages = [name.rsplit(".", count)[0] for name in found for count in range(name.count("."), -1, -1)]
     return [name for name in dict.fromkeys(with_packages) if name]

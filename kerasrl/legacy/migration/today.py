@@ -97,6 +97,15 @@ def is_in_tensorflows_backend(name: str) -> bool:
     return hasattr(public("backend"), name)
 
 
+def is_in_tensorflow(path: str) -> bool:
+    """Return whether TensorFlow has a name, such as 'random.set_seed'."""
+    _import()
+    found: Any = importlib.import_module("tensorflow")
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found is not None
+
+
 @functools.cache
 def _import() -> None:
     importlib.import_module("kerasrl.compat.keras_rl")  # quietly
