@@ -32,12 +32,15 @@ def translate() -> None:
     """Let layers, models and optimizers be made and used as of old; today's calls stay as they are."""
     import keras
     from keras.src import losses
+    from keras.src.layers.convolutional.base_conv import BaseConv
     from keras.src.models.functional import Functional
 
     _layer(keras.layers.Layer)
     let_take(keras.layers.Embedding, "__init__", _embedding)
     let_take(keras.layers.InputLayer, "__init__", _input)
     let_take(keras.layers.Layer, "add_weight", _add_weight)
+    for convolution in (BaseConv, keras.layers.Conv1D):  # which has methods of its own
+        _convolution(convolution)
     let_take(Functional, "__init__", functools.partial(_of, "Functional"))
     _model(keras.Model)
     for old, new in LOSSES.items():
@@ -147,6 +150,48 @@ def _choose_threads(shape: tuple[Any, ...]) -> None:
     """
     if "rl" in sys.modules and not _choose_threads_once.cache_info().currsize:
         _choose_threads_once(len(shape) > 2)
+
+
+def _convolution(layer: Any) -> None:
+    """Let convolutions take each picture of a window by itself, as TensorFlow's Keras 2 did.
+
+    Inputs have the shape (batch, window, height, width, channels), or the like with one dimension more or less.
+    """
+    if "call" in vars(layer):
+        layer.call = _on_each(layer.call)
+    if "compute_output_shape" in vars(layer):
+        layer.compute_output_shape = _on_each_shape(layer.compute_output_shape)
+
+
+def _window(layer: Any, shape: Any) -> tuple[Any, ...]:
+    """Return the dimensions of a convolution's input between the batch and what it is made for."""
+    return tuple(shape[1 : -1 - layer.rank]) if layer.data_format == "channels_last" else ()
+
+
+def _on_each(call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    @functools.wraps(call)
+    def call_each(self: Any, inputs: Any) -> Any:
+        import keras
+
+        window = _window(self, inputs.shape)
+        if not window:
+            return call(self, inputs)
+        outputs = call(self, keras.ops.reshape(inputs, (-1, *inputs.shape[-1 - self.rank :])))
+        return keras.ops.reshape(outputs, (-1, *window, *outputs.shape[1:]))
+
+    return call_each
+
+
+def _on_each_shape(compute_output_shape: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    @functools.wraps(compute_output_shape)
+    def compute_each(self: Any, input_shape: Any) -> Any:
+        window = _window(self, input_shape)
+        if not window:
+            return compute_output_shape(self, input_shape)
+        shape = compute_output_shape(self, (input_shape[0], *input_shape[-1 - self.rank :]))
+        return (shape[0], *window, *shape[1:])
+
+    return compute_each
 
 
 def _add_weight(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:

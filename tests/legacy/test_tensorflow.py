@@ -118,6 +118,23 @@ SNIPPETS = {
         """,
         "[((8, 8), (4, 4)), ((8, 4), (1, 1))]",
     ),
+    "convolutions_over_a_window": (
+        """
+        import numpy as np
+        from tensorflow.keras.layers import Conv2D, Conv1D, Flatten, Dense
+        from tensorflow.keras.models import Sequential
+        model = Sequential([Conv2D(4, 3, activation='relu', input_shape=(2, 8, 8, 3)),
+                            Conv1D(5, 2), Flatten(), Dense(1)])
+        model.compile('sgd', 'mse')
+        model.fit(np.ones((4, 2, 8, 8, 3)), np.ones((4, 1)), verbose=0)
+        one = Sequential([Conv2D(4, 3, activation='relu', input_shape=(8, 8, 3))])
+        one.set_weights(model.layers[0].get_weights())
+        x = np.random.rand(4, 2, 8, 8, 3)
+        same = np.allclose(np.asarray(model.layers[0](x))[:, 1], one.predict(x[:, 1]), atol=1e-6)
+        answer = [layer.output_shape for layer in model.layers[:2]], same
+        """,
+        "([(None, 2, 6, 6, 4), (None, 2, 6, 5, 5)], True)",
+    ),
     "functions_of_symbols": (
         """
         import numpy as np
