@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrl.environments.layers import layers
-from kerasrl.environments.rendering import draws, render
+from kerasrl.environments.rendering import draws, in_digits, render
 from kerasrl.errors import UserError
 from kerasrl.legacy.notes import notes
 
@@ -94,7 +94,8 @@ class Recorder:
             self.film.discard()
             self.film = None
         else:
-            self.film.add(picture)
+            reward = in_digits(self.rewards[-1])
+            self.film.add(picture, f"episode {self.episode + 1}   step {self.lengths[-1]:,}   reward {reward}")
 
 
 class Monitor(gym.Wrapper):
