@@ -121,6 +121,11 @@ def activate() -> None:
             then(sys.modules[name])
 
 
+def deactivate() -> None:
+    """Translate no imports from here on."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, OldNames)]
+
+
 def follow_main() -> None:
     """Take what imports this package, a script or a notebook, for the one to be translated; `runner` says otherwise.
 

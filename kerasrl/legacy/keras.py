@@ -94,7 +94,7 @@ class _Lost(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        found = _found(_path(self.__name__) or "", name)
+        found = _found(within(self.__name__) or "", name)
         if found is not None:
             return found
         lost = f"{self.__name__}.{name}"
@@ -160,7 +160,7 @@ _MADE: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def _path(name: str) -> str | None:
+def within(name: str) -> str | None:
     """Return a module's name below its root, without folders of Keras's own; None if it is not Keras's."""
     for root in ROOTS:
         if name == root or name.startswith(f"{root}."):
@@ -168,12 +168,38 @@ def _path(name: str) -> str | None:
     return None
 
 
-def _public(path: str) -> ModuleType | None:
+def public_module(path: str) -> ModuleType | None:
     """Return today's public module, None if there is none of that name."""
     for root in ("keras", _TODAY):
         name = f"{root}.{path}".rstrip(".")
         if name in sys.modules:
             return sys.modules[name]
+    return None
+
+
+def place(path: str, name: str) -> tuple[str, str] | None:
+    """Return the public module, and the name in it, of what a module of Keras 1 or 2 had.
+
+    Args:
+        path: The module below its root, as `within` returns it.
+        name: What it had.
+
+    Returns:
+        None if nothing has that name today.
+    """
+    if name in RENAMED:
+        home, _, today = RENAMED[name].rpartition(".")
+        return home, today
+    head = path.partition(".")[0]
+    first = HOMES.get(head, head)
+    for home in (first, *_PUBLIC):
+        found = public_module(home)
+        if found is not None and vars(found).get(name) is not None:
+            return home, name
+    if first in _ANY_CASE:
+        for today in vars(public_module(first)):
+            if today.replace("_", "").lower() == name.replace("_", "").lower():
+                return first, today
     return None
 
 
@@ -184,26 +210,17 @@ def _found(path: str, name: str) -> Any:
     first = HOMES.get(head, head)
     if head == "initializations":
         return _initialization(name)
-    if name in RENAMED:
-        home, _, today = RENAMED[name].rpartition(".")
-        notes.translated(f"{module}.{name} -> keras.{RENAMED[name]}")
-        return getattr(_public(home), today)
     if name in _MADE:
         return _MADE[name]
     if name in ("ThresholdedReLU", "AlphaDropout"):
         return getattr(importlib.import_module("keras.src.legacy.layers"), name)
-    for home in (first, *_PUBLIC):
-        found = vars(_public(home) or sys).get(name) if _public(home) else None
-        if found is not None:
-            today = f"keras.{home}" if home else "keras"
-            if today != module:
-                notes.translated(f"{module} -> {today}" if home == first else f"{module}.{name} -> {today}.{name}")
-            return found
-    if first in _ANY_CASE:
-        for today, found in vars(_public(first)).items():
-            if today.replace("_", "").lower() == name.replace("_", "").lower():
-                notes.translated(f"{module}.{name} -> keras.{first}.{today}")
-                return found
+    at = place(path, name)
+    if at is not None:
+        home, today = at
+        if f"keras.{home}".rstrip(".") != module or today != name:
+            old, new = (f".{name}", f".{today}") if home != first or today != name else ("", "")
+            notes.translated(f"{module}{old} -> {f'keras.{home}'.rstrip('.')}{new}")
+        return getattr(public_module(home), today)
     return refused(f"{module}.{name}") if name in DROPPED else None
 
 
@@ -225,7 +242,7 @@ def _initialization(name: str) -> Callable[..., Any]:
 
 def _provide(module: ModuleType) -> None:
     """Let lines of the script find the old names of a public module, and use today's optimizers as the old ones."""
-    path = _path(module.__name__) or ""
+    path = within(module.__name__) or ""
     before = getattr(module, "__getattr__", None)
 
     def found(name: str) -> Any:
@@ -242,7 +259,7 @@ def _provide(module: ModuleType) -> None:
     module.__getattr__ = found  # type: ignore[method-assign]
     if path == "optimizers.legacy":
         vars(module).update(
-            (name, value) for name, value in vars(_public("optimizers")).items() if name in vars(module)
+            (name, value) for name, value in vars(public_module("optimizers")).items() if name in vars(module)
         )
     if path == "backend":
         keras_backend.provide(module)
@@ -269,13 +286,13 @@ def _choose_tensorflow() -> None:
 
 def lost_module(name: str) -> ModuleType | None:
     """Return a module that Keras dropped, None if it is not one of them."""
-    path = _path(name)
+    path = within(name)
     if path is None or not notes.is_asked_by_script(3):
         return None
     if notes.is_attribute(3) or name.rpartition(".")[2][0].isupper():
         return None  # `from keras.layers import Name` asks for a module, too
     importlib.import_module("keras")
-    return (_public(path) if path else None) or _Lost(name)
+    return (public_module(path) if path else None) or _Lost(name)
 
 
 BEFORE: dict[str, Callable[[], None]] = {"keras": _choose_tensorflow}

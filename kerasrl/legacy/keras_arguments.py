@@ -75,7 +75,7 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "Conv3D": ("kernel_dim1", "kernel_dim2", "kernel_dim3"),
 }  # fmt: skip
 # Arguments that Keras 2 made whole numbers of.
-_WHOLE = {"units", "filters", "n", "input_dim", "output_dim", "epochs"}
+WHOLE = {"units", "filters", "n", "input_dim", "output_dim", "epochs"}
 OPTIMIZERS = ("SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Adadelta", "Adamax", "Nadam", "Ftrl")
 # Learning rates of plain Keras 1 and 2 that are others today.
 LEARNING_RATES: dict[str, float] = {"Adagrad": 0.01, "Adadelta": 1.0, "Adamax": 0.002, "Nadam": 0.002}
@@ -120,7 +120,7 @@ def translated(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Argu
             value = _initializer(value)
         if today in VALUES and isinstance(value, str):
             value = VALUES[today].get(value, value)
-        if today in _WHOLE and isinstance(value, float) and value.is_integer():
+        if today in WHOLE and isinstance(value, float) and value.is_integer():
             value = int(value)
         result[today] = value
     if kind in DEFAULTS and not args:

@@ -25,6 +25,11 @@ PILLOW: dict[str, str] = {
 _BUILTINS = {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str}
 
 
+def is_builtin(name: str) -> bool:
+    """Return whether a name in `NUMPY` is one of Python's own."""
+    return name in _BUILTINS
+
+
 def give_back(module: ModuleType, name: str, table: dict[str, str], find: Callable[[str], Any]) -> None:
     """Let a module find its dropped names again, for lines of the script only.
 

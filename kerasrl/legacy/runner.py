@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     arguments = _parser().parse_args(argv)
     if arguments.migrate:
-        raise NotImplementedError
+        return _migrate(arguments)
     try:
         source = Path(arguments.script).read_bytes()
     except OSError as error:
@@ -27,6 +27,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     tell: Any = "never" if arguments.quiet else "at once" if arguments.verbose else "at the end"
     notes.options = Options(tell, arguments.keras_rl, arguments.time_limits_end)
     return _run(arguments.script, source, arguments.arguments)
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    """Print or write the script as it is today; return the exit status."""
+    try:
+        if arguments.time_limits_end:
+            raise UserError("--time-limits-end is for runs; it has no counterpart in a migrated script")
+        from kerasrl.legacy import migrate
+
+        return migrate.run(arguments.script, arguments.write, arguments.keras_rl)
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:

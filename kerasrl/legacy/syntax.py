@@ -37,7 +37,7 @@ class CellTransformer:
 
 def note_kerases(tree: ast.AST) -> None:
     """Remember which Kerases a script imports, which tells for which Keras-RL it was written."""
-    notes.keras |= set(_kerases(tree))
+    notes.keras |= set(kerases(tree))
 
 
 class _Unpacking(ast.NodeTransformer):
@@ -126,7 +126,7 @@ class _Unpacking(ast.NodeTransformer):
         return node
 
 
-def _kerases(tree: ast.AST) -> Iterator[str]:
+def kerases(tree: ast.AST) -> Iterator[str]:
     """Name the Kerases that code imports: 'keras', 'tensorflow.keras' or both."""
     for node in ast.walk(tree):
         names = []
@@ -162,6 +162,21 @@ class _Scope:
                 count = _nb_steps_values(part.targets[0])
                 if count is not None:
                     self.nb_unpacked[part.value.id] = count
+
+
+def generations(tree: ast.Module) -> dict[int, bool]:
+    """Return for each function, by the line of its `def`, 0 for the module, whether its calls are as since gym 0.26."""
+    result: dict[int, bool] = {}
+
+    def look_at(node: ast.AST, line: int, outer: _Scope | None) -> None:
+        scope = _Scope(node, outer)
+        result[line] = scope.is_of_today
+        for part in _inside(node):
+            if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+                look_at(part, part.lineno, scope)
+
+    look_at(tree, 0, None)
+    return result
 
 
 def _inside(node: ast.AST) -> Iterator[ast.AST]:

@@ -1,0 +1,131 @@
+"""`python -m kerasrl --migrate SCRIPT`: print a script rewritten for today as a diff, or change its file."""
+
+import difflib
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasrl.errors import UserError, to_install
+from kerasrl.storage.files import write_whole
+
+try:
+    import libcst as libcst
+except ImportError:
+    raise UserError(f"--migrate needs libcst, which keeps comments and layout: {to_install('migrate')}") from None
+
+from kerasrl.legacy import hooks
+from kerasrl.legacy.migration.agents import Agents
+from kerasrl.legacy.migration.backend import Backend
+from kerasrl.legacy.migration.environments import Environments
+from kerasrl.legacy.migration.imports import Imports, Names
+from kerasrl.legacy.migration.kinds import Kinds
+from kerasrl.legacy.migration.layers import Layers
+from kerasrl.legacy.migration.loops import Loops
+from kerasrl.legacy.migration.others import Others
+from kerasrl.legacy.migration.rewriting import Rewriter
+from kerasrl.legacy.migration.saving import Saving
+from kerasrl.legacy.migration.script import Script, imported_modules
+from kerasrl.legacy.migration.seeds import Seeds
+from kerasrl.legacy.syntax import kerases
+
+_ROOMS = (Backend, Saving, Imports, Names, Layers, Agents, Seeds, Environments, Loops, Others)
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """How a script is to be understood.
+
+    `is_for_keras_rl_1` says whether it was written for keras-rl 0.4.2 or older, `is_plain` whether it imports Keras by
+    its own name only.
+    """
+
+    is_for_keras_rl_1: bool
+    is_plain: bool
+
+
+def migrated(script: Path, keras_rl: int | None = None) -> list[tuple[Script, bytes]]:
+    """Return a script and the modules beside it that it imports, each with its new content.
+
+    Args:
+        script: The file.
+        keras_rl: Keras-RL whose defaults hold, 1 or 2; None decides by the imports.
+
+    Raises:
+        UserError: A file is no Python 3.
+        OSError: A file cannot be read.
+    """
+    scripts = _with_own_modules(script)
+    found = {name for one in scripts.values() for name in kerases(one.tree)}
+    options = Understanding(keras_rl == 1 if keras_rl else found == {"keras"}, found == {"keras"})
+    kinds = Kinds(scripts)
+    local = {module.partition(".")[0] for module in scripts if module != "__main__"}
+    result = []
+    for module, one in scripts.items():
+        rooms = [room(one, module, kinds, options) for room in _ROOMS]
+        result.append((one, Rewriter(one, rooms, local).rewritten().bytes))
+    return result
+
+
+def _with_own_modules(script: Path) -> dict[str, Script]:
+    """Return a script as `__main__`, and the modules of its folder that it imports, by their names."""
+    scripts = {"__main__": Script(script, script.read_bytes())}
+    waiting = ["__main__"]
+    while waiting:
+        importer = waiting.pop(0)
+        for name in imported_modules(scripts[importer].tree, scripts[importer].package):
+            base = script.parent.joinpath(*name.split("."))
+            for file in (base.with_suffix(".py"), base / "__init__.py"):
+                if name not in scripts and file.is_file() and file.resolve() != script.resolve():
+                    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+                    scripts[name] = Script(file, file.read_bytes(), package)
+                    waiting.append(name)
+    return scripts
+
+
+def run(script: str, write: bool, keras_rl: int | None = None) -> int:
+    """Print the diffs of a script, or change its files; return the exit status.
+
+    Raises:
+        UserError: A file is no Python 3, or its copy exists.
+    """
+    hooks.deactivate()  # the script is read, not run
+    try:
+        results = migrated(Path(script), keras_rl)
+    except OSError as error:
+        raise UserError(f"cannot open {error.filename}: {error.strerror}") from None
+    changed = [(one, content) for one, content in results if content != one.source]
+    for one, content in changed:
+        if not write:
+            sys.stdout.write(_diff(one, content))
+    if write:
+        _write(changed)
+    if not changed:
+        print(f"{script}: nothing has to change", file=sys.stderr)
+    for one, _ in results:
+        place = "" if one.path == Path(script) else f"{one.path}, "
+        for line, what in sorted(dict.fromkeys(one.notes)):
+            print(f"{place}line {line}: {what}", file=sys.stderr)
+    return 0
+
+
+def _diff(one: Script, content: bytes) -> str:
+    before, after = (text.decode(one.module.encoding) for text in (one.source, content))
+    name = one.path.as_posix()
+    lines = difflib.unified_diff(before.splitlines(True), after.splitlines(True), name, name)
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _write(changed: list[tuple[Script, bytes]]) -> None:
+    """Change files, each with a copy of what it was beside it."""
+    copies = [one.path.with_name(f"{one.path.name}.orig") for one, _ in changed]
+    for copy in copies:
+        if copy.exists():
+            raise UserError(f"{copy} exists, a copy from an earlier time; move it away first")
+    for (one, content), copy in zip(changed, copies, strict=True):
+        path = one.path.resolve()
+        mode = path.stat().st_mode
+        shutil.copy2(path, copy)
+        write_whole(path, content)
+        path.chmod(mode)
+        print(f"{one.path} is rewritten; what it was is in {copy.name}", file=sys.stderr)

@@ -1,0 +1,278 @@
+"""A source file of an old script: its syntax tree, what its names stand for, and what its migration needs."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider, QualifiedNameProvider
+
+from kerasrl.errors import UserError
+
+# Homes of Keras, all of them one library today.
+_KERASES = ("tensorflow.compat.v1.keras", "tensorflow.python.keras", "tensorflow.keras", "tf_keras")
+# Libraries that are repaired by kerasrl, which has to be imported first.
+HEAVY = {"gym", "gymnasium", "keras", "tensorflow", "rl", "keras_rl2", "ale_py"}
+
+
+def keras_name(name: str | None) -> str | None:
+    """Return `keras.layers.Dense` for a class or function of any Keras by its full name, None for other libraries'."""
+    if name is None:
+        return None
+    for home in _KERASES:
+        if name == home or name.startswith(f"{home}."):
+            return "keras" + name[len(home) :]
+    return name if name.partition(".")[0] == "keras" else None
+
+
+@dataclass
+class Script:
+    """One file, as it was read, and what its rewriting asks for.
+
+    `imports` are lines to add before the first library that kerasrl repairs, `late` lines to add after the imports.
+    """
+
+    path: Path
+    source: bytes
+    package: str = ""
+    imports: dict[str, None] = field(default_factory=dict)
+    late: dict[str, None] = field(default_factory=dict)
+    notes: list[tuple[int, str]] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    renamed: dict[str, str] = field(default_factory=dict)
+    needs_backend: bool = False
+    _ends: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        try:
+            self.wrapper = MetadataWrapper(cst.parse_module(self.source), unsafe_skip_copy=True)
+        except (cst.ParserSyntaxError, UnicodeDecodeError, SyntaxError) as error:
+            line = getattr(error, "raw_line", 1)
+            raise UserError(f"{self.path}, line {line}: this is no Python 3; 2to3 may help") from None
+        self.module = self.wrapper.module
+        self._names = self.wrapper.resolve(QualifiedNameProvider)
+        self._positions = self.wrapper.resolve(PositionProvider)
+        self.parents = self.wrapper.resolve(ParentNodeProvider)
+        self.tree = ast.parse(self.source)
+        self._nodes: dict[Any, list[Any]] = {cst.CSTNode: list(_below(self.module))}
+        self._stars = [
+            dotted(node.module)
+            for node in self.all(cst.ImportFrom)
+            if isinstance(node.names, cst.ImportStar) and node.module is not None
+        ]
+        self.bound = {node.value for node in self.all(cst.Name)}
+
+    def all(self, kind: Any) -> list[Any]:
+        """Return all nodes of a class, in the order of the source."""
+        if kind not in self._nodes:
+            self._nodes[kind] = [node for node in self._nodes[cst.CSTNode] if isinstance(node, kind)]
+        return self._nodes[kind]
+
+    def name(self, node: cst.CSTNode) -> str | None:
+        """Return the full name of what an expression names, if that was imported: `keras.layers.Dense`."""
+        found = self._names.get(node)
+        found = found() if callable(found) else found
+        names = sorted(name.name for name in found or () if name.source.name == "IMPORT")
+        if names:
+            return names[-1]
+        if not found and isinstance(node, cst.Name):
+            for star in self._stars:
+                if has(star, node.value):
+                    return f"{star}.{node.value}"
+        if not found and isinstance(node, cst.Attribute):
+            home = self.name(node.value)
+            return f"{home}.{node.attr.value}" if home else None
+        return None
+
+    def keras_name(self, node: cst.CSTNode) -> str | None:
+        """Return `keras.layers.Dense` for what names that class of any Keras."""
+        return keras_name(self.name(node))
+
+    def line(self, node: cst.CSTNode) -> int:
+        """Return the line of a node."""
+        return int(self._positions[node].start.line)
+
+    def note(self, node: cst.CSTNode | None, what: str) -> None:
+        """Tell what is left for a person."""
+        self.notes.append((self.line(node) if node is not None else 0, what))
+
+    def code(self, node: cst.CSTNode) -> str:
+        """Return the source of a node."""
+        return self.module.code_for_node(node)
+
+    def enclosing(self, node: cst.CSTNode, *kinds: type[cst.CSTNode]) -> Any:
+        """Return the innermost node of some kinds around a node, None if there is none."""
+        parent = self.parents.get(node)
+        while parent is not None and not isinstance(parent, kinds):
+            parent = self.parents.get(parent)
+        return parent
+
+    def free(self, wanted: str) -> str:
+        """Return a name that the script does not use yet, and take it."""
+        while wanted in self.bound:
+            wanted += "_"
+        self.bound.add(wanted)
+        return wanted
+
+    def ends(self) -> list[str]:
+        """Return names for an episode's two ends, `terminated` and `truncated` unless the script has them."""
+        self._ends = self._ends or [self.free("terminated"), self.free("truncated")]
+        return self._ends
+
+    def constant(self, node: cst.BaseExpression | None) -> Any:
+        """Return the text or number that an expression is, also by a name that is given a value once; else None."""
+        if isinstance(node, cst.Name):
+            given = [other for other in self.assigned(node.value) if other is not node]
+            return self.constant(given[0]) if len(given) == 1 and not isinstance(given[0], cst.Name) else None
+        if isinstance(node, cst.SimpleString | cst.Integer | cst.Float):
+            return node.evaluated_value
+        return None
+
+    def assigned(self, name: str) -> list[cst.BaseExpression]:
+        """Return all that is assigned to a name."""
+        return [node.value for node in self.all(cst.Assign) if dotted(node.targets[0].target) == name]
+
+    def whole(self, value: cst.BaseExpression) -> cst.BaseExpression:
+        """Return a number as a whole number where it is written as a float: Keras-RL took `1e5` for one."""
+        return cst.Call(cst.Name("int"), [cst.Arg(value)]) if self._is_float(value) else value
+
+    def _is_float(self, value: cst.BaseExpression) -> bool:
+        if isinstance(value, cst.Float):
+            return True
+        if isinstance(value, cst.BinaryOperation):
+            return isinstance(value.operator, cst.Divide) or self._is_float(value.left) or self._is_float(value.right)
+        if isinstance(value, cst.Name):
+            return any(self._is_float(other) for other in self.assigned(value.value) if dotted(other) != value.value)
+        return False
+
+    def today(self, home: str, name: str) -> str:
+        """Return how to call kerasrl's `home.name`, imported under its own name where the script has not got it."""
+        key = f"{home}.{name}"
+        for line in self.imports:
+            if line.startswith(f"from {home} import {name}"):
+                return str(line.rpartition(" ")[2])
+        taken = name in self.bound and not any(self.name(node) == key for node in self.all(cst.Name))
+        own = self.free(f"kerasrl_{name}") if taken else name
+        self.imports[f"from {home} import {name}" + (f" as {own}" if own != name else "")] = None
+        return own
+
+    def keras(self, at: cst.CSTNode) -> str:
+        """Return how the script calls Keras at a place; import it if it does not do so before."""
+        for node in (*self.all(cst.Import), *self.all(cst.ImportFrom)):
+            is_later = self.line(node) > self.line(at) and self.enclosing(at, cst.FunctionDef) is None
+            if is_later or self.enclosing(node, cst.FunctionDef) is not None or isinstance(node.names, cst.ImportStar):
+                continue
+            home = f"{dotted(node.module)}." if isinstance(node, cst.ImportFrom) and node.module is not None else ""
+            for alias in node.names:
+                name = home + dotted(alias.name)
+                own = str(alias.evaluated_alias or (dotted(alias.name).partition(".")[0]))
+                is_whole = home or alias.evaluated_alias or "." not in name
+                if (is_whole and keras_name(name) == "keras") or own == name.partition(".")[0] == "keras":
+                    return own
+                if is_whole and name == "tensorflow":
+                    return f"{own}.keras"
+        self.late["import keras"] = None
+        return "keras"
+
+
+def _below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Yield a node and all nodes in it, in the order of the source."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(reversed(node.children))
+
+
+def dotted(node: Any) -> str:
+    """Return `a.b.c` for the nodes of a dotted name."""
+    if isinstance(node, cst.Attribute):
+        return f"{dotted(node.value)}.{node.attr.value}"
+    return str(getattr(node, "value", ""))
+
+
+def has(module: str, name: str) -> bool:
+    """Return whether a module has a name; only called for modules of Keras and Keras-RL."""
+    from kerasrl.legacy.migration.today import exists
+
+    return exists(module, name)
+
+
+def argument(call: cst.Call, name: str, position: int | None = None) -> cst.Arg | None:
+    """Return the argument of a call with a name, or at a position."""
+    for index, arg in enumerate(call.args):
+        if arg.keyword is not None and arg.keyword.value == name and not arg.star:
+            return arg
+        if arg.keyword is None and index == position and not arg.star:
+            return arg
+    return None
+
+
+def keyword(name: str, value: cst.BaseExpression) -> cst.Arg:
+    """Return `name=value`, spaced as the script's style is."""
+    return cst.Arg(
+        value=value,
+        keyword=cst.Name(name),
+        equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
+    )
+
+
+def with_argument(call: cst.Call, name: str, value: str | cst.BaseExpression) -> cst.Call:
+    """Return a call with one more argument at its end."""
+    node = cst.parse_expression(value) if isinstance(value, str) else value
+    args = list(call.args)
+    if args:
+        last = args[-1]
+        space = last.comma.whitespace_after if isinstance(last.comma, cst.Comma) else cst.SimpleWhitespace("")
+        args[-1] = last.with_changes(
+            comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")), whitespace_after_arg=cst.SimpleWhitespace("")
+        )
+        end = last.whitespace_after_arg
+        if isinstance(last.comma, cst.Comma):
+            new = keyword(name, node).with_changes(comma=cst.Comma(whitespace_after=space))
+        else:
+            new = keyword(name, node).with_changes(whitespace_after_arg=end)
+        return call.with_changes(args=[*args, new])
+    return call.with_changes(args=[keyword(name, node)])
+
+
+def changed(call: cst.Call, arg: cst.Arg, **changes: Any) -> cst.Call:
+    """Return a call with one of its arguments changed; the others stay the same objects."""
+    return call.with_changes(args=[other.with_changes(**changes) if other is arg else other for other in call.args])
+
+
+def without(call: cst.Call, name: str) -> cst.Call:
+    """Return a call without the argument of a name, if it has one."""
+    args = [arg for arg in call.args if arg.keyword is None or arg.keyword.value != name]
+    if args and args[-1] is not call.args[-1]:
+        last = call.args[-1]
+        args[-1] = args[-1].with_changes(comma=last.comma, whitespace_after_arg=last.whitespace_after_arg)
+    return call.with_changes(args=args)
+
+
+def absolute(name: str, package: str) -> str:
+    """Return the full name of what is imported as `.module` or `..module` in a package."""
+    level = len(name) - len(name.lstrip("."))
+    above = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+    return ".".join(part for part in [*above, name.lstrip(".")] if part)
+
+
+def imported_modules(tree: ast.AST, package: str = "") -> list[str]:
+    """Return the names of all modules that a source may import, with the packages that they are in.
+
+    Args:
+        tree: The source.
+        package: Name of the package that the source is in, for relative imports.
+    """
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            home = absolute("." * node.level + (node.module or ""), package)
+            found += [home, *(f"{home}.{alias.name}".strip(".") for alias in node.names)]
+    with_packages = [name.rsplit(".", count)[0] for name in found for count in range(name.count("."), -1, -1)]
+    return [name for name in dict.fromkeys(with_packages) if name]

@@ -1,0 +1,472 @@
+"""`--migrate` writes for today what the translation does, and the result learns the same with plain Python."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Lines before -> lines after; what comes before both is HEAD, whose imports are left out below.
+HEAD = """
+import numpy as np
+import gym
+from keras import backend as K
+from keras.models import Sequential, Model
+from keras.layers import Dense, Convolution2D, LeakyReLU, Embedding, LSTM
+from keras.optimizers import Adam, SGD
+from rl.agents.dqn import DQNAgent
+from rl.memory import SequentialMemory
+from rl.policy import EpsGreedyQPolicy
+env = gym.make("CartPole-v1")
+dqn = DQNAgent(None, memory=None, enable_double_dqn=False)
+"""
+REWRITTEN = {
+    "learning rate": ("Adam(lr=1e-3)", "Adam(learning_rate=1e-3)"),
+    "decay": (
+        "Adam(lr=1e-3, decay=1e-6)",
+        "Adam(learning_rate=keras.optimizers.schedules.InverseTimeDecay(1e-3, decay_steps=1, decay_rate=1e-6))",
+    ),
+    "no decay": ("SGD(0.01, decay=0.0, momentum=0.9)", "SGD(0.01, momentum=0.9)"),
+    "optimizer's positions": ("SGD(0.01, 0.9, 0.0, True)", "SGD(learning_rate=0.01, momentum=0.9, nesterov=True)"),
+    "Keras 1's Dense": (
+        "Dense(output_dim=24, init='uniform', input_dim=4, W_regularizer=None)",
+        "Dense(units=24, kernel_initializer='uniform', input_dim=4, kernel_regularizer=None)",
+    ),
+    "Keras 1's convolution": (
+        'Convolution2D(32, 8, 8, subsample=(4, 4), border_mode="same", dim_ordering="tf")',
+        'Convolution2D(32, (8, 8), strides=(4, 4), padding="same", data_format="channels_last")',
+    ),
+    "kernel by name": (
+        "Convolution2D(nb_filter=32, nb_row=3, nb_col=2)",
+        "Convolution2D(filters=32, kernel_size=(3, 2))",
+    ),
+    "today's convolution": ("Convolution2D(32, (8, 8), strides=2)", "Convolution2D(32, (8, 8), strides=2)"),
+    "slope": ("LeakyReLU(alpha=0.1)", "LeakyReLU(negative_slope=0.1)"),
+    "model": ("Model(input=x, output=y)", "Model(inputs=x, outputs=y)"),
+    "epochs": ("model.fit(x, y, nb_epoch=3)", "model.fit(x, y, epochs=3)"),
+    "batch shape": ("Dense(2, batch_input_shape=(None, 4))", "Dense(2, input_shape=(4,))"),
+    "shape of an embedding": (
+        "Embedding(16, 4, input_length=1, init='uniform')",
+        "Embedding(16, 4, embeddings_initializer='uniform', input_shape=(1,))",
+    ),
+    "shape of a sequence": ("LSTM(8, input_dim=4, input_length=3)", "LSTM(8, input_shape=(3, 4))"),
+    "ordering": ("if K.image_dim_ordering() == 'th': pass", "if K.image_data_format() == 'channels_first': pass"),
+    "set ordering": ('K.set_image_dim_ordering("tf")', 'K.set_image_data_format("channels_last")'),
+    "somebody else's seed": ("env.action_space.seed(5)", "env.action_space.seed(5)"),
+    "step": (
+        "obs, reward, done, info = env.step(0)  # one step",
+        "obs, reward, terminated, truncated, info = env.step(0)  # one step\ndone = terminated or truncated",
+    ),
+    "step into attributes": (
+        "if env:\n    self.obs, r, self.done, _ = env.step(0)",
+        "if env:\n    self.obs, r, terminated, truncated, _ = env.step(0)\n    self.done = terminated or truncated",
+    ),
+    "step whose end is not asked for": ("obs, _, _, _ = env.step(0)", "obs, _, _, _, _ = env.step(0)"),
+    "reset": ("obs = env.reset()", "obs, _ = env.reset()"),
+    "reset within": ("obs = np.reshape(env.reset(), 4)", "obs = np.reshape(env.reset()[0], 4)"),
+    "reset alone": ("env.reset()", "env.reset()"),
+    "five values": (
+        "def play():\n    obs, info = env.reset()\n    obs, r, done, truncated, info = env.step(0)",
+        "def play():\n    obs, info = env.reset()\n    obs, r, done, truncated, info = env.step(0)",
+    ),
+    "render": ("env.render(mode='human')", "environments.render(env, mode='human')"),
+    "renamed environment": ("e = gym.make('FrozenLake-v0')", "e = gym.make('FrozenLake-v1')"),
+    "Atari": ('e = gym.make("PongDeterministic-v4")', 'e = environments.make("PongDeterministic-v4")'),
+    "a name at run time": ("e = gym.make(name)", "e = environments.make(name)"),
+    "Monitor": ("env = gym.wrappers.Monitor(env, 'films', force=True)", ""),
+    "fit": (
+        "dqn.fit(env, nb_steps=1e4, nb_max_random_start_steps=3, visualize=True)",
+        "dqn.fit(env, nb_steps=int(1e4), nb_max_start_steps=3, visualize=environments.has_display())",
+    ),
+    "test": ("dqn.test(env, nb_episodes=1)", "dqn.test(env, nb_episodes=1, visualize=environments.has_display())"),
+    "test without a window": ("dqn.test(env, visualize=False)", "dqn.test(env, visualize=False)"),
+    "double DQN": (
+        "DQNAgent(model, nb_actions=2, memory=m)",
+        "DQNAgent(model, nb_actions=2, memory=m, enable_double_dqn=True)",
+    ),
+    "agent of keras-rl 0.1": (
+        "m = SequentialMemory(limit=50)\nDQNAgent(model, memory=m, window_length=4, delta_range=(-1., 1.))",
+        "m = SequentialMemory(limit=50, window_length=4)\n"
+        "DQNAgent(model, memory=m, delta_clip=1., enable_double_dqn=True)",
+    ),
+    "missing weights": (
+        "try:\n    dqn.load_weights('w')\nexcept OSError:\n    pass",
+        "try:\n    dqn.load_weights('w')\nexcept (OSError, WeightsError):\n    pass",
+    ),
+    "NumPy's names": ("np.zeros(2, np.float), np.Inf", "np.zeros(2, float), np.inf"),
+    "NumPy's function": ("np.asscalar(x)", "np.asarray(x).item()"),
+}  # fmt: skip
+# The same for scripts that seed, each of which is a script alone.
+SEEDED = {
+    "np.random.seed(5)\ndqn.fit(env, 9)": "keras.utils.set_random_seed(5)\ndqn.fit(env, 9, seed=5)",
+    "N = 7\nenv.seed(N)\ndqn.fit(env, 9)": "N = 7\nenvironments.seed(env, N)\ndqn.fit(env, 9, seed=N)",
+    "np.random.seed(5)\nenv.seed(6)\ndqn.fit(env, 9)": "keras.utils.set_random_seed(5)\nenvironments.seed(env, 6)\n"
+    "dqn.fit(env, 9, seed=6)",
+    "np.random.seed(None)\ndqn.fit(env, 9)": "np.random.seed(None)\ndqn.fit(env, 9)",
+}
+
+
+@pytest.fixture
+def migrate(run_old, tmp_path):
+    """Write a text with --migrate --write; return the new text and what was told."""
+
+    def migrate(text, *options):
+        (tmp_path / "script.py.orig").unlink(missing_ok=True)
+        status, output, errors = run_old(text, "--migrate", "--write", *options)
+        assert (status, output) == (0, [])
+        return (tmp_path / "script.py").read_text(), errors
+
+    return migrate
+
+
+def test_lines_are_rewritten(migrate, tmp_path):
+    """Each in a module of its own, where nothing else is seen."""
+    files = {name: tmp_path / f"case_{index}.py" for index, name in enumerate(REWRITTEN)}
+    for name, (before, _) in REWRITTEN.items():
+        files[name].write_text(f"{HEAD}# here\n{before}\n")
+    migrate("".join(f"import {file.stem}\n" for file in files.values()))
+    found = {name: file.read_text().partition("# here\n")[2].strip() for name, file in files.items()}
+    assert found == {name: after for name, (_, after) in REWRITTEN.items()}
+
+
+@pytest.mark.parametrize("before", SEEDED)
+def test_the_last_seed_is_given_to_fit(before, migrate):
+    text, errors = migrate(f"{HEAD}# here\n{before}\n")
+    assert text.partition("# here\n")[2].strip() == SEEDED[before]
+    assert errors == ["script.py is rewritten; what it was is in script.py.orig"]
+
+
+IMPORTS = '''"""A script."""
+from __future__ import print_function
+
+# What TensorFlow is told.
+import os
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+import numpy as np
+import gym
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+import tensorflow as tf
+import keras.backend.tensorflow_backend as KTF
+from keras.layers import Dense, Merge
+from keras.layers.core import Flatten, Dropout  # both
+from keras.layers.advanced_activations import LeakyReLU
+from keras.utils import np_utils
+from keras.optimizers import adam_v2
+from tensorflow.python.keras.models import Sequential
+
+from rl.agents import SARSAAgent
+from rl.agents.dqn import (
+    DQNAgent as Agent,
+    AnnealedQPolicy,
+)
+from rl.memory import Memory
+from rl.callbacks import FileLogger, TestLogger
+
+# one GPU
+config = tf.ConfigProto()
+config.gpu_options.allow_growth = True  # not all of it
+KTF.set_session(tf.Session(config=config))
+tf.compat.v1.disable_eager_execution()
+memory = Memory(limit=5)
+policy = AnnealedQPolicy
+adam = adam_v2.Adam(lr=1)
+'''
+TODAY = '''"""A script."""
+from __future__ import print_function
+
+# What TensorFlow is told.
+import os
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+import numpy as np
+import gym
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+from kerasrl import DQNAgent as Agent, SequentialMemory
+from kerasrl.callbacks import FileLogger
+import tensorflow as tf
+from keras.layers import Dense
+from keras.layers import Flatten, Dropout  # both
+from keras.layers import LeakyReLU
+from tensorflow.keras.models import Sequential
+
+from rl.agents import SARSAAgent
+from rl.policy import LinearAnnealedPolicy
+from rl.callbacks import TestLogger
+
+# one GPU
+# not all of it
+memory = SequentialMemory(limit=5)
+policy = LinearAnnealedPolicy
+adam = tf.keras.optimizers.Adam(learning_rate=1)
+'''
+
+
+def test_imports_are_where_the_names_are_today(migrate):
+    assert migrate(IMPORTS)[0] == TODAY
+
+
+SMALL = "from keras.optimizers import Adam\nAdam(lr=1)  # ü\n"
+
+
+def test_a_diff_is_printed_and_no_file_is_touched(run_old, tmp_path):
+    status, output, errors = run_old(SMALL, "--migrate")
+    assert (status, errors) == (0, [])
+    assert output == [
+        "--- script.py",
+        "+++ script.py",
+        "@@ -1,2 +1,2 @@",
+        " from keras.optimizers import Adam",
+        "-Adam(lr=1)  # ü",
+        "+Adam(learning_rate=1)  # ü",
+    ]
+    assert [file.name for file in tmp_path.iterdir() if file.suffix in (".py", ".orig")] == ["script.py"]
+
+
+def test_nothing_to_change_is_said(run_old, tmp_path):
+    status, output, errors = run_old("print(1)\n", "--migrate", "--write")
+    assert (status, output, errors) == (0, [], ["script.py: nothing has to change"])
+    assert not (tmp_path / "script.py.orig").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1", "utf-8"])
+def test_bytes_that_do_not_change_stay(encoding, run_old, tmp_path):
+    file = tmp_path / "other.py"
+    text = f"# -*- coding: {encoding} -*-\r\n{SMALL}".replace("\n", "\r\n").replace("\r\r", "\r")
+    file.write_bytes(text.encode(encoding))
+    file.chmod(0o751)
+    assert run_old("import other\n", "--migrate", "--write").status == 0
+    assert file.read_bytes() == text.replace("lr=1", "learning_rate=1").encode(encoding)
+    assert (file.stat().st_mode & 0o777, (tmp_path / "other.py.orig").read_bytes()) == (0o751, text.encode(encoding))
+
+
+def test_a_copy_is_never_replaced(run_old, tmp_path):
+    (tmp_path / "script.py.orig").write_text("mine")
+    status, _, errors = run_old(SMALL, "--migrate", "--write")
+    assert (status, errors) == (2, ["error: script.py.orig exists, a copy from an earlier time; move it away first"])
+    assert ((tmp_path / "script.py").read_text(), (tmp_path / "script.py.orig").read_text()) == (SMALL, "mine")
+
+
+def test_modules_of_the_scripts_folder_are_migrated_with_it(run_old, tmp_path):
+    (tmp_path / "games").mkdir()
+    (tmp_path / "games" / "__init__.py").write_text("from .dots import Dots\n")
+    (tmp_path / "games" / "dots.py").write_text(
+        "import gym\nclass Dots(gym.Env):\n    def _step(self, a):\n        return 0, 0, True, {}\n"
+    )
+    (tmp_path / "network.py").write_text("from keras.layers import Dense\nlast = Dense(output_dim=2)\n")
+    script = (
+        "import games\nfrom network import last\nfrom rl.agents import DQNAgent\n"
+        "env = games.Dots()\nobs, reward, done, info = env.step(0)\n"
+    )
+    assert run_old(script, "--migrate", "--write").status == 0
+    assert "def step(self, a)" in (tmp_path / "games" / "dots.py").read_text()
+    assert "Dense(units=2)" in (tmp_path / "network.py").read_text()
+    # kerasrl comes before what imports gym and Keras; four values stay four.
+    assert (tmp_path / "script.py").read_text() == (
+        "from kerasrl import DQNAgent\nimport games\nfrom network import last\n"
+        "env = games.Dots()\nobs, reward, done, info = env.step(0)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("import numpy as np\nprint np.zeros(2)\n", "error: script.py, line 2: this is no Python 3; 2to3 may help"),
+        ("def play(e):\n    o, r, d, i = e.step(0)\n", "line 2: step() may give four values or five: look at this"),
+        ("import gym\ngym.make('Copy-v0')\n", "line 2: there is no environment 'Copy-v0' any more"),
+        ("from keras.layers import Merge\nMerge([1, 2])\n", "line 1: keras.layers.Merge is missing in Keras 3"),
+        (
+            "from rl.agents import CEMAgent\nCEMAgent()\n",
+            "line 1: CEMAgent is not revived here: it cannot learn on Keras 3; use DQNAgent",
+        ),
+        ("import tensorflow as tf\ntf.placeholder(1)\n", "line 2: tf.placeholder of TensorFlow 1 is missing"),
+    ],
+)  # fmt: skip
+def test_what_the_source_does_not_tell_is_left_with_a_line(text, told, run_old, tmp_path):
+    assert told in run_old(text, "--migrate").errors
+    assert (tmp_path / "script.py").read_text() == text
+
+
+def test_without_libcst_one_line_says_what_to_install(tmp_path):
+    code = (
+        "import sys; sys.modules['libcst'] = None; from kerasrl.legacy import runner; runner.main(['--migrate', 'x'])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.stderr.startswith("error: --migrate needs libcst, which keeps comments and layout: ")
+    assert ran.stderr.count("\n") == 1 and "pip install '.[migrate]'" in ran.stderr
+
+
+def test_time_limits_end_is_for_runs(run_old):
+    status, _, errors = run_old(SMALL, "--migrate", "--time-limits-end")
+    assert status == 2 and errors[0].startswith("error: --time-limits-end is for runs")
+
+
+# Plain keras, as in 2018: seeds, a renamed environment, a window, an own loop.
+OF_2018 = """
+import gym
+import numpy as np
+from keras.models import Sequential
+from keras.layers import Dense, Activation, Flatten
+from keras.optimizers import Adam
+from rl.agents.dqn import DQNAgent
+from rl.policy import BoltzmannQPolicy
+from rl.memory import SequentialMemory
+
+env = gym.make('FrozenLake-v0', is_slippery=False) if False else gym.make('CartPole-v0')
+np.random.seed(11)
+env.seed(12)
+model = Sequential()
+model.add(Flatten(input_shape=(1,) + env.observation_space.shape))
+model.add(Dense(8, activation='relu'))
+model.add(Dense(env.action_space.n))
+dqn = DQNAgent(model=model, nb_actions=env.action_space.n, memory=SequentialMemory(limit=500, window_length=1),
+               nb_steps_warmup=20, target_model_update=1e-2, policy=BoltzmannQPolicy())
+dqn.compile(Adam(lr=1e-2, decay=1e-4), metrics=['mae'])
+dqn.fit(env, nb_steps=4e2, visualize=True, verbose=0)
+dqn.save_weights('w.h5f', overwrite=True)
+state, done, total = env.reset(), False, 0
+while not done:
+    state, reward, done, info = env.step(np.argmax(model.predict(state.reshape(1, 1, 4), verbose=0)))
+    total += reward
+    env.render()
+print(total)
+"""
+# tf.keras, as in 2022: an environment of one's own with four values, and random frames from NumPy.
+OF_2022 = """
+import random
+import numpy as np
+import tensorflow as tf
+from gym import Env
+from gym.spaces import Box, Discrete
+from tensorflow.keras.models import Sequential
+from tensorflow.keras.layers import Dense
+from tensorflow.keras.optimizers.legacy import Adam
+from rl.agents import DQNAgent
+from rl.policy import LinearAnnealedPolicy, EpsGreedyQPolicy
+from rl.memory import SequentialMemory
+
+tf.random.set_seed(4)
+
+class Shower(Env):
+    def __init__(self):
+        self.action_space = Discrete(3)
+        self.observation_space = Box(low=np.array([0]), high=np.array([100]))
+    def step(self, action):
+        self.state += action - 1 + random.randint(-1, 1)
+        self.left -= 1
+        return self.state, 1 if 37 <= self.state <= 39 else -1, self.left <= 0, {}
+    def render(self):
+        pass
+    def reset(self):
+        self.state, self.left = 38 + random.randint(-3, 3), 20
+        return self.state
+
+def build_agent(env):
+    model = Sequential()
+    model.add(Dense(8, activation='relu', input_shape=env.observation_space.shape))
+    model.add(Dense(env.action_space.n, activation='linear'))
+    policy = LinearAnnealedPolicy(EpsGreedyQPolicy(), 'eps', 1., .1, .05, 200)
+    return DQNAgent(model=model, memory=SequentialMemory(limit=500, window_length=1), policy=policy,
+                    nb_actions=env.action_space.n, nb_steps_warmup=20, target_model_update=1e-2)
+
+env = Shower()
+for episode in range(2):
+    state, done, score = env.reset(), False, 0
+    while not done:
+        state, reward, done, info = env.step(env.action_space.sample() * 0)
+        score += reward
+    print(score)
+dqn = build_agent(env)
+dqn.compile(Adam(lr=1e-3), metrics=['mae'])
+dqn.fit(env, nb_steps=300, visualize=True, verbose=0)
+dqn.save_weights('w.h5f', overwrite=True)
+print(np.mean(dqn.test(env, nb_episodes=2, verbose=0).history['episode_reward']))
+"""
+# Keras 1, as in 2016: frames, `_step`, a memory without a window.
+OF_2016 = """
+import gym
+import numpy as np
+import tensorflow as tf
+import keras.backend as K
+from keras.models import Sequential
+from keras.layers import Dense, Flatten, Permute, Merge
+from keras.layers.convolutional import Convolution2D
+from keras.optimizers import Nadam
+from rl.agents.dqn import DQNAgent, EpsGreedyQPolicy
+from rl.memory import Memory
+from rl.core import Processor
+
+config = tf.ConfigProto()
+config.gpu_options.allow_growth = True
+K.set_session(tf.Session(config=config))
+
+class Dots(gym.Env):
+    metadata = {'render.modes': ['human']}
+    def __init__(self):
+        self.action_space = gym.spaces.Discrete(2)
+        self.observation_space = gym.spaces.Box(0, 255, (12, 12), np.uint8)
+    def _step(self, action):
+        self.at = (self.at + 2 * action - 1) % 12
+        self.now += 1
+        return self._picture(), float(self.at == 6), self.now >= 15, {}
+    def _reset(self):
+        self.at, self.now = np.random.randint(12), 0
+        return self._picture()
+    def _render(self, mode='human', close=False):
+        return None
+    def _picture(self):
+        picture = np.zeros((12, 12), np.uint8)
+        picture[:, self.at] = 255
+        return picture
+
+class Halves(Processor):
+    def process_state_batch(self, batch):
+        return np.asarray(batch, np.float) / 255.
+
+np.random.seed(3)
+env = Dots()
+model = Sequential()
+if K.image_dim_ordering() == 'tf':
+    model.add(Permute((2, 3, 1), input_shape=(2, 12, 12)))
+else:
+    model.add(Permute((1, 2, 3), input_shape=(2, 12, 12)))
+model.add(Convolution2D(4, 3, 3, subsample=(2, 2), activation='relu', init='he_normal', border_mode='same'))
+model.add(Flatten())
+model.add(Dense(output_dim=2))
+memory = Memory(limit=1000)
+dqn = DQNAgent(model=model, policy=EpsGreedyQPolicy(), nb_actions=2, window_length=2, memory=memory,
+               processor=Halves(), nb_steps_warmup=30, target_model_update=50, delta_range=(-1., 1.))
+dqn.compile(Nadam(lr=.00025), metrics=['mae'])
+dqn.fit(env, nb_steps=200, nb_max_random_start_steps=3, verbose=0, visualize=True)
+dqn.save_weights('w.h5f', overwrite=True)
+"""
+
+
+def weights(file):
+    """All arrays of a weights file, by their names."""
+    with h5py.File(file) as opened:
+        names: list[str] = []
+        opened.visit(names.append)
+        return {name: opened[name][()] for name in names if isinstance(opened[name], h5py.Dataset)}
+
+
+@pytest.mark.parametrize("script", [OF_2018, OF_2022, OF_2016], ids=["2018", "2022", "2016"])
+def test_a_migrated_script_learns_the_same_bits_with_plain_python(script, run_old, migrate, tmp_path):
+    status, output, errors = run_old(script)
+    assert status == 0, errors
+    before = weights(tmp_path / "w.h5f")
+    (tmp_path / "w.h5f").unlink()
+    migrate(script)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    environment = {name: value for name, value in environment.items() if name not in ("SDL_VIDEODRIVER", "DISPLAY")}
+    ran = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == output
+    after = weights(tmp_path / "w.h5f")
+    assert before.keys() == after.keys() and len(before) >= 4
+    assert all(np.array_equal(before[name], after[name]) for name in before)
