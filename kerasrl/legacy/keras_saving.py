@@ -1,26 +1,16 @@
 """Models and weights in files as Keras 1 and 2 wrote and read them: HDF5, under whatever name."""
 
-import contextlib
 import errno
 import importlib
-import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from kerasrl.errors import WeightsError
 from kerasrl.legacy.notes import notes
 
 _NATIVE, _NATIVE_WEIGHTS = ".keras", ".weights.h5"
-
-
-class MissingFileError(FileNotFoundError, WeightsError):
-    """A file of weights or of a model that does not exist: an OSError, as of old."""
-
-
-class UnreadableFileError(OSError, WeightsError):
-    """A file that holds no weights or model: an OSError, as of old."""
 
 
 def translate() -> None:
@@ -56,34 +46,19 @@ def translate() -> None:
 
 
 def _saving(original: Callable[..., Any]) -> Callable[..., Any]:
-    def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> Any:
+    def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> None:
         """Save a model: HDF5 under any name but .keras."""
         path = os.fspath(filepath) if isinstance(filepath, str | os.PathLike) else filepath
         if not isinstance(path, str) or path.endswith(_NATIVE) or path.startswith("hf://") or zipped is not None:
-            return original(model, filepath, overwrite, zipped, **kwargs)
+            original(model, filepath, overwrite, zipped, **kwargs)
+            return
         if not path.endswith((".h5", ".hdf5")):
             notes.translated(f"model.save({path!r}) -> an HDF5 file of that name")
-        legacy = importlib.import_module("keras.src.legacy.saving.legacy_h5_format")
-        with _unchanged(model):
-            return legacy.save_model_to_hdf5(model, _file(path), overwrite, kwargs.get("include_optimizer", True))
+        from kerasrl.storage import models  # here, as below, so that nothing is imported before the script does it
+
+        models.write(path, model, overwrite, kwargs.get("include_optimizer", True))
 
     return save_model
-
-
-@contextlib.contextmanager
-def _unchanged(model: Any) -> Iterator[None]:
-    """Keep a model's optimizer in what it was compiled with: Keras 3.15 takes it out while it writes HDF5."""
-    config = getattr(getattr(model, "_compile_config", None), "config", {})
-    before = dict(config)
-    try:
-        yield
-    finally:
-        config.update(before)
-
-
-def _file(path: str) -> str:
-    """Return the file for a name that may be a folder's, as TensorFlow's Keras made them."""
-    return f"{path.rstrip('/')}/model.h5" if os.path.isdir(path) else path.rstrip("/")
 
 
 def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,53 +71,20 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
         path = os.fspath(filepath) if isinstance(filepath, str | os.PathLike) else filepath
         if not isinstance(path, str) or path.startswith("hf://"):
             return original(filepath, custom_objects, compile, safe_mode)
-        if not os.path.exists(path):
-            raise MissingFileError(errno.ENOENT, "there is no such file of a model", path)
-        path = _file(path)
-        if not os.path.isfile(path):
-            raise UnreadableFileError(
-                f"{filepath} is a folder, and TensorFlow's SavedModel cannot be trained by Keras 3"
-            )
-        import h5py
+        from kerasrl.storage import models
 
-        if not h5py.is_hdf5(path):
-            if path.endswith(_NATIVE):
-                return original(filepath, custom_objects, compile, safe_mode)
-            raise UnreadableFileError(f"{path} holds no model: it is not HDF5")
-        legacy = importlib.import_module("keras.src.legacy.saving.legacy_h5_format")
-        with notes.silence(), _without_warnings(), h5py.File(path, "r") as file:
-            return legacy.load_model_from_hdf5(file, {**_losses(), **(custom_objects or {})}, compile, safe_mode)
+        if path.endswith(_NATIVE) and os.path.isfile(path) and not _is_hdf5(path):
+            return original(filepath, custom_objects, compile, safe_mode)
+        with notes.silence():
+            return models.read(path, custom_objects, compile, safe_mode)
 
     return load_model
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Keep off the screen what Keras 3 has to say about old files."""
-    logger = logging.getLogger("absl")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-def _losses() -> dict[str, Any]:
-    """Return Keras's losses under the short names, which Keras 3 saves but does not find again."""
-    import keras
-
-    short = {
-        "mse": "mean_squared_error", "mae": "mean_absolute_error", "mape": "mean_absolute_percentage_error",
-        "msle": "mean_squared_logarithmic_error", "logcosh": "log_cosh", "huber_loss": "huber",
-    }  # fmt: skip
-    return {name: getattr(keras.losses, today) for name, today in short.items()}
 
 
 def _saving_weights(original: Callable[..., Any]) -> Callable[..., Any]:
     def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **_: Any) -> None:
         """Save weights: HDF5 under any name."""
-        from kerasrl.storage import weights  # here, as below, so that nothing is imported before the script does it
+        from kerasrl.storage import weights
 
         path = os.fspath(filepath)
         if path.endswith(_NATIVE_WEIGHTS) or max_shard_size is not None:
@@ -165,6 +107,7 @@ def _loading_weights(original: Callable[..., Any]) -> Callable[..., Any]:
         import h5py
 
         from kerasrl.storage import weights
+        from kerasrl.storage.models import MissingFileError, UnreadableFileError
 
         path = os.fspath(filepath)
         if not os.path.exists(path) and not os.path.exists(path + ".index"):
@@ -185,6 +128,12 @@ def _loading_weights(original: Callable[..., Any]) -> Callable[..., Any]:
         weights.assign(model, found)
 
     return load_weights
+
+
+def _is_hdf5(path: str) -> bool:
+    import h5py
+
+    return bool(h5py.is_hdf5(path))
 
 
 def _is_old(path: str) -> bool:

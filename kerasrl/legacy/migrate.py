@@ -25,7 +25,7 @@ from kerasrl.legacy.migration.loops import Loops
 from kerasrl.legacy.migration.others import Others
 from kerasrl.legacy.migration.rewriting import Rewriter
 from kerasrl.legacy.migration.saving import Saving
-from kerasrl.legacy.migration.script import Script, imported_modules
+from kerasrl.legacy.migration.script import HEAVY, Script, imported_modules
 from kerasrl.legacy.migration.seeds import Seeds
 from kerasrl.legacy.syntax import kerases
 
@@ -60,10 +60,12 @@ def migrated(script: Path, keras_rl: int | None = None) -> list[tuple[Script, by
     options = Understanding(keras_rl == 1 if keras_rl else found == {"keras"}, found == {"keras"})
     kinds = Kinds(scripts)
     local = {module.partition(".")[0] for module in scripts if module != "__main__"}
+    uses_keras_rl = any({"rl", "keras_rl", "keras_rl2"} & set(imported_modules(one.tree)) for one in scripts.values())
     result = []
     for module, one in scripts.items():
         rooms = [room(one, module, kinds, options) for room in _ROOMS]
-        result.append((one, Rewriter(one, rooms, local).rewritten().bytes))
+        needs_engine = module == "__main__" and uses_keras_rl and bool(HEAVY & set(imported_modules(one.tree)))
+        result.append((one, Rewriter(one, rooms, local, needs_engine).rewritten().bytes))
     return result
 
 

@@ -16,14 +16,16 @@ HEAD = """
 import numpy as np
 import gym
 from keras import backend as K
-from keras.models import Sequential, Model
+from keras.models import Sequential, Model, load_model
+from keras.callbacks import ModelCheckpoint, TensorBoard
 from keras.layers import Dense, Convolution2D, LeakyReLU, Embedding, LSTM
 from keras.optimizers import Adam, SGD
 from rl.agents.dqn import DQNAgent
 from rl.memory import SequentialMemory
 from rl.policy import EpsGreedyQPolicy
 env = gym.make("CartPole-v1")
-dqn = DQNAgent(None, memory=None, enable_double_dqn=False)
+model = Sequential()
+dqn = DQNAgent(model, memory=None, enable_double_dqn=False)
 """
 REWRITTEN = {
     "learning rate": ("Adam(lr=1e-3)", "Adam(learning_rate=1e-3)"),
@@ -93,6 +95,18 @@ REWRITTEN = {
         "m = SequentialMemory(limit=50)\nDQNAgent(model, memory=m, window_length=4, delta_range=(-1., 1.))",
         "m = SequentialMemory(limit=50, window_length=4)\n"
         "DQNAgent(model, memory=m, delta_clip=1., enable_double_dqn=True)",
+    ),
+    "models": (
+        "model.save('m')\nload_model('m', custom_objects={}), model.save('m.keras')",
+        "models.write('m', model)\nmodels.read('m', custom_objects={}), model.save('m.keras')",
+    ),
+    "weights of a model": (
+        "model.save_weights('w.h5')\nmodel.load_weights('w.h5')",
+        "weights.write('w.h5', model, None)\nweights.assign(model, weights.read('w.h5'))",
+    ),
+    "callbacks": (
+        "dqn.fit(env, 9, callbacks=[TensorBoard(log_dir='logs'), ModelCheckpoint('m_{epoch:02d}')])",
+        "dqn.fit(env, 9, callbacks=[TensorBoardLogger('logs'), ModelIntervalCheckpoint('m_{step}', interval=1000)])",
     ),
     "missing weights": (
         "try:\n    dqn.load_weights('w')\nexcept OSError:\n    pass",
@@ -269,6 +283,14 @@ def test_modules_of_the_scripts_folder_are_migrated_with_it(run_old, tmp_path):
         "from kerasrl import DQNAgent\nimport games\nfrom network import last\n"
         "env = games.Dots()\nobs, reward, done, info = env.step(0)\n"
     )
+
+
+def test_the_engine_comes_first_also_where_only_a_module_uses_the_agent(run_old, tmp_path):
+    (tmp_path / "agent.py").write_text("from rl.agents import DQNAgent\n")
+    assert run_old("# A game.\nimport gym\nimport agent\n", "--migrate", "--write").status == 0
+    first = "# A game.\nimport kerasrl.dqn  # first: it repairs Keras-RL\nimport gym\nimport agent\n"
+    assert (tmp_path / "script.py").read_text() == first
+    assert (tmp_path / "agent.py").read_text() == "from kerasrl import DQNAgent\n"
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,9 @@ class Environments(Room):
             if today is None:
                 self.script.note(original, f"there is no environment {name!r} any more")
             elif today != name:
-                self.script.note(original, f"{today} stands in for {name}: {gym_names.changes(name, today)}")
+                self.script.note(
+                    original, f"{today} stands in for {name}: {gym_names.changes(name, today)}".rstrip(": ")
+                )
                 literal = cst.SimpleString(f'"{today}"')
                 if isinstance(first.value, cst.SimpleString):
                     literal = cst.SimpleString(first.value.value.replace(name, today))
@@ -126,9 +128,9 @@ class Environments(Room):
         parent = self.script.parents.get(original)
         if original.attr.value == "timestep_limit" and dotted(original.value).endswith("spec"):
             return updated.with_changes(attr=cst.Name("max_episode_steps"))
-        if original.attr.value == "n" and dotted(original.value).endswith(("action_space", "observation_space")):
-            assert isinstance(original.value, cst.Attribute)
-            kind = self.kinds.of(self.module, original.value.value)
+        space = original.value
+        if original.attr.value == "n" and isinstance(space, cst.Attribute) and space.attr.value.endswith("_space"):
+            kind = self.kinds.of(self.module, space.value)
             is_number = isinstance(parent, cst.Call) and parent.func is original
             if kind is None or not kind.numpy_n or is_number or isinstance(parent, cst.AssignTarget | cst.Attribute):
                 return updated

@@ -118,7 +118,6 @@ class Imports(Room):
         """Put kerasrl's names after those of `from rl.agents import *`."""
         ours = [(OURS[full], full.rpartition(".")[2]) for full in OURS if full.rpartition(".")[0] == module]
         if ours:
-            self.script.imports["import kerasrl.dqn"] = None
             ours_too = [cst.ImportFrom(module_named(home), [cst.ImportAlias(cst.Name(name))]) for home, name in ours]
             return cst.FlattenSentinel([updated, *ours_too])
         path = today.path(module)

@@ -9,6 +9,7 @@ import libcst as cst
 from kerasrl.legacy.migration.kinds import Kinds
 from kerasrl.legacy.migration.script import HEAVY, Script, dotted
 
+_LIGHT = ("environments", "WeightsError")
 _ANYTHING: set[str] = set()
 _GONE = cst.Expr(cst.Name("__gone__"))
 
@@ -42,11 +43,18 @@ class Room:
 
 
 class Rewriter(cst.CSTTransformer):
-    """Let the rooms change a script; `rewritten` is the result."""
+    """Let the rooms change a script; `rewritten` is the result.
 
-    def __init__(self, script: Script, rooms: Sequence[Room], local: set[str]) -> None:
+    Args:
+        script: The file.
+        rooms: The rooms.
+        local: Modules beside the script.
+        needs_engine: Whether this file is what has to import kerasrl's engine before Keras-RL.
+    """
+
+    def __init__(self, script: Script, rooms: Sequence[Room], local: set[str], needs_engine: bool) -> None:
         super().__init__()
-        self.script, self.rooms, self.local = script, rooms, local
+        self.script, self.rooms, self.local, self.needs_engine = script, rooms, local, needs_engine
         self._doomed = set().union(*(room.doomed() for room in rooms))
         script.used = _used(script, self._doomed)
         for room in rooms:
@@ -91,6 +99,8 @@ class Rewriter(cst.CSTTransformer):
             room.finish()
         body, rest = _without_empty(updated_node.body)
         lines = _grouped(self.script.imports)
+        if self.needs_engine and not any(map(_repairs, self.script.imports)):
+            lines.insert(0, "import kerasrl.dqn  # first: it repairs Keras-RL")
         if lines:
             body = _inserted(body, min(self._first_heavy(body), self._first_use(body)), lines)
         if self.script.late:
@@ -202,15 +212,19 @@ def _without_empty(body: Sequence[Any]) -> tuple[list[Any], list[Any]]:
 
 
 def _grouped(imports: dict[str, None]) -> list[str]:
-    """Return import lines with all names of a module on one; short, and without `import kerasrl.dqn` if needless."""
-    names: dict[str, list[str]] = {}
+    """Return import lines with all names of a module on one."""
+    names: dict[str, set[str]] = {}
     for line in imports:
-        if line.startswith("from "):
-            home, _, name = line[len("from ") :].partition(" import ")
-            names.setdefault(home, []).append(name)
-    if not names:
-        return list(imports)
-    return [f"from {home} import {', '.join(sorted(set(names[home])))}" for home in sorted(names)]
+        home, _, name = line.removeprefix("from ").partition(" import ")
+        if name:
+            names.setdefault(home, set()).add(name)
+    return [f"from {home} import {', '.join(sorted(names[home]))}" for home in sorted(names)]
+
+
+def _repairs(line: str) -> bool:
+    """Return whether an import of kerasrl is one of its engine, which repairs Keras-RL."""
+    home, _, names = line.removeprefix("from ").partition(" import ")
+    return home == "kerasrl.callbacks" or (home == "kerasrl" and names.partition(" ")[0].rstrip(",") not in _LIGHT)
 
 
 def _inserted(body: list[Any], place: int, lines: list[str], is_last: bool = False) -> list[Any]:

@@ -6,10 +6,7 @@ from typing import Any
 import libcst as cst
 
 from kerasrl.legacy.migration.rewriting import Room
-from kerasrl.legacy.migration.script import argument, changed, dotted
-
-_SUFFIXES = (".keras", ".h5", ".hdf5")
-_FUNCTIONS = {"save_model": 1, "load_model": 0}
+from kerasrl.legacy.migration.script import argument, dotted
 
 
 class Saving(Room):
@@ -37,8 +34,10 @@ class Saving(Room):
         if callback and self.is_for_agent:
             return self._for_agent(callback, original, updated)
         name = (self.script.keras_name(original.func) or "").rpartition(".")[2]
-        if name in _FUNCTIONS:
-            return self._with_suffix(original, updated, argument(updated, "filepath", _FUNCTIONS[name]))
+        if name == "load_model":
+            return self._model(updated, None, argument(updated, "filepath", 0))
+        if name == "save_model" and (model := argument(updated, "model", 0)) is not None:
+            return self._model(updated, model.value, argument(updated, "filepath", 1))
         func = original.func
         if not isinstance(func, cst.Attribute) or func.attr.value not in ("save", "save_weights", "load_weights"):
             return updated
@@ -47,7 +46,7 @@ class Saving(Room):
             return updated
         path = argument(updated, "filepath", 0)
         if func.attr.value == "save" or path is None:
-            return self._with_suffix(original, updated, path)
+            return self._model(updated, updated.func.value, path)
         return self._weights(original, updated, path)
 
     def _callback(self, call: cst.Call) -> str | None:
@@ -75,23 +74,25 @@ class Saving(Room):
         args = [cst.Arg(cst.parse_expression(text)), cst.parse_expression("f(interval=1000)").args[0]]  # type: ignore[attr-defined]
         return updated.with_changes(func=cst.Name(ours), args=args)
 
-    def _with_suffix(self, original: cst.Call, updated: cst.Call, path: cst.Arg | None) -> cst.Call:
-        """Let a file of a model have a suffix by which Keras 3 knows its format."""
-        if path is None:
+    def _model(self, updated: cst.Call, model: cst.BaseExpression | None, path: cst.Arg | None) -> Any:
+        """Write or read a model under the name that the script gives it."""
+        if path is None or str(self.script.constant(path.value)).endswith(".keras"):
             return updated
-        constant = self.script.constant(path.value)
-        if isinstance(constant, str) and not constant.endswith(_SUFFIXES):
-            self.script.note(original, f"Keras 3 wants a suffix: the file is {constant}.h5 now")
-            literal = path.value
-            if isinstance(literal, cst.SimpleString):
-                text = f"{literal.prefix}{literal.quote}{literal.raw_value}.h5{literal.quote}"
-                return changed(updated, path, value=cst.SimpleString(text))
-            return changed(updated, path, value=cst.parse_expression(f"{self.script.code(literal)} + '.h5'"))
-        if constant is None and not any(
-            f"{suffix}{quote}" in self.script.code(path.value) for suffix in _SUFFIXES for quote in "'\""
-        ):
-            self.script.note(original, "the file's name has to end in .keras or .h5: look at this")
-        return updated
+        models = self.script.today("kerasrl.storage", "models")
+        given = [
+            arg.with_changes(keyword=None, equal=cst.MaybeSentinel.DEFAULT) if arg is path else arg
+            for arg in updated.args
+            if arg.keyword is None or arg.keyword.value != "save_format"
+        ]
+        if model is None:
+            return updated.with_changes(func=cst.parse_expression(f"{models}.read"), args=given)
+        rest = [
+            arg
+            for arg in given
+            if self.script.code(arg.value) != self.script.code(path.value) and arg.value is not model
+        ]
+        first = [cst.Arg(path.value), cst.Arg(model)]
+        return updated.with_changes(func=cst.parse_expression(f"{models}.write"), args=[*first, *rest])
 
     def _weights(self, original: cst.Call, updated: cst.Call, path: cst.Arg) -> Any:
         """Write and read weights under the name that the script gives them."""

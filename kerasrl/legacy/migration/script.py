@@ -63,13 +63,25 @@ class Script:
             for node in self.all(cst.ImportFrom)
             if isinstance(node.names, cst.ImportStar) and node.module is not None
         ]
-        self.bound = {node.value for node in self.all(cst.Name)}
+        self.bound = set(self._own_names())
 
     def all(self, kind: Any) -> list[Any]:
         """Return all nodes of a class, in the order of the source."""
         if kind not in self._nodes:
             self._nodes[kind] = [node for node in self._nodes[cst.CSTNode] if isinstance(node, kind)]
         return self._nodes[kind]
+
+    def _own_names(self) -> Iterator[str]:
+        """Yield the names that the script has: not those of attributes, arguments and modules."""
+        for node in self.all(cst.ImportAlias):
+            own = str(node.evaluated_alias or node.evaluated_name)
+            yield own.partition(".")[0]
+        for node in self.all(cst.Name):
+            parent = self.parents.get(node)
+            is_attribute = isinstance(parent, cst.Attribute) and parent.attr is node
+            is_keyword = isinstance(parent, cst.Arg) and parent.keyword is node
+            if not (is_attribute or is_keyword or self.enclosing(node, cst.Import, cst.ImportFrom) is not None):
+                yield node.value
 
     def name(self, node: cst.CSTNode) -> str | None:
         """Return the full name of what an expression names, if that was imported: `keras.layers.Dense`."""
