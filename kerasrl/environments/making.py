@@ -22,7 +22,7 @@ _EXTRAS = {"gymnasium": "gymnasium", "ale_py": "atari", "minatar": "minatar", "B
 _NAMESPACES = {"ALE": "ale_py", "MinAtar": "minatar.gym"}
 
 
-def make(env_name: str, render_mode: str | None = None) -> Any:
+def make(env_name: str, render_mode: str | None = None, **options: Any) -> Any:
     """Make an environment of gym, or of Gymnasium if gym has none with that name.
 
     Args:
@@ -30,6 +30,7 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
             `gymnasium:Name-v0` never looks in gym; `ALE/...`, `MinAtar/...`, and the names that Atari games had in gym,
             such as `PongDeterministic-v4`, need no module.
         render_mode: 'human' for a window, 'rgb_array' for pictures.
+        options: Further arguments of the environment.
 
     Raises:
         UserError: There is none; the message suggests the nearest names, or says what has to be installed.
@@ -41,7 +42,7 @@ def make(env_name: str, render_mode: str | None = None) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Not every environment takes a render_mode.
-            options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
+            options |= {} if render_mode is None else {"render_mode": render_mode}
             is_in_gym = name in gym.envs.registration.registry
             if not is_in_gym:
                 atari.register(name)

@@ -72,16 +72,22 @@ def migrated(script: Path, keras_rl: int | None = None) -> list[tuple[Script, by
 def _with_own_modules(script: Path) -> dict[str, Script]:
     """Return a script as `__main__`, and the modules of its folder that it imports, by their names."""
     scripts = {"__main__": Script(script, script.read_bytes())}
+    # Also those of a project in the folder, such as a package of environments that is installed with pip.
+    projects = [file.parent for name in ("setup.py", "pyproject.toml") for file in script.parent.glob(f"*/{name}")]
     waiting = ["__main__"]
     while waiting:
         importer = waiting.pop(0)
         for name in imported_modules(scripts[importer].tree, scripts[importer].package):
-            base = script.parent.joinpath(*name.split("."))
-            for file in (base.with_suffix(".py"), base / "__init__.py"):
-                if name not in scripts and file.is_file() and file.resolve() != script.resolve():
-                    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-                    scripts[name] = Script(file, file.read_bytes(), package)
-                    waiting.append(name)
+            for folder in (script.parent, *sorted(projects)):
+                base = folder.joinpath(*name.split("."))
+                file = next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
+                if name in scripts or file is None or file.resolve() == script.resolve():
+                    continue
+                if folder != script.parent and "." not in name:
+                    scripts["__main__"].note(None, f"{name} has to be installed: python -m pip install {folder}")
+                package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+                scripts[name] = Script(file, file.read_bytes(), package)
+                waiting.append(name)
     return scripts
 
 
@@ -107,7 +113,7 @@ def run(script: str, write: bool, keras_rl: int | None = None) -> int:
     for one, _ in results:
         place = "" if one.path == Path(script) else f"{one.path}, "
         for line, what in sorted(dict.fromkeys(one.notes)):
-            print(f"{place}line {line}: {what}", file=sys.stderr)
+            print(f"{place}{f'line {line}: ' if line else ''}{what}", file=sys.stderr)
     return 0
 
 

@@ -79,6 +79,20 @@ REWRITTEN = {
     "render": ("env.render(mode='human')", "environments.render(env, mode='human')"),
     "renamed environment": ("e = gym.make('FrozenLake-v0')", "e = gym.make('FrozenLake-v1')"),
     "Atari": ('e = gym.make("PongDeterministic-v4")', 'e = environments.make("PongDeterministic-v4")'),
+    "Atari with arguments": (
+        "import gymnasium\ne = gymnasium.make('ALE/Pong-v5', render_mode='human', frameskip=2)",
+        "import gymnasium\ne = environments.make("
+        "'ALE/Pong-v5', render_mode='human' if environments.has_display() else None, frameskip=2)",
+    ),
+    "Gymnasium's counts": (
+        "import gymnasium\ne = gymnasium.make('CartPole-v1')\nDense(e.action_space.n)",
+        "import gymnasium\ne = gymnasium.make('CartPole-v1')\nDense(int(e.action_space.n))",
+    ),
+    "a class of one's own": (
+        "class Mine(DQNAgent):\n    def __init__(self, **k):\n        super().__init__(model, nb_actions=2, memory=m)",
+        "class Mine(DQNAgent):\n    def __init__(self, **k):\n"
+        "        super().__init__(model, nb_actions=2, memory=m, enable_double_dqn=True)",
+    ),
     "a name at run time": ("e = gym.make(name)", "e = environments.make(name)"),
     "Monitor": ("env = gym.wrappers.Monitor(env, 'films', force=True)", ""),
     "fit": (
@@ -283,6 +297,26 @@ def test_modules_of_the_scripts_folder_are_migrated_with_it(run_old, tmp_path):
         "from kerasrl import DQNAgent\nimport games\nfrom network import last\n"
         "env = games.Dots()\nobs, reward, done, info = env.step(0)\n"
     )
+
+
+def test_a_loop_above_other_imports_finds_kerasrl(run_old, tmp_path):
+    loop = "import gym\nenv = gym.make('CartPole-v1')\nenv.render()\nimport tensorflow\n"
+    assert run_old(loop, "--migrate", "--write").status == 0
+    assert (tmp_path / "script.py").read_text() == "from kerasrl import environments\n" + loop.replace(
+        "env.render()", "environments.render(env)"
+    )
+
+
+def test_a_package_that_has_to_be_installed_is_named_and_migrated(run_old, tmp_path):
+    package = tmp_path / "games" / "dots"
+    package.mkdir(parents=True)
+    (package.parent / "setup.py").write_text("")
+    (package / "__init__.py").write_text(
+        "from gym.envs.registration import register\nregister('Dots-v0', timestep_limit=5)\n"
+    )
+    status, output, errors = run_old("import gym\ngym.make('dots:Dots-v0')\n", "--migrate")
+    assert (status, errors) == (0, ["dots has to be installed: python -m pip install games"])
+    assert "+register('Dots-v0', max_episode_steps=5)" in output and "+environments.make('dots:Dots-v0')" in output
 
 
 def test_the_engine_comes_first_also_where_only_a_module_uses_the_agent(run_old, tmp_path):

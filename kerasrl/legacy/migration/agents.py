@@ -29,6 +29,8 @@ class Agents(Room):
         if name in _MEMORIES:
             return self._memory(original, updated)
         if isinstance(original.func, cst.Attribute):
+            if original.func.attr.value == "__init__" and self._is_of_base(original):
+                return self._agent(original, updated)
             kind = self.kinds.of(self.module, original.func.value)
             if kind is not None and kind.what == "agent":
                 method = original.func.attr.value
@@ -37,6 +39,16 @@ class Agents(Room):
                 if method == "test":
                     return self._shown(original, updated, _TEST, True)
         return updated
+
+    def _is_of_base(self, call: cst.Call) -> bool:
+        """Return whether a call is `super().__init__(...)` in a class derived from DQNAgent."""
+        owner = self.script.enclosing(call, cst.ClassDef)
+        assert isinstance(call.func, cst.Attribute)
+        above = call.func.value
+        is_super = isinstance(above, cst.Call) and dotted(above.func) == "super"
+        if owner is None or not is_super or not any(self.script.name(base.value) in AGENTS for base in owner.bases):
+            return False
+        return not above.args or dotted(above.args[0].value) == owner.name.value  # type: ignore[attr-defined]
 
     # DQNAgent and memory
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import libcst as cst
 
-from kerasrl.environments import atari
 from kerasrl.legacy import gym_names
 from kerasrl.legacy.migration.kinds import MAKERS
 from kerasrl.legacy.migration.rewriting import Room
@@ -35,7 +34,7 @@ class Environments(Room):
         func = original.func
         if not isinstance(func, cst.Attribute):
             return updated
-        if func.attr.value == "render" and name is None:
+        if func.attr.value == "render":
             return self._render(original, updated)
         if func.attr.value in _RANDOM and dotted(func.value).endswith("np_random"):
             if func.attr.value in ("rand", "randn") and len(original.args) > 1:
@@ -58,9 +57,8 @@ class Environments(Room):
             shown = cst.parse_expression(f"{self.script.code(mode.value)} if {has_display} else None")
             updated = changed(updated, mode, value=shown)
         name = self.script.constant(first.value)
-        others = [arg for arg in updated.args[1:] if arg.keyword is None or arg.keyword.value != "render_mode"]
         is_gymnasium = (self.script.name(original.func) or "").startswith("gymnasium")
-        if name is not None and not self._is_atari(name) and name not in self.kinds.registered():
+        if not self.kinds.is_made_here(self.module, original):
             today = _today(name, is_gymnasium)
             if today is None:
                 self.script.note(original, f"there is no environment {name!r} any more")
@@ -73,17 +71,7 @@ class Environments(Room):
                     literal = cst.SimpleString(first.value.value.replace(name, today))
                 updated = updated.with_changes(args=[updated.args[0].with_changes(value=literal), *updated.args[1:]])
             return updated
-        if others:
-            if name is not None and self._is_atari(name) and is_gymnasium:
-                self.script.late["import ale_py"] = None
-                self.script.late[f"{dotted(original.func).rpartition('.')[0] or 'gym'}.register_envs(ale_py)"] = None
-            else:
-                self.script.note(original, "arguments of make(): if this fails, see kerasrl.environments.make")
-            return updated
         return updated.with_changes(func=cst.parse_expression(f"{self._environments()}.make"))
-
-    def _is_atari(self, name: str) -> bool:
-        return name.startswith(("ALE/", "MinAtar/")) or atari.options(name) is not None
 
     def _environments(self) -> str:
         return self.script.today("kerasrl", "environments")

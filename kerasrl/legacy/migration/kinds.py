@@ -6,6 +6,7 @@ from typing import Literal
 
 import libcst as cst
 
+from kerasrl.environments import atari
 from kerasrl.legacy.keras_rl import HOMES
 from kerasrl.legacy.migration.script import Script, absolute, argument, dotted, keras_name
 
@@ -157,7 +158,9 @@ class Kinds:
     def _of_call(self, module: str, script: Script, call: cst.Call) -> Kind | None:
         name = self._qualified(module, call.func)
         if name in MAKERS or name.endswith("environments.make"):
-            return Kind("environment", 5, 2, numpy_n=self.may_be_of_gymnasium(module, call))
+            return Kind(
+                "environment", 5, 2, numpy_n=name.startswith("gymnasium.") and not self.is_made_here(module, call)
+            )
         if name in AGENTS:
             return AGENT
         if (keras_name(name) or "").rpartition(".")[2] in ("Sequential", "Model", "load_model", "model_from_json"):
@@ -176,10 +179,14 @@ class Kinds:
             return self.of(module, call.args[0].value)  # a wrapper
         return None
 
-    def may_be_of_gymnasium(self, module: str, call: cst.Call) -> bool:
-        """Return whether an environment may be Gymnasium's: then `n` of its spaces is a NumPy integer."""
-        name = self._qualified(module, call.func)
-        return name.partition(".")[0] != "gym"
+    def is_made_here(self, module: str, call: cst.Call) -> bool:
+        """Return whether kerasrl has to make an environment: an Atari game, one of the script's own, or unknown."""
+        first = argument(call, "id", 0)
+        name = self.scripts[module].constant(first.value) if first is not None else None
+        if not isinstance(name, str):
+            return True
+        is_elsewhere = name.startswith(("ALE/", "MinAtar/")) or ":" in name or atari.options(name) is not None
+        return is_elsewhere or name in self.registered()
 
     def _pass(self, module: str, call: cst.Call, function: tuple[str, cst.FunctionDef]) -> None:
         """Let the parameters of a function have the kinds of what a call gives it."""
@@ -288,19 +295,25 @@ def _returns(function: cst.FunctionDef) -> Iterator[cst.Return]:
 
 
 def _values(function: cst.FunctionDef) -> Iterator[cst.BaseExpression]:
-    """Yield what a function returns; of a name, what was assigned to it last."""
+    """Yield what a function returns; of a name, what was assigned to it last, of a function in it what that returns."""
     assigned: dict[str, cst.BaseExpression] = {}
+    inner: dict[str, cst.FunctionDef] = {}
     stack: list[cst.CSTNode] = [function.body]
     while stack:
         node = stack.pop(0)
         if isinstance(node, cst.Assign) and isinstance(node.targets[0].target, cst.Name):
             assigned[node.targets[0].target.value] = node.value
+        if isinstance(node, cst.FunctionDef):
+            inner[node.name.value] = node
         stack.extend(node.children)
     for node in _returns(function):
         value = node.value
         if isinstance(value, cst.Name) and value.value in assigned:
             value = assigned[value.value]
-        if value is not None:
+        name = value.func.value if isinstance(value, cst.Call) and isinstance(value.func, cst.Name) else None
+        if name in inner and inner[name] is not function:
+            yield from (other for other in _values(inner[name]) if not isinstance(other, cst.Call))
+        elif value is not None:
             yield value
 
 

@@ -102,8 +102,8 @@ class Loops(Room):
         func = call.func
         if not isinstance(func, cst.Attribute) or func.attr.value not in ("step", "reset"):
             return None
-        if self.script.name(func) is not None:
-            return None
+        if self.script.name(func) is not None and self.kinds.of(self.module, func.value) is None:
+            return None  # of a module
         if func.attr.value == "step" and len(call.args) != 1:
             return None
         if func.attr.value == "reset" and call.args:

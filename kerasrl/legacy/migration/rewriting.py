@@ -115,7 +115,7 @@ class Rewriter(cst.CSTTransformer):
         place = heavy[0] if heavy else self._after_head(body)
         # What is set in the environment between gym and TensorFlow takes effect.
         for index in range(place, tensorflow[0] if tensorflow else place):
-            if "environ" in self.script.code(body[index]):
+            if re.search(r"\bos\.(environ|putenv)\b", self.script.code(body[index])):
                 place = index + 1
         return place
 
@@ -196,8 +196,9 @@ def _without_empty(body: Sequence[Any]) -> tuple[list[Any], list[Any]]:
             comments = [line for line in statement.leading_lines if line.comment is not None]
             blank = [line for line in statement.leading_lines if line.comment is None]
             carried += [*blank[: not carried], *comments] if comments or not carried else []
-            if statement.trailing_whitespace.comment is not None:
-                carried.append(cst.EmptyLine(comment=statement.trailing_whitespace.comment))
+            comment = statement.trailing_whitespace.comment
+            if comment is not None and not comment.value.startswith(("# noqa", "# type:", "# pylint:")):
+                carried.append(cst.EmptyLine(comment=comment))
             continue
         if carried:
             lines = list(statement.leading_lines)

@@ -1,6 +1,7 @@
 """A source file of an old script: its syntax tree, what its names stand for, and what its migration needs."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,7 +149,7 @@ class Script:
         return [node.value for node in self.all(cst.Assign) if dotted(node.targets[0].target) == name]
 
     def whole(self, value: cst.BaseExpression) -> cst.BaseExpression:
-        """Return a number as a whole number where it is written as a float: Keras-RL took `1e5` for one."""
+        """Return a number as a whole number where it may be none: Keras-RL took `1e5` for one."""
         return cst.Call(cst.Name("int"), [cst.Arg(value)]) if self._is_float(value) else value
 
     def _is_float(self, value: cst.BaseExpression) -> bool:
@@ -158,6 +159,9 @@ class Script:
             return isinstance(value.operator, cst.Divide) or self._is_float(value.left) or self._is_float(value.right)
         if isinstance(value, cst.Name):
             return any(self._is_float(other) for other in self.assigned(value.value) if dotted(other) != value.value)
+        if isinstance(value, cst.Attribute):  # of the command line, where it may have been left a text
+            made = self.assigned(dotted(value.value))
+            return any(isinstance(other, cst.Call) and dotted(other.func).endswith(".parse_args") for other in made)
         return False
 
     def today(self, home: str, name: str) -> str:
@@ -286,5 +290,7 @@ def imported_modules(tree: ast.AST, package: str = "") -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             home = absolute("." * node.level + (node.module or ""), package)
             found += [home, *(f"{home}.{alias.name}".strip(".") for alias in node.names)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += re.findall(r"^([\w.]+):[\w.-]+-v\d+$", node.value)  # gym.make("module:Name-v0")
     with_packages = [name.rsplit(".", count)[0] for name in found for count in range(name.count("."), -1, -1)]
     return [name for name in dict.fromkeys(with_packages) if name]

@@ -27,7 +27,7 @@ class Seeds(Room):
         """Rewrite what seeds."""
         seed = seed_of(self, original)
         if seed is not None:
-            if self.script.name(original.func) is None or is_environment(self, original):
+            if is_environment(self, original):
                 environments = self.script.today("kerasrl", "environments")
                 func = cst.parse_expression(f"{environments}.seed")
                 return updated.with_changes(func=func, args=[cst.Arg(updated.func.value), *updated.args])
@@ -40,8 +40,6 @@ def is_environment(room: Room, call: cst.Call) -> bool:
     """Return whether a call is `env.seed(...)`."""
     func = call.func
     if not isinstance(func, cst.Attribute) or func.attr.value != "seed":
-        return False
-    if room.script.name(func) is not None:
         return False
     kind = room.kinds.of(room.module, func.value)
     return kind is not None and kind.what == "environment" and not kind.seeds_itself
