@@ -6,6 +6,7 @@ from typing import Any
 import rl.callbacks
 
 import kerasrl.callbacks
+from kerasrl.legacy.folders import make_folder_of
 from kerasrl.legacy.notes import notes
 
 
@@ -19,6 +20,8 @@ def translated(callbacks: Sequence[Any] | None) -> list[Any] | None:
 
 
 def _translated(callback: Any) -> Any:
+    if isinstance(getattr(callback, "filepath", None), str):
+        make_folder_of(callback.filepath)
     name = type(callback).__name__ if type(callback).__module__.startswith("keras.") else ""
     if name == "TensorBoard":
         notes.translated("TensorBoard -> kerasrl.callbacks.TensorBoardLogger")

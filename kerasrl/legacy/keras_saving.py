@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kerasrl.errors import WeightsError
+from kerasrl.legacy.folders import make_folder_of
 from kerasrl.legacy.notes import notes
 
 _NATIVE, _NATIVE_WEIGHTS = ".keras", ".weights.h5"
@@ -52,6 +53,7 @@ def _saving(original: Callable[..., Any]) -> Callable[..., Any]:
         if not isinstance(path, str) or path.endswith(_NATIVE) or path.startswith("hf://") or zipped is not None:
             original(model, filepath, overwrite, zipped, **kwargs)
             return
+        make_folder_of(path)
         if not path.endswith((".h5", ".hdf5")):
             notes.translated(f"model.save({path!r}) -> an HDF5 file of that name")
         from kerasrl.storage import models  # here, as below, so that nothing is imported before the script does it
@@ -86,6 +88,7 @@ def _saving_weights(original: Callable[..., Any]) -> Callable[..., Any]:
         """Save weights: HDF5 under any name."""
         from kerasrl.storage import weights
 
+        make_folder_of(filepath)
         path = os.fspath(filepath)
         if path.endswith(_NATIVE_WEIGHTS) or max_shard_size is not None:
             original(model, filepath, overwrite, max_shard_size)
