@@ -9,14 +9,15 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
 from kerasrl.errors import WeightsError
+from kerasrl.reading import parse_json, read_file
 from kerasrl.storage.files import BLOCK, DamagedError, seal, unseal, write_whole
+from kerasrl.storage.hdf5 import read_hdf5
 
 _KIND = b"kerasrl weights 1"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -77,14 +78,14 @@ def read(path: str | os.PathLike[str]) -> Weights:
     if os.path.isfile(checkpoint + ".index") and not os.path.isfile(checkpoint):
         return _read_checkpoint(checkpoint)
     try:
-        content = Path(name).read_bytes()
+        content = read_file(name)
     except FileNotFoundError:
         raise WeightsError(f"there is no weights file {name}") from None
     except OSError as error:
         raise WeightsError(f"{name} cannot be read: {error.strerror}") from None
     if not content:
         raise WeightsError(f"{name} is empty: the program that wrote it was interrupted; use an earlier file")
-    # What may be a file of this project is given to HDF5, which trusts what it reads, only if its seal is intact.
+    # What may be a file of this project is read only if its seal is intact.
     at_block = content[BLOCK:].startswith(_HDF5)
     if content.startswith(_KIND) or at_block or (_HDF5 in content and b"kerasrl" in content):
         try:
@@ -94,31 +95,13 @@ def read(path: str | os.PathLike[str]) -> Weights:
             raise WeightsError(message) from None
     elif not content.startswith(_HDF5):
         raise WeightsError(f"{name} is not a weights file: it is not HDF5")
+    layers, text = read_hdf5(name, content)  # anyone can seal a file, so this trusts none
+    if text is None:
+        return Weights(layers, None, "keras-rl or Keras (HDF5)")
     try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            return _read_hdf5(name, file, len(content))
-    except WeightsError:
-        raise
-    except Exception as error:  # h5py raises anything from OSError to RuntimeError
-        raise WeightsError(f"{name} is damaged or incomplete ({_first_line(error)}); use another file") from error
-
-
-def _read_hdf5(name: str, file: h5py.File, size: int) -> Weights:
-    root = file.get("model_weights", file)
-    if "layer_names" not in root.attrs:
-        raise WeightsError(f"{name} is HDF5, but holds no weights that Keras-RL wrote")
-    layers = []
-    for layer in root.attrs["layer_names"]:
-        group = root[_text(layer)]
-        datasets = {_text(weight): group[_text(weight)] for weight in group.attrs["weight_names"]}
-        if any(dataset.nbytes > 100 * size for dataset in datasets.values()):  # no real file is compressed that much
-            raise WeightsError(f"{name} is damaged (it claims more weights than it can hold); use another file")
-        arrays = {weight: np.asarray(dataset) for weight, dataset in datasets.items()}
-        if arrays:
-            layers.append(arrays)
-    if "kerasrl" in file.attrs:
-        return Weights(layers, json.loads(file.attrs["kerasrl"]), "this project")
-    return Weights(layers, None, "keras-rl or Keras (HDF5)")
+        return Weights(layers, parse_json(text), "this project")
+    except ValueError as error:
+        raise WeightsError(f"{name} is damaged (its settings are not JSON: {error}); use another file") from None
 
 
 def _read_checkpoint(name: str) -> Weights:
@@ -176,10 +159,6 @@ def _by_name(arrays: dict[str, np.ndarray], variables: list[Any]) -> list[np.nda
 def _shapes(layers: list[list[tuple[int, ...]]]) -> str:
     """Name each layer by the shape of its first array, such as '4x16, 16x2'."""
     return ", ".join("x".join(map(str, shapes[0])) for shapes in layers) or "no layers"
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _first_line(error: BaseException) -> str:
