@@ -20,6 +20,7 @@ from kerasrl.storage.files import BLOCK, DamagedError, seal, unseal, write_whole
 from kerasrl.storage.hdf5 import read_hdf5
 
 _KIND = b"kerasrl weights 1"
+_FEW = 2**22  # weights for which any computer has the memory
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -44,12 +45,30 @@ def _model_layers(model: Any) -> list[tuple[str, list[Any]]]:
     return [(name, variables) for name, variables in layers if variables]
 
 
-def write(path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | None) -> None:
+def arrays(model: Any) -> list[np.ndarray]:
+    """Return the weights of a Keras model in the order of its file."""
+    return [np.asarray(variable).copy() for _, variables in _model_layers(model) for variable in variables]
+
+
+def write(
+    path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | None, values: list[np.ndarray] | None = None
+) -> None:
     """Write the weights of a Keras model and `metadata` (anything JSON can hold) to `path`.
 
+    Args:
+        path: File to write.
+        model: Keras model.
+        metadata: What the file says besides the weights.
+        values: What `arrays` returned earlier, to write in place of the weights that the model has now.
+
     Raises:
+        WeightsError: The values are another network's.
         OSError: The file cannot be written; what was there stays.
     """
+    own = arrays(model)
+    if values is not None and [(v.shape, v.dtype) for v in values] != [(v.shape, v.dtype) for v in own]:
+        raise WeightsError("the weights are another network's")
+    rest = iter(own if values is None else values)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", userblock_size=BLOCK) as file:
         layers = _model_layers(model)
@@ -60,8 +79,8 @@ def write(path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | N
             group = file.create_group(name)
             names = [f"{name}/{i}_{variable.name}" for i, variable in enumerate(variables)]
             group.attrs["weight_names"] = [weight.encode() for weight in names]
-            for weight, variable in zip(names, variables, strict=True):
-                group[weight] = np.asarray(variable)
+            for weight in names:
+                group[weight] = next(rest)
     write_whole(path, seal(_KIND, buffer.getvalue()[BLOCK:]))
 
 
@@ -126,6 +145,13 @@ def _read_checkpoint(name: str) -> Weights:
     return Weights([layers[i] for i in sorted(layers)], None, "keras-rl2 (TensorFlow checkpoint)", ordered=False)
 
 
+def require_size(weights: Weights, nb_weights: int) -> None:
+    """Raise `WeightsError` if a model of so many weights would take far more memory than the file's own."""
+    own = sum(array.size for arrays in weights.layers for array in arrays.values())
+    if nb_weights > max(_FEW, 2 * own):
+        raise WeightsError(f"the file has {own:,} weights, its settings describe a network of {nb_weights:,}")
+
+
 def assign(model: Any, weights: Weights) -> None:
     """Set the weights of a Keras model.
 
@@ -157,8 +183,9 @@ def _by_name(arrays: dict[str, np.ndarray], variables: list[Any]) -> list[np.nda
 
 
 def _shapes(layers: list[list[tuple[int, ...]]]) -> str:
-    """Name each layer by the shape of its first array, such as '4x16, 16x2'."""
-    return ", ".join("x".join(map(str, shapes[0])) for shapes in layers) or "no layers"
+    """Name each layer by the shape of its first array, such as '4x16, 16x2'; of many the first ten."""
+    listed = ", ".join("x".join(map(str, shapes[0])) for shapes in layers[:10]) or "no layers"
+    return f"{listed}, ... ({len(layers):,} layers)" if len(layers) > 10 else listed
 
 
 def _first_line(error: BaseException) -> str:

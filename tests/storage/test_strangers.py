@@ -184,3 +184,45 @@ def test_settings_that_are_no_json_are_one_line(tmp_path, metadata, why):
 def test_what_is_sealed_here_is_read(tmp_path):
     path = sealed(tmp_path / "w.h5f", json.dumps({"env": "CartPole-v0"}))
     assert weights.read(path).metadata == {"env": "CartPole-v0"}
+
+
+# Training states
+
+
+@pytest.fixture(scope="module")
+def resumes(tmp_path_factory):
+    """What is said of each state in read_states.py, by its name."""
+    path = Path(__file__).with_name("read_states.py")
+    folder = tmp_path_factory.mktemp("states")
+    done = subprocess.run(
+        [sys.executable, path, folder], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, check=True
+    )
+    return {line["name"]: line["said"] for line in map(json.loads, done.stdout.splitlines())}
+
+
+OF_STATES = {
+    "PATH, the training state to resume with, is damaged; start again": [
+        *("objects", "other size", "texts", "huge", "other column", "no record", "no number", "no capacity"),
+        *("negative segment", "endless segment", "overlapping segments", "missing segment", "endless memory"),
+    ],
+    "the training state PATH is damaged; start again without --resume": [
+        *("numpy's place", "another generator's place", "Philox's place", "negative step", "settings in a list"),
+        *("no tree", "callbacks that are numbers", "bomb", "one array many times", "deep", "digits", "claiming"),
+    ],
+    "PATH.memory-1, the replay memory to resume with, is missing or truncated; start again": [
+        *("pipe for steps", "link for steps"),
+    ],
+    "PATH.memory-1, the replay memory to resume with, is damaged; start again": ["no steps"],
+    "the training state PATH cannot be read: it is a pipe or a device": ["pipe for a state"],
+    "resumed": ["untouched"],
+}
+
+
+@pytest.mark.parametrize(("name", "said"), [(name, said) for said, names in OF_STATES.items() for name in names])
+def test_states_that_were_made_to_hurt_are_refused_in_one_line(resumes, name, said):
+    assert resumes[name] == said
+
+
+def test_a_state_of_the_right_form_with_anything_in_it_is_one_line(resumes):
+    said = resumes["callback's state of another kind"]
+    assert said == "the training state PATH does not fit this training (TypeError: 'int' object is not subscriptable)"
