@@ -133,7 +133,7 @@ def prepared(config: Config) -> Iterator[Prepared]:
     state = _state_to_resume(config) if config.resume else None
     saved = None if state is None else TrainingState(state).load()
     if saved is not None:
-        config = config.resumed(saved["metadata"])
+        config = config.resumed(saved["metadata"], state)
     env = environments.make(config.env, render_mode="human" if config.visualize else None)
     environments.check_spaces(env)
     if config.record_every:
@@ -187,9 +187,9 @@ def _earlier(config: Config, state: "TrainingState") -> str | None:
     """
     try:
         saved = state.load()
+        step, end = saved["agent"]["step"], Config.from_metadata(saved["metadata"]).nb_steps
     except UserError:  # there is none, or what is left of it cannot be resumed
         return None
-    step, end = saved["agent"]["step"], Config.from_metadata(saved["metadata"]).nb_steps
     if saved.get("finished") or step >= end:
         return "finished"
     if not config.overwrite:

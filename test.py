@@ -31,7 +31,8 @@ def test(config: TestConfig) -> list[float]:
     from kerasrl.storage import video, weights
 
     saved = weights.read(config.weights)
-    trained = Config.from_metadata(saved.metadata)
+    trained = Config.from_metadata(saved.metadata, config.weights)
+    trained = dataclasses.replace(trained, memory_limit=trained.window_length + 2)  # a test stores nothing
     if config.env is not None:
         trained = dataclasses.replace(trained, env=config.env)
     if saved.metadata is None:
@@ -44,13 +45,15 @@ def test(config: TestConfig) -> list[float]:
     import numpy as np
 
     from kerasrl.dqn import device
-    from model import build_agent, build_network, observed
+    from model import build_agent, build_network, nb_weights, observed
 
     state_size, num_actions, processor = observed(env, trained)
     device.configure(state_size)
-    model = build_network(state_size, num_actions, trained)
-    dqn = build_agent(model, num_actions, trained, processor)
     try:
+        if not trained.network:
+            weights.require_size(saved, nb_weights(state_size, num_actions, trained))
+        model = build_network(state_size, num_actions, trained)
+        dqn = build_agent(model, num_actions, trained, processor)
         weights.assign(dqn.model, saved)
     except WeightsError as error:
         raise WeightsError(f"{config.weights} does not fit {trained.env}: {error}") from None
