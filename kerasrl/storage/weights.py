@@ -16,6 +16,7 @@ import numpy as np
 
 from kerasrl.errors import WeightsError
 from kerasrl.reading import parse_json, read_file
+from kerasrl.storage.checkpoint import read_checkpoint
 from kerasrl.storage.files import BLOCK, DamagedError, seal, unseal, write_whole
 from kerasrl.storage.hdf5 import read_hdf5
 
@@ -124,21 +125,13 @@ def read(path: str | os.PathLike[str]) -> Weights:
 
 
 def _read_checkpoint(name: str) -> Weights:
-    from kerasrl.compat import keras_rl as keras_rl  # here, so that HDF5 is read without waiting for TensorFlow
-
-    # isort: split
-
-    import tensorflow as tf
-
+    layers: dict[int, dict[str, np.ndarray]] = {}
     try:
-        reader = tf.train.load_checkpoint(name)
-        layers: dict[int, dict[str, np.ndarray]] = {}
-        for key in reader.get_variable_to_shape_map():
+        for key, array in read_checkpoint(name).items():
             layer, _, variable = key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").partition("/")
-            is_weight = key.endswith("/.ATTRIBUTES/VARIABLE_VALUE") and ".OPTIMIZER_SLOT" not in key
-            if layer.startswith("layer_with_weights-") and is_weight:
-                layers.setdefault(int(layer.rpartition("-")[2]), {})[variable] = reader.get_tensor(key)
-    except Exception as error:
+            if key.endswith("/.ATTRIBUTES/VARIABLE_VALUE"):
+                layers.setdefault(int(layer.rpartition("-")[2]), {})[variable] = array
+    except (OSError, ValueError) as error:
         raise WeightsError(f"{name} is a damaged TensorFlow checkpoint ({_first_line(error)})") from error
     if not layers:
         raise WeightsError(f"{name} is a TensorFlow checkpoint, but holds no layers of a Keras model")

@@ -75,7 +75,10 @@ def test_a_test_needs_no_memory_for_what_is_replayed(tmp_path):
 TOML = {
     "deep": ("hidden_layers = " + "[" * 100_000, "is not TOML: "),
     "digits": (f"seed = {'1' * 5_000}", "is not TOML: "),
-    "hexadecimal digits": (f"seed = 0x{'1' * 5_000}", ": seed must be between 0 and 4294967295, is too long to be shown"),
+    "hexadecimal digits": (
+        f"seed = 0x{'1' * 5_000}",
+        ": seed must be between 0 and 4294967295, is too long to be shown",
+    ),
     "long name": (f"{'a' * 10_000} = 1", f": there is no setting '{'a' * 199}...; python train.py --help lists them"),
     "control characters": ('env = "\\u001b[2J"', ": env must be without control characters, is '\\x1b[2J'"),
     "large": ("#" * 2**21, "cannot be read: it is larger than 1,048,576 bytes"),

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from kerasrl.storage import weights
+from kerasrl.storage import checkpoint, weights
 from kerasrl.storage.files import seal
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def run(code, *arguments):
 
 def read(path):
     code = """
-        from kerasrl.storage import weights
+        from kerasrl.storage import checkpoint, weights
         print("read:", *(array.tobytes() for layer in weights.read(sys.argv[1]).layers for array in layer.values()))
     """
     return run(code, path)
@@ -184,6 +184,66 @@ def test_settings_that_are_no_json_are_one_line(tmp_path, metadata, why):
 def test_what_is_sealed_here_is_read(tmp_path):
     path = sealed(tmp_path / "w.h5f", json.dumps({"env": "CartPole-v0"}))
     assert weights.read(path).metadata == {"env": "CartPole-v0"}
+
+
+# TensorFlow checkpoints
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"dtype": 1, "dims": [10**12], "size": 32}, "a shape is not that of its content"),
+        ({"dtype": 1, "dims": [10**12], "size": 4 * 10**12}, "its checksums do not match its content"),
+        ({"dtype": 1, "dims": [2**40, 2**40], "size": 32}, "a shape is not that of its content"),
+        ({"dtype": 1, "dims": [2**64 - 1], "size": 32}, "a shape is not that of its content"),
+        ({"dtype": 7, "dims": [10**9], "size": 32}, "it holds something else than arrays of numbers"),
+        ({"dtype": 99, "dims": [8], "size": 32}, "it holds something else than arrays of numbers"),
+    ],
+    ids=["shape", "size", "overflow", "negative", "texts", "type"],
+)
+def test_checkpoints_that_end_tensorflow_are_refused(tmp_path, fields, why):
+    write_checkpoint(tmp_path / "w.h5f", **fields)
+    assert read(tmp_path / "w.h5f") == f"refused: {tmp_path / 'w.h5f'} is a damaged TensorFlow checkpoint ({why})"
+
+
+def test_a_checkpoint_that_is_written_here_is_read(tmp_path):
+    write_checkpoint(tmp_path / "w.h5f", dtype=1, dims=[4, 2], size=32)
+    assert read(tmp_path / "w.h5f") == f"read: {bytes(range(32))}"
+
+
+def write_checkpoint(path, dtype, dims, size):
+    """Write a checkpoint of one array, whose bytes are 0, 1, 2, ..., with right checksums."""
+
+    def number(value):
+        return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + number(value >> 7)
+
+    def text(content):
+        return number(len(content)) + content
+
+    def block(*pairs):
+        entries = b"".join(b"\0" + number(len(key)) + number(len(value)) + key + value for key, value in pairs)
+        return entries + (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
+
+    def checksum(content):
+        return checkpoint._masked(checkpoint._crc32c(content)).to_bytes(4, "little")
+
+    def add(content):
+        nonlocal index
+        place = number(len(index)) + number(len(content))
+        index += content + b"\0" + checksum(content + b"\0")
+        return place
+
+    index, data = b"", bytes(range(256))
+    shape = b"".join(b"\x12" + text(b"\x08" + number(dim)) for dim in dims)
+    entry = b"\x08" + number(dtype) + b"\x12" + text(shape) + b"\x28" + number(size) + b"\x35" + checksum(data[:size])
+    places = [
+        add(block((b"", b"\x08\x01"), (b"layer_with_weights-0/kernel/.ATTRIBUTES/VARIABLE_VALUE", entry))),
+        add(block()),
+    ]
+    places.append(add(block((b"m", places[0]))))
+    index += (places[1] + places[2]).ljust(40, b"\0") + (0xDB4775248B80FB57).to_bytes(8, "little")
+    path.with_name(f"{path.name}.index").write_bytes(index)
+    path.with_name(f"{path.name}.data-00000-of-00001").write_bytes(data)
 
 
 # Training states
