@@ -286,3 +286,15 @@ def test_states_that_were_made_to_hurt_are_refused_in_one_line(resumes, name, sa
 def test_a_state_of_the_right_form_with_anything_in_it_is_one_line(resumes):
     said = resumes["callback's state of another kind"]
     assert said == "the training state PATH does not fit this training (TypeError: 'int' object is not subscriptable)"
+
+
+def test_files_damaged_at_random_end_in_a_result_or_one_line(tmp_path):
+    script = Path(__file__).with_name("fuzz.py")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, script, "120"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert {line.split()[0] for line in done.stdout.splitlines() if " refused " in line} == {
+        *("weights_file", "checkpoint_files", "state_file", "memory_file", "log_file", "toml_file"),
+    }
