@@ -265,7 +265,7 @@ OF_STATES = {
         *("objects", "other size", "texts", "huge", "other column", "no record", "no number", "no capacity"),
         *("negative segment", "endless segment", "overlapping segments", "missing segment", "endless memory"),
     ],
-    "the training state PATH is damaged; start again without --resume": [
+    "the training state PATH is damaged; start again without resume=True": [
         *("numpy's place", "another generator's place", "Philox's place", "negative step", "settings in a list"),
         *("no tree", "callbacks that are numbers", "bomb", "one array many times", "deep", "digits", "claiming"),
     ],
