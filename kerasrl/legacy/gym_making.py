@@ -147,7 +147,7 @@ def register(id: str, entry_point: Any = None, *args: Any, **kwargs: Any) -> Non
         notes.translated(f"register(..., timestep_limit={limit}) -> max_episode_steps")
         kwargs.setdefault("max_episode_steps", limit)
     _original_register(id, entry_point, *args, **kwargs)
-    registration.registry[id].tags = tags
+    registration.registry[registration.EnvSpec(id, entry_point).id].tags = tags  # which writes v0001 as v1
 
 
 def make(id: Any, *args: Any, **kwargs: Any) -> Any:
