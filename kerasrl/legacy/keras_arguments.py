@@ -227,6 +227,16 @@ def let_take(owner: Any, name: str, change: Callable[[Any, tuple[Any, ...], dict
     setattr(owner, name, call)
 
 
+class _Renamed:
+    """An attribute under its old name, such as Dropout's `p`; an object may have one of its own of that name."""
+
+    def __init__(self, today: str) -> None:
+        self.today = today
+
+    def __get__(self, layer: Any, owner: type | None = None) -> Any:
+        return self if layer is None else getattr(layer, self.today)
+
+
 def translate() -> None:
     """Let Keras's classes take the arguments of their time; today's calls stay as they are."""
     import keras
@@ -234,6 +244,10 @@ def translate() -> None:
     classes = {**vars(keras.layers), **vars(keras.callbacks)}
     for kind in {*ARGUMENTS, *DROPPED} & set(classes) - _ELSEWHERE:
         let_take(classes[kind], "__init__", functools.partial(_of_table, kind))
+        for old, today in ARGUMENTS.get(kind, {}).items():
+            if old != "bias" and not hasattr(classes[kind], old):  # a layer's bias is its weights
+                setattr(classes[kind], old, _Renamed(today))
+    keras.layers.Dropout._get_noise_shape = lambda self, inputs=None: self.noise_shape
     for kind in OPTIMIZERS:
         let_take(getattr(keras.optimizers, kind), "__init__", functools.partial(_optimizer, kind))
 

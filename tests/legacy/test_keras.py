@@ -133,6 +133,21 @@ PLAIN = {
         """,
         "(0.3, 0.1, 0.2, (None, 24))",
     ),
+    "own_dropout": (
+        """
+        import numpy as np
+        from keras import backend as K
+        from keras.layers import Dense, Dropout
+        from keras.models import Sequential
+        class Always(Dropout):
+            def call(self, x, mask=None):
+                return K.dropout(x, self.p, self._get_noise_shape(x))
+        model = Sequential([Always(0.5, input_shape=(1000,))])
+        layer = Dense(output_dim=3)
+        answer = bool(300 < (model.predict(np.ones((1, 1000))) == 0).sum() < 700), layer.output_dim
+        """,
+        "(True, 3)",
+    ),
     "weights_given": (
         """
         import numpy as np
