@@ -10,6 +10,7 @@ from kerasrl.callbacks import Evaluation, FileLogger, Film, ModelIntervalCheckpo
 
 # isort: split
 
+import keras
 from rl.callbacks import Callback
 
 from config import Config
@@ -76,6 +77,8 @@ def own_callbacks(config: Config, given: Sequence[Any] | None = None) -> list[Ca
     made = []
     for name in config.callback:
         kind = named(name)
+        if not (isinstance(kind, type) and issubclass(kind, keras.callbacks.Callback)):
+            raise UserError(f"{name} must be a subclass of rl.callbacks.Callback")
         takes_config = "config" in inspect.signature(kind).parameters
         try:
             made.append(kind(config=config) if takes_config else kind())

@@ -38,6 +38,7 @@ except ModuleNotFoundError as error:
 from config import GROUPS, Config, File, Name, preset_file
 from kerasrl import signals
 from kerasrl.errors import Note, UserError, describe, failing_component, is_unexpected, python, shell
+from trust import require_trust
 
 Settings = TypeVar("Settings")
 _DEBUG = "--debug"
@@ -84,6 +85,8 @@ def parse_config(argv: Sequence[str] | None = None) -> Config:
         layers.append((f"preset {preset}", layers[-1][1].changed_by(preset_file(preset))))
     if file is not None:
         layers.append((f"file {file}", layers[-1][1].changed_by(Path(file))))
+        if not given.get("trust"):
+            require_trust(file, layers[-1][1].changes(layers[-2][1]), given)
     if "help" in given:
         _print_help([_Start, *GROUPS], (Config.__doc__ or "").partition("\n")[0], layers[-1][1])
     config = dataclasses.replace(layers[-1][1], **given)

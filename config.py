@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from bounds import check
 from kerasrl.errors import UserError, to_type
+from trust import require_trust
 
 PRESETS = Path(__file__).with_name("presets")
 
@@ -164,6 +165,8 @@ class Run:
     """Continue the run in checkpoint_dir, with its settings; only length and output may be given anew."""
     overwrite: bool = False
     """Replace the unfinished run in checkpoint_dir, which a new run otherwise leaves alone."""
+    trust: bool = False
+    """Import the modules that a resumed run or a --config file names, even if no option does."""
     state_interval: Count = 5_000
     """Steps between saved training states, from which --resume goes on."""
     save_memory: bool = True
@@ -215,10 +218,12 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
         config = cls()
         if preset is not None:
             config = config.changed_by(preset_file(preset))
-        if file is not None:
-            config = config.changed_by(Path(file))
         for name in settings:
             _require_known(name)
+        if file is not None:
+            config = config.changed_by(Path(file))
+            if not settings.get("trust"):
+                require_trust(_shown(Path(file)), read(Path(file)), settings)
         return dataclasses.replace(config, **settings)
 
     def changed_by(self, file: Path) -> "Config":
@@ -256,7 +261,7 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
         """
         before = Config.from_metadata(metadata)
         given = {name: getattr(self, name) for name in self.given or self.changes(Config())}
-        free = {"nb_steps", "resume", "overwrite", "verbose", "visualize", "checkpoint_dir", "log_dir", "play"}
+        free = {"nb_steps", "resume", "overwrite", "trust", "verbose", "visualize", "checkpoint_dir", "log_dir", "play"}
         free |= {"record_every", "stop_when_solved", "stop_at", "tensorboard"}
         differences = [
             f"{name} is {value} here and was {getattr(before, name)} there"
@@ -268,7 +273,9 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
         if given.get("nb_steps", before.nb_steps) < before.nb_steps:
             raise UserError(f"cannot resume with fewer steps: nb_steps is {self.nb_steps} and was {before.nb_steps}")
         # From here on it is the run that it was, in the folder where it was found.
-        return dataclasses.replace(before, **{**given, "resume": False, "checkpoint_dir": self.checkpoint_dir})
+        return dataclasses.replace(
+            before, **{**given, "resume": False, "trust": False, "checkpoint_dir": self.checkpoint_dir}
+        )
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, Any] | None) -> "Config":
@@ -314,6 +321,8 @@ def read(file: Path) -> dict[str, Any]:
             if isinstance(value, dict):
                 raise UserError(f"there is no table {name!r}; settings stand above and outside all tables")
             _require_known(name)
+        if content.get("trust"):
+            raise UserError("a file cannot ask for trust; give --trust yourself")
     except UserError as error:
         raise UserError(f"{_shown(file)}: {error}") from None
     return content
@@ -347,8 +356,14 @@ class TestConfig:
     """Film the episodes to a .gif or .mp4 file. Needs no screen."""
     env: Name | None = None
     """Environment to play in. Without it, the one trained in."""
+    network: ModuleName = ""
+    """module:function that builds the network of weights that do not say."""
+    processor: ModuleName = ""
+    """module:Class of the processor, likewise."""
     seed: Seed | None = None
     """Seed of the episodes. Without it, they are random."""
+    trust: bool = False
+    """Import the modules that the weights file names, even if no option does."""
 
     def __post_init__(self) -> None:
         check(self)

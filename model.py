@@ -99,6 +99,8 @@ def warn_of(config: Config, state_size: StateSize, given: Any = None) -> None:
 
 
 def _built(build: Any, name: str, state_size: StateSize, num_actions: int, config: Config) -> Model:
+    if inspect.isbuiltin(build):
+        raise UserError(f"{name} must be a function of yours that builds a Keras model")
     parameters = inspect.signature(build).parameters
     needed = [parameter for parameter in parameters.values() if parameter.default is parameter.empty]
     if len(needed) not in (2, 3):
@@ -139,13 +141,13 @@ def observed(env: Any, config: Config, given: Any = None) -> tuple[StateSize, in
 
 
 def _processor(name: str) -> Processor:
+    kind = named(name)
+    if not (isinstance(kind, type) and issubclass(kind, Processor)):
+        raise UserError(f"{name} must be a subclass of rl.core.Processor")
     try:
-        processor = named(name)()
+        return kind()
     except TypeError as error:
         raise UserError(f"{name} must be a class that needs no arguments: {error}") from None
-    if not isinstance(processor, Processor):
-        raise UserError(f"{name} must be a subclass of rl.core.Processor")
-    return processor
 
 
 def build_agent(

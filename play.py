@@ -25,6 +25,7 @@ def play(
     model: Any = None,
     processor: Any = None,
     seed: int | None = None,
+    trust: bool = False,
 ) -> list[float]:
     """Play with saved weights, print the result, and return the episodes' rewards.
 
@@ -39,12 +40,13 @@ def play(
             stays as it is.
         processor: rl.core.Processor like the one trained with; needed if `train` was given one.
         seed: Seed of the episodes; without it, they are random.
+        trust: Import the modules that the file names.
 
     Raises:
         UserError: The weights, the environment or the film cannot be used.
     """
     name, env = (env, None) if isinstance(env, str) else (None, env)
-    config = TestConfig(str(weights), episodes, visualize, str(record), name, seed)
+    config = TestConfig(str(weights), episodes, visualize, str(record), name, seed=seed, trust=trust)
     rewards: list[float] = _test_py().test(config, Objects(env, model, processor))
     return rewards
 

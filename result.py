@@ -1,5 +1,6 @@
 """The result of a training: what is told at its end, and what `train` returns."""
 
+import dataclasses
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from command_line import command_to_type, in_words
 from kerasrl.errors import UserError, to_type
 from objects import Objects
 from run import Prepared, RunFiles
+from trust import modules
 
 if TYPE_CHECKING:
     from kerasrl import DQNAgent
@@ -59,6 +61,7 @@ class Trained:
             model=self.objects.model,
             processor=self.objects.processor,
             seed=seed,
+            trust=True,  # these modules have been imported
         )
 
 
@@ -122,4 +125,6 @@ def _tell(
         print(f"film {files.progress_film}")
     in_window = f", with {to_type('--visualize', 'visualize=True')} in a window" if environments.draws(run.env) else ""
     print(f"play them{in_window}:")
-    print(to_type(command_to_type("test.py", "--weights", str(weights)), "trained.play()"))
+    settings = dataclasses.asdict(run.config) | {"callback": ()}
+    named = [word for name, value in modules(settings) for word in (f"--{name}", value)]
+    print(to_type(command_to_type("test.py", "--weights", str(weights), *named), "trained.play()"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from config import Config
 from kerasrl.errors import UserError, to_type
 from objects import Objects
+from trust import require_trust
 
 if TYPE_CHECKING:
     from kerasrl.storage import TrainingState
@@ -146,6 +147,8 @@ def prepared(config: Config, objects: Objects = Objects()) -> Iterator[Prepared]
     state = _state_to_resume(config) if config.resume else None
     saved = None if state is None else TrainingState(state).load()
     if saved is not None:
+        if not config.trust:
+            require_trust(str(state), saved["metadata"] or {}, dataclasses.asdict(config))
         config = config.resumed(saved["metadata"])
         if missing := objects.missing(saved["metadata"]):
             given = ", ".join(f"{name}=..." for name in missing)
@@ -170,7 +173,9 @@ def prepared(config: Config, objects: Objects = Objects()) -> Iterator[Prepared]
         if saved is None:
             earlier = _earlier(config, training_state)
             seed = secrets.randbelow(2**32) if config.seed is None else config.seed
-            config = dataclasses.replace(config, seed=seed, overwrite=False)  # which a repetition has to say anew
+            config = dataclasses.replace(
+                config, seed=seed, overwrite=False, trust=False
+            )  # which a repetition has to say anew
         if config.verbose:
             print(f"seed {config.seed}")
             if saved is not None:

@@ -21,6 +21,7 @@ from command_line import command_line, parse
 from config import Config, TestConfig
 from kerasrl.errors import UserError, WeightsError, to_type
 from objects import Objects
+from trust import require_trust
 
 
 def test(config: TestConfig, objects: Objects = Objects()) -> list[float]:
@@ -44,8 +45,12 @@ def _test(config: TestConfig, objects: Objects) -> list[float]:
 
     saved = weights.read(config.weights)
     trained = Config.from_metadata(saved.metadata)
+    said = {name: value for name in ("env", "network", "processor") if (value := getattr(config, name))}
+    if not config.trust:
+        require_trust(config.weights, {**dataclasses.asdict(trained), "callback": (), **said}, said)
     if config.env is not None:
-        trained = dataclasses.replace(trained, env=environments.full_name(config.env))
+        said["env"] = environments.full_name(config.env)
+    trained = dataclasses.replace(trained, **said)
     if saved.metadata is None:
         print(f"written by {saved.origin}, without settings: using the tutorial's model and {trained.env}")
     if config.record:

@@ -63,6 +63,8 @@ def _is_in(folder: Path, file: str | None) -> bool:
 def named(name: str) -> Any:
     """Return the class or function that `module:name` names; raises `UserError` if there is none."""
     module_name, _, attribute = name.partition(":")
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise UserError(f"{name}: {module_name!r} is no name of a module")
     try:
         found = module(module_name)
     except (ImportError, TypeError) as error:  # TypeError: a relative name

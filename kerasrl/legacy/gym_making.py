@@ -5,6 +5,7 @@ Imported when gym has been imported.
 
 import functools
 import importlib
+import re
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -146,8 +147,14 @@ def register(id: str, entry_point: Any = None, *args: Any, **kwargs: Any) -> Non
     if limit is not None:
         notes.translated(f"register(..., timestep_limit={limit}) -> max_episode_steps")
         kwargs.setdefault("max_episode_steps", limit)
+    id = _plain(id)
     _original_register(id, entry_point, *args, **kwargs)
     registration.registry[registration.EnvSpec(id, entry_point).id].tags = tags  # which writes v0001 as v1
+
+
+def _plain(id: str) -> str:
+    """Return an environment's name as gym keeps it: Name-v1 for Name-v0001."""
+    return re.sub(r"-v0+(?=\d)", "-v", id)
 
 
 def make(id: Any, *args: Any, **kwargs: Any) -> Any:
@@ -165,7 +172,10 @@ def make(id: Any, *args: Any, **kwargs: Any) -> Any:
         warnings.simplefilter("ignore")
         name = today(id) if isinstance(id, str) else id
         try:
-            return _original_make(name, *args, **kwargs)
+            env = _original_make(name, *args, **kwargs)
+            if type(env.unwrapped).__module__.startswith("gym.envs.toy_text."):
+                env.unwrapped.reset()  # they had a state from the start, which is drawn and read before the first reset
+            return env
         except (gym.error.Error, ImportError) as error:
             raise making.refusal(str(id), error) from error
 
@@ -176,7 +186,7 @@ def today(id: str) -> str:
     Raises:
         UserError: gym dropped it for good, or its libraries are missing.
     """
-    module, _, name = id.rpartition(":")
+    module, _, name = _plain(id).rpartition(":")
     if module:
         from kerasrl.legacy.gym import import_from_project
 

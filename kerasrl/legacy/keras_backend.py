@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from kerasrl.errors import UserError
 from kerasrl.legacy.notes import notes
 
@@ -110,10 +108,14 @@ def _set_image_dim_ordering(dim_ordering: str) -> None:
 
 
 def _get_value(x: Any) -> Any:
+    import numpy as np  # here, as below, so that nothing is imported before the script does it
+
     return np.asarray(x)[()]
 
 
 def _set_value(x: Any, value: Any) -> None:
+    import numpy as np
+
     x.assign(np.asarray(value))
 
 
@@ -138,6 +140,8 @@ def function_of(inputs: Any, outputs: Any, updates: Any = None, **_: Any) -> Cal
         )
     symbols = [symbol for symbol in inputs if isinstance(symbol, keras.KerasTensor)]
     model = keras.Model(symbols, outputs)
+
+    import numpy as np
 
     def compute(values: Any) -> list[Any]:
         results = model([np.asarray(value) for value in values[: len(symbols)]], training=False)

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from kerasrl.errors import UserError
 from kerasrl.legacy.keras_arguments import Arguments, let_take, translated
 from kerasrl.legacy.notes import notes
@@ -94,7 +92,7 @@ def _input_shape(layer: Any, kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
     if batch_shape is not None:
         shape = tuple(batch_shape)[1:]
     if shape is not None:
-        return tuple(shape) if isinstance(shape, list | tuple) else (shape,) if np.ndim(shape) == 0 else tuple(shape)
+        return tuple(shape) if hasattr(shape, "__iter__") else (shape,)
     if size is not None and (length is not None or isinstance(layer, keras.layers.RNN)):
         return (length, size)
     return (size,) if size is not None else (length,) if length is not None else None

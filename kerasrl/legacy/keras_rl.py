@@ -48,9 +48,9 @@ def _repaired(rl: ModuleType) -> None:
         for name in names:
             for module in HOMES[name]:
                 setattr(importlib.import_module(module), name, getattr(ours, name))
-    policies = importlib.import_module("rl.policy")
+    policies, old_policies = importlib.import_module("rl.policy"), importlib.import_module("kerasrl.legacy.policy")
     for (module, old), new in RENAMED.items():
-        setattr(importlib.import_module(module), old, getattr(policies, new))
+        setattr(importlib.import_module(module), old, getattr(old_policies, old, getattr(policies, new)))
     for name, home in REFUSED.items():
         module_ = importlib.import_module(home)
         if not hasattr(module_, name):

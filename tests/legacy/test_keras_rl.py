@@ -115,7 +115,9 @@ memory = Memory(limit=50)
 print(type(memory).__name__, memory.limit)
 policy = AnnealedQPolicy(EpsGreedyQPolicy(), attr="eps", value_max=1., value_min=.1, value_test=.05, nb_steps=100)
 dqn = agent(memory, window=3, window_length=3, delta_range=(-2., 2.), policy=policy)
-print(dqn.memory.window_length, dqn.memory.limit, dqn.delta_clip, type(policy).__name__)
+other = AnnealedQPolicy(nb_annealing_steps=30)
+memory = dqn.memory
+print(memory.window_length, memory.limit, dqn.delta_clip, type(policy).__name__, policy.nb_steps, other.nb_steps)
 dqn.fit(Two(), nb_steps=30, nb_max_random_start_steps=2, verbose=0)
 try:
     dqn.load_weights("nowhere.h5f")
@@ -135,7 +137,7 @@ def test_names_of_older_releases(run, tmp_path):
         [
             "True True",
             "SequentialMemory 50",
-            "3 50 2.0 LinearAnnealedPolicy",
+            "3 50 2.0 AnnealedQPolicy 100 30",
             "none yet: nowhere.h5f",
             "Own",
         ],

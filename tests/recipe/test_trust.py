@@ -1,0 +1,135 @@
+"""A file from a stranger is never code: what it names is imported only if the user names or trusts it, too."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import train
+from config import Config
+from kerasrl.errors import UserError
+from kerasrl.storage import weights
+from play import play
+
+ROOT = Path(__file__).parents[2]
+TRAP = "import pathlib\npathlib.Path('sprung').touch()\n"
+
+
+@pytest.fixture
+def stranger(tmp_path, monkeypatch):
+    """A function that makes a weights file with settings of a stranger's, in a folder with a module that is a trap."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trap.py").write_text(TRAP)
+    saved = weights.read(ROOT / "checkpoints" / "dqn_CartPole-v0_pretrained.h5f")
+
+    def make(**settings):
+        from model import build_model
+
+        model = build_model(4, 2)
+        weights.assign(model, saved)
+        weights.write("strange.h5f", model, {**saved.metadata, **settings})
+        return "strange.h5f"
+
+    return make
+
+
+NAMED = [
+    {"processor": "trap:Processor"},
+    {"network": "trap:build"},
+    {"env": "trap:Trap-v0"},
+    {"processor": "os:abort"},
+    {"network": "os:kill"},
+    {"processor": "sys:exit"},
+]
+
+
+@pytest.mark.parametrize("settings", NAMED, ids=lambda settings: next(iter(settings.values())))
+def test_what_a_weights_file_names_is_not_imported(settings, stranger):
+    ((name, value),) = settings.items()
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "test.py"), "--weights", stranger(**settings)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        f"error: strange.h5f names {name} {value}, which would be imported and run; "
+        f"give --{name} {value}, or --trust, if you trust it"
+    ]
+    assert not Path("sprung").exists()
+
+
+@pytest.mark.parametrize("how", [{"processor": "trap:Own"}, {"trust": True}], ids=["named", "trusted"])
+def test_what_the_user_names_or_trusts_is(how, stranger):
+    Path("trap.py").write_text(TRAP + "import rl.core\nclass Own(rl.core.Processor): pass\n")
+    sys.modules.pop("trap", None)
+    file = stranger(processor="trap:Own")
+    if "trust" in how:
+        rewards = play(file, 1, seed=0, trust=True)
+    else:
+        from config import TestConfig
+        from test import test
+
+        rewards = test(TestConfig(file, 1, seed=0, **how))
+    assert rewards == [200.0]
+    assert Path("sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("processor", "os:abort", "subclass of rl.core.Processor"),
+        ("processor", "sys:exit", "subclass of rl.core.Processor"),
+        ("network", "os:kill", "function of yours"),
+        ("network", "../evil:build", "no name of a module"),
+        ("callback", ("os:abort",), "callback"),
+    ],
+)
+def test_a_type_is_looked_at_before_it_is_called(setting, value, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=words):
+        train.train(Config(nb_steps=20, eval_interval=0, verbose=0, **{setting: value}))
+    assert not list(Path("checkpoints").glob("dqn_*"))
+
+
+def test_a_settings_file_may_not_bring_code(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("trap.py").write_text(TRAP)
+    Path("mine.toml").write_text('network = "trap:build"\n')
+    with pytest.raises(SystemExit) as stop:
+        train.main(["--config", "mine.toml"])
+    assert stop.value.code == 2
+    assert "mine.toml names network trap:build" in capsys.readouterr().err
+    with pytest.raises(UserError, match="or trust=True"):
+        Config.load(file="mine.toml")
+    assert Config.load(file="mine.toml", trust=True).network == "trap:build"
+    Path("mine.toml").write_text("trust = true\n")
+    with pytest.raises(UserError, match="cannot ask for trust"):
+        Config.load(file="mine.toml")
+    assert not Path("sprung").exists()
+
+
+def test_a_resumed_run_may_not_bring_code(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    source = "import model\n\n\ndef build(size, num_actions):\n    return model.build_model(size, num_actions)\n"
+    Path("own_network.py").write_text(source)
+    options = ["--nb-steps", "60", "--eval-interval", "0", "--verbose", "0", "--seed", "1"]
+    assert train.main([*options, "--network", "own_network:build"]) == 0
+    for how, status in (([], 2), (["--network", "own_network:build"], 0), (["--trust"], 0)):
+        if status:
+            with pytest.raises(SystemExit) as stop:
+                train.main(["--resume", "--nb-steps", "80", *how])
+            assert stop.value.code == status
+            assert "names network own_network:build, which would be imported" in capsys.readouterr().err
+        else:
+            assert train.main(["--resume", "--nb-steps", "80", *how]) == status
+
+
+def test_the_command_to_type_names_what_the_file_will(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("own_processor.py").write_text("import rl.core\nclass Own(rl.core.Processor): pass\n")
+    options = ["--nb-steps", "60", "--eval-interval", "0", "--processor", "own_processor:Own"]
+    assert train.main(options) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("_weights.h5f --processor own_processor:Own")
