@@ -149,7 +149,8 @@ def register(id: str, entry_point: Any = None, *args: Any, **kwargs: Any) -> Non
         kwargs.setdefault("max_episode_steps", limit)
     id = _plain(id)
     _original_register(id, entry_point, *args, **kwargs)
-    registration.registry[id].tags = tags
+    registered = registration.get_env_id(*registration.parse_env_id(id))  # which writes v0001 as v1
+    registration.registry[registered].tags = tags
 
 
 def _plain(id: str) -> str:

@@ -224,8 +224,8 @@ SNIPPETS = {
         env = Older()
         print(env.seed(5), (env.reset() == (env.seed(5), env.reset())[1]).all(), play(env))
         env.render(); env.render("human"); env.render(close=True)
-        gym.envs.registration.register(id="Older-v0", entry_point=Older, timestep_limit=2)
-        env = gym.make("Older-v0")
+        gym.envs.registration.register(id="Older-v0001", entry_point=Older, timestep_limit=2)
+        env = gym.make("Older-v0001")
         print(play(env), env.spec.timestep_limit)
         print(min(Newer().reset()) >= 1000)
         """,

@@ -88,6 +88,12 @@ REWRITTEN = {
         "import gymnasium\ne = gymnasium.make('CartPole-v1')\nDense(e.action_space.n)",
         "import gymnasium\ne = gymnasium.make('CartPole-v1')\nDense(int(e.action_space.n))",
     ),
+    "methods of older gym": (
+        "class Mine(gym.Env):\n    def _reset(self):\n        self._seed(1)\n        return super()._reset()\n"
+        "    def _seed(self, seed=None):\n        self.np_random.randint(4), self._step_size",
+        "class Mine(gym.Env):\n    def reset(self):\n        self.seed(1)\n        return super().reset()\n"
+        "    def seed(self, seed=None):\n        self.np_random.integers(4), self._step_size",
+    ),
     "a class of one's own": (
         "class Mine(DQNAgent):\n    def __init__(self, **k):\n        super().__init__(model, nb_actions=2, memory=m)",
         "class Mine(DQNAgent):\n    def __init__(self, **k):\n"

@@ -129,7 +129,8 @@ class Environments(Room):
         if original.attr.value.startswith("_") and original.attr.value[1:] in _PRIVATE:
             kind = self.kinds.of(self.module, original.value)
             owner = self.script.enclosing(original, cst.ClassDef)
-            is_self = dotted(original.value) == "self" and owner is not None and self._is_environment(owner)
+            above = original.value.func if isinstance(original.value, cst.Call) else original.value
+            is_self = dotted(above) in ("self", "super") and owner is not None and self._is_environment(owner)
             if is_self or (kind is not None and kind.what == "environment"):
                 return updated.with_changes(attr=cst.Name(original.attr.value[1:]))
         return updated
