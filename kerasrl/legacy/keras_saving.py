@@ -44,6 +44,19 @@ def translate() -> None:
         save_weights(self, filepath, overwrite, *args, **kwargs)
 
     keras.Model.save_weights = save
+    keras.callbacks.ModelCheckpoint.__init__ = _checkpointing(keras.callbacks.ModelCheckpoint.__init__)
+
+
+def _checkpointing(original: Callable[..., Any]) -> Callable[..., Any]:
+    def initialise(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Take any name for a file."""
+        kwargs.pop("period", None)
+        only_weights = kwargs.get("save_weights_only", args[3] if len(args) > 3 else False)
+        ending, path = _NATIVE_WEIGHTS if only_weights else _NATIVE, os.fspath(filepath)
+        original(self, path if path.endswith(ending) else path + ending, *args, **kwargs)
+        self.filepath = path
+
+    return initialise
 
 
 def _saving(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -202,7 +202,8 @@ CALLBACKS = """
 from tensorflow.keras.callbacks import TensorBoard, ModelCheckpoint
 dqn = agent()
 dqn.fit(Two(), nb_steps=40, verbose=0, callbacks=[
-    TensorBoard(log_dir="board"), ModelCheckpoint("best.keras", monitor="val_loss", save_best_only=True)])
+    TensorBoard(log_dir="board"), ModelCheckpoint("best.keras", monitor="val_loss", save_best_only=True),
+    ModelCheckpoint("w_{epoch:02d}.h5f", save_weights_only=True, period=1)])
 from tensorflow.keras.models import load_model
 print(load_model("best.keras").count_params() == dqn.model.count_params())
 """
@@ -212,7 +213,8 @@ def test_keras_callbacks_that_want_a_model_get_the_agents(run, tmp_path):
     status, output, errors = run(CALLBACKS)
     assert (status, output) == (0, ["True"])
     assert list((tmp_path / "board").glob("events*"))
-    assert sum("TensorBoard ->" in line or "ModelCheckpoint ->" in line for line in errors) == 2
+    assert (tmp_path / "w_05.h5f").is_file()
+    assert sum("TensorBoard ->" in line or "ModelCheckpoint ->" in line for line in errors) == 3
 
 
 FOLDERS = """
