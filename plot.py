@@ -140,7 +140,8 @@ def _read(path: Path, threshold: float | None) -> Log:
     for key in ("episode_reward", "nb_steps"):
         if not isinstance(log, dict) or key not in log:
             raise UserError(f"{path} is no log of Keras-RL: it has no {key}")
-    if not all(isinstance(column, list) and len(column) == len(log["nb_steps"]) for column in log.values()):
+    lengths = {len(column) if isinstance(column, list) else None for column in log.values()}
+    if len(lengths) > 1 or None in lengths:
         raise UserError(f"{path} is damaged: its lists are not equally long")
     try:
         keys = [key for key in PANELS if key in log]

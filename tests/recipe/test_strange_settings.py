@@ -119,11 +119,12 @@ GOOD = {"episode_reward": [1.0, 2.0], "nb_steps": [10, 20]}
     [
         ("[" * 100_000, "is not JSON: it is nested too deeply"),
         (f'{{"nb_steps": {"1" * 5_000}}}', "is not JSON: "),
+        (json.dumps({**GOOD, "nb_steps": 5}), "is damaged: its lists are not equally long"),
         (json.dumps({**GOOD, "nb_steps": [10, 10**400]}), "is damaged: it holds something else than numbers"),
         (json.dumps({**GOOD, "nb_steps": [10, 1e300]}), "is damaged: it holds numbers too large to be drawn"),
         (json.dumps({**GOOD, "episode_reward": [1, 1e300]}), "is damaged: it holds numbers too large to be drawn"),
     ],
-    ids=["deep", "digits", "long number", "many steps", "large reward"],
+    ids=["deep", "digits", "no list", "long number", "many steps", "large reward"],
 )
 def test_logs_that_were_made_to_hurt_are_one_line(tmp_path, log, said):
     (tmp_path / "x_log.json").write_text(log)

@@ -68,7 +68,7 @@ def tampered(tree, draws):
         # Deep places are many: choose among the names first.
         _, holder, key = draws.choice([(str(key), holder, key) for holder, key in places])
         other, name = draws.choice(places)
-        holder[key] = draws.choice([*HOSTILE, other[name]])
+        holder[key] = copy.deepcopy(draws.choice([*HOSTILE, other[name]]))
     return tree
 
 
