@@ -31,6 +31,15 @@ def requirement(bound: msgspec.Meta) -> str:
     return bound.description or numbers
 
 
+def shown(value: Any) -> str:
+    """Return a value as Python writes it, shortened where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python does not write what it would take long to
+        return "too long to be shown"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
 def check(settings: Any) -> None:
     """Check each field of a dataclass; 1 becomes 1.0 and a list a tuple where they are meant.
 
@@ -43,12 +52,14 @@ def check(settings: Any) -> None:
         try:
             value = msgspec.convert(list(given) if isinstance(given, tuple) else given, kind)
         except msgspec.ValidationError:
-            raise UserError(f"{name} must be {kind_in_words(kind)}, is {given!r}") from None
+            raise UserError(f"{name} must be {kind_in_words(kind)}, is {shown(given)}") from None
         object.__setattr__(settings, name, value)
+        if isinstance(value, str) and not value.isprintable():
+            raise UserError(f"{name} must be without control characters, is {shown(value)}")
         parts = value if isinstance(value, tuple) else () if value is None else (value,)
         for bound, part in itertools.product(bounds(annotated[name]), parts):
             try:
                 msgspec.convert(part, Annotated[type(part), bound])
             except msgspec.ValidationError:
                 several = "" if part is value or isinstance(part, str) else "numbers "
-                raise UserError(f"{name} must be {several}{requirement(bound)}, is {value!r}") from None
+                raise UserError(f"{name} must be {several}{requirement(bound)}, is {shown(value)}") from None

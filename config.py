@@ -6,6 +6,7 @@
 
 import dataclasses
 import difflib
+import itertools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,16 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from bounds import check
+from bounds import check, shown
 from kerasrl.errors import UserError, to_type
+from kerasrl.reading import read_file
 from trust import require_trust
 
+_MOST_TOML = 2**20  # bytes
 PRESETS = Path(__file__).with_name("presets")
+
+# Settings may come from strangers: beyond these, a computer has not the memory.
+_MOST_LAYERS, _MOST_WEIGHTS, _MOST_TRANSITIONS = 100, 2**27, 2**20
 
 # What a setting may be. A title stands for it in --help; a description says what it must be, where numbers do not.
 _INT32 = Meta(le=2**31 - 1, description="at most 2147483647")
@@ -93,7 +99,7 @@ class Memory:
 
     memory_limit: Count = 50_000
     """Steps kept in the replay memory."""
-    window_length: Count = 1
+    window_length: Annotated[int, Meta(ge=1, le=1_000)] = 1
     """Number of latest observations that make up a state."""
 
 
@@ -157,7 +163,7 @@ class Run:
     """module:Class of each callback of your own; made without arguments or, if it takes it, from config."""
     tensorboard: bool = False
     """Write curves and settings for TensorBoard to a folder in log_dir."""
-    threads: CountOrZero = 0
+    threads: Annotated[int, Meta(ge=0, le=1_024)] = 0
     """Threads for TensorFlow. 0: one if observations are vectors, all cores if they are images."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to compute. auto: small networks on the CPU, others on a GPU if there is one."""
@@ -203,6 +209,17 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
             raise UserError(f"memory_limit must be at least window_length + 2, is {self.memory_limit}")
         if self.eps_min > self.eps_max:
             raise UserError(f"eps_min must be at most eps_max, which is {self.eps_max}; it is {self.eps_min}")
+        nb_weights = sum(nodes * following for nodes, following in itertools.pairwise(self.hidden_layers))
+        if len(self.hidden_layers) > _MOST_LAYERS or nb_weights > _MOST_WEIGHTS:
+            raise UserError(
+                f"hidden_layers must be at most {_MOST_LAYERS} with {_MOST_WEIGHTS:,} weights between them, "
+                f"are {len(self.hidden_layers):,} with {nb_weights:,}"
+            )
+        if self.batch_size * self.gradient_steps > _MOST_TRANSITIONS:
+            raise UserError(
+                f"batch_size * gradient_steps must be at most {_MOST_TRANSITIONS:,}, is "
+                f"{self.batch_size * self.gradient_steps:,}"
+            )
         if self.eval_interval == 0 and (self.stop_when_solved or self.stop_at is not None or self.record_every):
             raise UserError("stop_when_solved, stop_at and record_every need evaluations: eval_interval must not be 0")
         if self.resume and self.overwrite:
@@ -251,15 +268,16 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
             parts.append(f"# {group.__name__}\n{tomli_w.dumps(known)}")
         return "\n".join([*parts, tomli_w.dumps({"run": run})])
 
-    def resumed(self, metadata: dict[str, Any] | None) -> "Config":
+    def resumed(self, metadata: dict[str, Any] | None, source: str | Path | None = None) -> "Config":
         """Return the configuration with which a run with `metadata` goes on: as it was there, except what is given.
 
-        What a command line names is given; without one, as in Python, what differs from the defaults.
+        What a command line names is given; without one, as in Python, what differs from the defaults. `source` names
+        the file that the metadata is from.
 
         Raises:
             UserError: Another setting than the length and the output of the run is given and differs.
         """
-        before = Config.from_metadata(metadata)
+        before = Config.from_metadata(metadata, source)
         given = {name: getattr(self, name) for name in self.given or self.changes(Config())}
         free = {"nb_steps", "resume", "overwrite", "trust", "verbose", "visualize", "checkpoint_dir", "log_dir", "play"}
         free |= {"record_every", "stop_when_solved", "stop_at", "tensorboard"}
@@ -278,11 +296,19 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
         )
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, Any] | None) -> "Config":
-        """Rebuild the configuration that a weights file carries; the defaults if it carries none."""
+    def from_metadata(cls, metadata: dict[str, Any] | None, source: str | Path | None = None) -> "Config":
+        """Rebuild the configuration that a file carries; the defaults if it carries none.
+
+        Raises:
+            UserError: Its settings cannot be used; the message begins with `source`.
+        """
         fields = {field.name for field in dataclasses.fields(cls)}
-        known = {name: value for name, value in (metadata or {}).items() if name in fields}
-        return cls(**known)
+        try:
+            if not isinstance(metadata, dict | None):
+                raise UserError("the settings are no table")
+            return cls(**{name: value for name, value in (metadata or {}).items() if name in fields})
+        except UserError as error:
+            raise UserError(f"{source}: {error}" if source else str(error)) from None
 
 
 def preset_file(name: str) -> Path:
@@ -307,7 +333,7 @@ def read(file: Path) -> dict[str, Any]:
         import tomli as tomllib
 
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        content = tomllib.loads(read_file(file, _MOST_TOML).decode("utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"there is no configuration file {_shown(file)}") from None
     except OSError as error:
@@ -319,7 +345,7 @@ def read(file: Path) -> dict[str, Any]:
             del content["run"]
         for name, value in content.items():
             if isinstance(value, dict):
-                raise UserError(f"there is no table {name!r}; settings stand above and outside all tables")
+                raise UserError(f"there is no table {shown(name)}; settings stand above and outside all tables")
             _require_known(name)
         if content.get("trust"):
             raise UserError("a file cannot ask for trust; give --trust yourself")
@@ -334,7 +360,7 @@ def _require_known(name: str) -> None:
         nearest = difflib.get_close_matches(name, known, n=3)
         known_by = to_type("python train.py --help", "help(Config)")
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"{known_by} lists them all"
-        raise UserError(f"there is no setting {name!r}; {hint}")
+        raise UserError(f"there is no setting {shown(name)}; {hint}")
 
 
 def _shown(file: Path) -> str:

@@ -1,6 +1,7 @@
 """The Q-network and the agent of the tutorial."""
 
 import inspect
+import itertools
 import warnings
 from dataclasses import asdict
 from typing import Any, Literal
@@ -70,6 +71,14 @@ def build_network(state_size: StateSize, num_actions: int, config: Config, given
     except ValueError:
         raise UserError(f"activation {config.activation} is unknown to Keras; relu, tanh and elu are common") from None
     return build_model(state_size, num_actions, config.hidden_layers, config.window_length, config.activation)
+
+
+def nb_weights(state_size: StateSize, num_actions: int, config: Config) -> int:
+    """Return how many weights, without biases, the network has that `build_model` makes, before it takes any memory."""
+    sizes = list(state_size.values()) if isinstance(state_size, dict) else [state_size]
+    inputs = config.window_length * sum(int(np.prod(size)) for size in sizes)
+    widths = [inputs, *config.hidden_layers, num_actions]
+    return sum(nodes * following for nodes, following in itertools.pairwise(widths))
 
 
 def warn_of(config: Config, state_size: StateSize, given: Any = None) -> None:

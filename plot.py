@@ -32,8 +32,10 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from bounds import shown
 from config import Evaluation, File, Reward, Run
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, printable
+from kerasrl.reading import parse_json, read_file
 from kerasrl.storage.files import write_whole
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WINDOW = 100  # episodes in a running mean
+_LARGEST = 1e100  # whose sums and squares are still numbers
+_LONGEST = 300  # characters of a label
 MOST_LINES = 10  # runs of a kind to draw one by one; the lines of more hide each other
 FORMATS = (".png", ".svg", ".pdf")
 # Okabe and Ito's colours, which the colour-blind tell apart, without those too pale for a line on white.
@@ -132,7 +136,7 @@ def plot(logs: Sequence[str | Path], out: str | Path | None = None, threshold: f
 
 def _read(path: Path, threshold: float | None) -> Log:
     """Read a log of train.py or of Keras-RL, whose JSON may hold bare NaN, and the settings beside it."""
-    log = _decoded(path, json.loads, "JSON", "name a log, such as logs/dqn_CartPole-v0_log.json")
+    log = _decoded(path, parse_json, "JSON", "name a log, such as logs/dqn_CartPole-v0_log.json")
     for key in ("episode_reward", "nb_steps"):
         if not isinstance(log, dict) or key not in log:
             raise UserError(f"{path} is no log of Keras-RL: it has no {key}")
@@ -141,8 +145,11 @@ def _read(path: Path, threshold: float | None) -> Log:
     try:
         keys = [key for key in PANELS if key in log]
         steps, *columns = (np.array(log[key], np.float64).reshape(len(log[key])) for key in ("nb_steps", *keys))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"{path} is damaged: it holds something else than numbers") from None
+    is_large = [(np.abs(column[np.isfinite(column)]) > _LARGEST).any() for column in columns]
+    if any(is_large) or (steps > 2**53).any():
+        raise UserError(f"{path} is damaged: it holds numbers too large to be drawn")
     if not (np.diff(steps, prepend=0) > 0).all():
         raise UserError(f"{path} is damaged: nb_steps does not rise from episode to episode")
     known = [(key, values, np.isfinite(values)) for key, values in zip(keys, columns, strict=True)]
@@ -152,24 +159,30 @@ def _read(path: Path, threshold: float | None) -> Log:
     beside = path.with_name(f"{path.stem.removesuffix('_log')}_config.toml")
     settings: dict[str, Any] = {}
     if beside.exists():
-        settings = _decoded(beside, msgspec.toml.decode, "TOML", "remove it to draw without the run's settings")
-    run = settings.pop("run", None)
-    solved = run.get("reward_threshold") if isinstance(run, dict) else None
-    if threshold is None and isinstance(solved, int | float):
-        threshold = solved
+        settings = _decoded(beside, _settings, "TOML", "remove it to draw without the run's settings")
+    match settings.pop("run", None):
+        case {"reward_threshold": float() | int() as solved} if threshold is None and abs(solved) < _LARGEST:
+            threshold = solved
     name = str(settings.get("env", path.stem.removeprefix("dqn_").removesuffix("_log")))
     shown = {key: value for key, value in settings.items() if key not in ("checkpoint_dir", "log_dir")}
     return Log(name, curves, shown, threshold)
 
 
+def _settings(text: str) -> dict[str, Any]:
+    """Return what TOML says, if JSON can say it too, as the picture will."""
+    settings: dict[str, Any] = msgspec.toml.decode(text)
+    json.dumps(settings, default=str)
+    return settings
+
+
 def _decoded(path: Path, decode: Callable[[str], Any], kind: str, hint: str) -> Any:
     try:
-        return decode(path.read_text(encoding="utf-8"))
+        return decode(read_file(path).decode())
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is not text") from None
-    except (ValueError, msgspec.DecodeError) as error:
+    except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise UserError(f"{path} is not {kind}: {error}; {hint}") from None
 
 
@@ -180,15 +193,20 @@ def _groups(runs: Sequence[Log]) -> list[tuple[str, list[Log]]]:
         others = [other.settings for other in runs if other.name == run.name]
         learning = {key: value for key, value in run.settings.items() if key not in INCIDENTAL}
         differing = [key for key, value in learning.items() if any(other.get(key) != value for other in others)]
-        label = ", ".join([run.name, *(f"{key} {run.settings[key]}" for key in differing)])
+        label = ", ".join([run.name, *(f"{key} {_text(run.settings[key])}" for key in differing)])
         groups.setdefault(label, []).append(run)
     named = []
     for label, group in groups.items():
-        seed = f", seed {group[0].settings['seed']}" if "seed" in group[0].settings else ""
+        seed = f", seed {_text(group[0].settings['seed'])}" if "seed" in group[0].settings else ""
         label += f", {len(group)} runs" if len(group) > 1 else seed
+        label = label[:_LONGEST]
         has_glyphs = "".join(letter if letter.isprintable() and letter < "\u0250" else "?" for letter in label)
         named.append((textwrap.fill(has_glyphs, 42), group))
     return named
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else shown(value)
 
 
 def running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
@@ -234,8 +252,8 @@ def _figure(runs: Sequence[Log]) -> "Figure":
         axes.remove()
     thresholds = sorted({run.threshold for run in runs if run.threshold is not None})
     threshold = textwrap.fill(f"reward threshold {', '.join(f'{value:g}' for value in thresholds)}", 42)
-    for axes, (key, shown) in zip(figure.axes, panels, strict=True):
-        _draw_panel(axes, key, shown, threshold)
+    for axes, (key, drawn) in zip(figure.axes, panels, strict=True):
+        _draw_panel(axes, key, drawn, threshold)
     for place, axes in enumerate(figure.axes):
         axes.set_ylabel("" if place % columns else axes.get_ylabel())
         if place + columns >= len(panels):
@@ -299,7 +317,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(config: PlotConfig) -> int:
-    print(f"curve {plot(config.logs, config.out, config.threshold)}")
+    print(printable(f"curve {plot(config.logs, config.out, config.threshold)}"))
     return 0
 
 

@@ -147,9 +147,10 @@ def prepared(config: Config, objects: Objects = Objects()) -> Iterator[Prepared]
     state = _state_to_resume(config) if config.resume else None
     saved = None if state is None else TrainingState(state).load()
     if saved is not None:
+        resumed = config.resumed(saved["metadata"], state)
         if not config.trust:
-            require_trust(str(state), saved["metadata"] or {}, dataclasses.asdict(config))
-        config = config.resumed(saved["metadata"])
+            require_trust(str(state), dataclasses.asdict(resumed), dataclasses.asdict(config))
+        config = resumed
         if missing := objects.missing(saved["metadata"]):
             given = ", ".join(f"{name}=..." for name in missing)
             raise UserError(
@@ -225,9 +226,9 @@ def _earlier(config: Config, state: "TrainingState") -> str | None:
     """
     try:
         saved = state.load()
+        step, end = saved["agent"]["step"], Config.from_metadata(saved["metadata"]).nb_steps
     except UserError:  # there is none, or what is left of it cannot be resumed
         return None
-    step, end = saved["agent"]["step"], Config.from_metadata(saved["metadata"]).nb_steps
     if saved.get("finished") or step >= end:
         return "finished"
     if not config.overwrite:

@@ -44,7 +44,8 @@ def _test(config: TestConfig, objects: Objects) -> list[float]:
     from kerasrl.storage import video, weights
 
     saved = weights.read(config.weights)
-    trained = Config.from_metadata(saved.metadata)
+    trained = Config.from_metadata(saved.metadata, config.weights)
+    trained = dataclasses.replace(trained, memory_limit=trained.window_length + 2)  # a test stores nothing
     said = {name: value for name in ("env", "network", "processor") if (value := getattr(config, name))}
     if not config.trust:
         require_trust(config.weights, {**dataclasses.asdict(trained), "callback": (), **said}, said)
@@ -62,13 +63,15 @@ def _test(config: TestConfig, objects: Objects) -> list[float]:
     import numpy as np
 
     from kerasrl.dqn import device
-    from model import build_agent, build_network, observed
+    from model import build_agent, build_network, nb_weights, observed
 
     state_size, num_actions, processor = observed(env, trained, objects.processor)
     device.configure(state_size)
-    model = build_network(state_size, num_actions, trained, objects.model)
-    dqn = build_agent(model, num_actions, trained, processor)
     try:
+        if not trained.network and objects.model is None:
+            weights.require_size(saved, nb_weights(state_size, num_actions, trained))
+        model = build_network(state_size, num_actions, trained, objects.model)
+        dqn = build_agent(model, num_actions, trained, processor)
         weights.assign(dqn.model, saved)
     except WeightsError as error:
         raise WeightsError(f"{config.weights} does not fit {trained.env}: {error}") from None

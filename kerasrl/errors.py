@@ -16,8 +16,16 @@ from typing import Any, TypeGuard
 _from_shell = ContextVar("from_shell", default=False)
 
 
+def printable(text: str) -> str:
+    """Return a text on one line that does nothing to a terminal: control characters are written as in Python."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class UserError(ValueError):
     """A wrong setting, environment or file. Command lines print its text and exit with status 2."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows: the line that says it all, and not where it was raised."""
@@ -76,7 +84,7 @@ def missing(library: str | None) -> str:
 
 def describe(error: Exception) -> str:
     """Say on one line what failed: the part of the program, the kind of error, its text."""
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     if isinstance(error, UserError | DivergenceError):
         return text
     if isinstance(error, WriteError):

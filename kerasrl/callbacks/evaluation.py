@@ -5,14 +5,13 @@ import math
 import os
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rl.callbacks
 
 from kerasrl.errors import DivergenceError, Note
-from kerasrl.storage.files import write_whole
+from kerasrl.storage import weights
 
 # Without a time limit, a greedy policy may never end an episode that random exploration would have ended.
 _LONGEST_EPISODE = 10_000
@@ -79,7 +78,7 @@ class Evaluation(rl.callbacks.Callback):
         self.best: tuple[float, int] | None = None
         self.last: tuple[float, int] | None = None
         self.solved: tuple[float, int] | None = None
-        self._best_file = b""
+        self._best_weights: list[np.ndarray] = []
         self._next, self._next_film = self.interval, self.film_interval
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -137,7 +136,7 @@ class Evaluation(rl.callbacks.Callback):
     def _keep(self, reward: float, step: int) -> None:
         self.best = (reward, step)
         self.model.save_weights(self.filepath, overwrite=True)
-        self._best_file = Path(self.filepath).read_bytes()
+        self._best_weights = weights.arrays(self.model.model)
 
     def _mean_reward(self, nb_episodes: int, seed: int | None) -> float:
         history = self.model.test(self.eval_env, nb_episodes, seed=seed, **self._options)
@@ -154,13 +153,14 @@ class Evaluation(rl.callbacks.Callback):
     def get_state(self) -> dict[str, Any]:
         """Return what a run needs to continue this one; a solved one that is resumed is meant to continue, too."""
         scores = {"best": self.best, "last": self.last, "next": self._next, "next_film": self._next_film}
-        return {**scores, "best_file": np.frombuffer(self._best_file, np.uint8)}
+        return {**scores, "best_weights": self._best_weights}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from what `get_state` returned; best weights found after that are forgotten."""
         for name in ("best", "last"):
-            setattr(self, name, None if state[name] is None else (state[name][0], state[name][1]))
-        self._next, self._next_film = state["next"], state["next_film"]
-        self._best_file = state["best_file"].tobytes()
-        if self._best_file:
-            write_whole(self.filepath, self._best_file)
+            score = state[name]
+            setattr(self, name, None if score is None else (float(score[0]), int(score[1])))
+        self._next, self._next_film = int(state["next"]), int(state["next_film"])
+        self._best_weights = state["best_weights"]
+        if self._best_weights:
+            weights.write(self.filepath, self.model.model, self.model.metadata, self._best_weights)

@@ -291,6 +291,11 @@ class DQNAgent(Agent, KerasRLDQNAgent):
 
     # What `Loop` and `kerasrl.storage` ask for
 
+    @property
+    def observation_sizes(self) -> list[int] | None:
+        """The numbers in each part of an observation, None if the model does not tell."""
+        return self._inputs.observation_sizes()
+
     def get_state(self) -> dict[str, Any]:
         """Return what the agent needs to continue between two episodes, except its memory."""
         policies = {"policy": attributes(self.policy), "test_policy": attributes(self.test_policy)}

@@ -1,5 +1,6 @@
 """Which models DQN can use, and how states, lists of observations, become the arrays that they take."""
 
+import math
 from typing import Any
 
 import keras
@@ -49,6 +50,11 @@ class ModelInputs:
         window = model.inputs[0].shape[1] if len(model.inputs[0].shape) > 1 else None
         if not self.are_processed and window not in (None, window_length):
             raise UserError(f"the model takes {window} observations, but the memory's window_length is {window_length}")
+
+    def observation_sizes(self) -> list[int] | None:
+        """Return the numbers in each part of an observation; None if the model takes any, or something made of them."""
+        shapes = [tuple(tensor.shape[2:]) for tensor in self._model.inputs]
+        return None if self.are_processed or any(None in shape for shape in shapes) else list(map(math.prod, shapes))
 
     def of_states(self, states: list[Any]) -> list[np.ndarray]:
         """Return an array [B, W, *part] for each input of the model."""

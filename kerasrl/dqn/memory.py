@@ -1,5 +1,8 @@
 """Replay memory over preallocated arrays, a drop-in for Keras-RL's `SequentialMemory`."""
 
+import math
+import mmap
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +39,18 @@ def _holds(stored: np.dtype, given: np.dtype) -> bool:
     """Return whether numbers can be stored; the network computes in 32 bits, so wider floats may lose precision."""
     floats = np.issubdtype(stored, np.floating) and np.issubdtype(given, np.floating)
     return floats or np.can_cast(given, stored)
+
+
+def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return zeros whose pages cost memory only once they are written, even if there is not enough for all of them."""
+    try:
+        return np.zeros(shape, dtype)
+    except MemoryError:  # Linux refuses what is obviously too much, unless no room is reserved for it
+        if not sys.platform.startswith("linux"):
+            raise
+        no_reserve = 0x4000  # mmap.MAP_NORESERVE of Python 3.13
+        pages = mmap.mmap(-1, math.prod(shape) * dtype.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
+        return np.frombuffer(pages, dtype).reshape(shape)
 
 
 class SequentialMemory(rl.memory.SequentialMemory):
@@ -136,8 +151,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
     def _allocate(self, observation: Any, arrays: list[np.ndarray]) -> None:
         if any(not np.issubdtype(a.dtype, np.number) and a.dtype != np.bool_ for a in arrays):
             raise UserError(f"an observation must hold numbers, not {type(observation).__name__} {observation!r:.60}")
-        # Pages of np.zeros cost memory only once they are written.
-        self._frames = [np.zeros((self.limit, *array.shape), array.dtype) for array in arrays]
+        self._frames = [_zeros((self.limit, *array.shape), array.dtype) for array in arrays]
 
     def truncate_episode(self, observation: Any) -> None:
         """End the current episode before `observation`, which was seen but not acted upon."""
@@ -313,7 +327,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         """Store records that `steps` returned; `first` is the number of the first one."""
         names = [name for name in records.dtype.names or () if name.startswith("frame")]
         if not self._frames:
-            self._frames = [np.zeros((self.limit, *records[name].shape[1:]), records[name].dtype) for name in names]
+            self._frames = [_zeros((self.limit, *records[name].shape[1:]), records[name].dtype) for name in names]
         rows = np.arange(first, first + len(records)) % self.limit
         for name, array in {**dict(zip(names, self._frames, strict=True)), **self._columns()}.items():
             array[rows] = records[name]

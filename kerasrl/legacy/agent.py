@@ -12,6 +12,7 @@ from kerasrl import environments
 from kerasrl.errors import UserError
 from kerasrl.legacy import gym
 from kerasrl.legacy.callbacks import translated
+from kerasrl.legacy.folders import make_folder_of
 from kerasrl.legacy.notes import notes
 
 _NOT_GIVEN: Any = object()
@@ -109,6 +110,7 @@ class DQNAgent(kerasrl.DQNAgent):
             if not ask_to_proceed_with_overwrite(os.fspath(filepath)):
                 return
             overwrite = True
+        make_folder_of(filepath)
         super().save_weights(filepath, overwrite)
 
     def load_weights(self, filepath: str | os.PathLike[str]) -> None:

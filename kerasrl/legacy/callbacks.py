@@ -6,6 +6,7 @@ from typing import Any
 import rl.callbacks
 
 import kerasrl.callbacks
+from kerasrl.legacy.folders import make_folder_of
 from kerasrl.legacy.notes import notes
 
 
@@ -19,12 +20,15 @@ def translated(callbacks: Sequence[Any] | None) -> list[Any] | None:
 
 
 def _translated(callback: Any) -> Any:
+    if isinstance(getattr(callback, "filepath", None), str):
+        make_folder_of(callback.filepath)
     name = type(callback).__name__ if type(callback).__module__.startswith("keras.") else ""
     if name == "TensorBoard":
         notes.translated("TensorBoard -> kerasrl.callbacks.TensorBoardLogger")
         return kerasrl.callbacks.TensorBoardLogger(str(callback.log_dir))
-    if name == "ModelCheckpoint" and not callback.save_weights_only:
-        notes.translated("ModelCheckpoint -> the agent's model, saved after each episode")
+    if name == "ModelCheckpoint":
+        what = "weights" if callback.save_weights_only else "model"
+        notes.translated(f"ModelCheckpoint -> the agent's {what}, saved after each episode")
         return _SavedModel(callback)
     if name in ("ProgbarLogger", "TerminateOnNaN"):
         notes.translated(f"{name} -> left out: fit does that itself")
@@ -33,7 +37,7 @@ def _translated(callback: Any) -> Any:
 
 
 class _SavedModel(rl.callbacks.Callback):
-    """Save the agent's whole model after episodes, as Keras's ModelCheckpoint does after epochs.
+    """Save the agent's model or weights after episodes, as Keras's ModelCheckpoint does after epochs.
 
     With save_best_only, after those whose `monitor` (episode_reward where an agent has no such figure) was the best.
     """
@@ -55,4 +59,7 @@ class _SavedModel(rl.callbacks.Callback):
             name = name.format(epoch=episode + 1, **logs)
         except KeyError:
             name = name.partition("{")[0] + str(episode + 1)
-        self.model.model.save(name)
+        if checkpoint.save_weights_only:
+            self.model.save_weights(name, overwrite=True)
+        else:
+            self.model.model.save(name)

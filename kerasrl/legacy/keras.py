@@ -271,6 +271,8 @@ def _keras(module: ModuleType) -> None:
     keras_arguments.translate()
     keras_layers.translate()
     tensorflow.seed_later()
+    if not module.Variable.__hash__:  # `set(model.weights)` was how weights were counted
+        module.Variable.__hash__ = object.__hash__
     for name, public in list(sys.modules.items()):
         if (name == "keras" or name.startswith("keras.")) and not name.startswith("keras.src"):
             _provide(public)

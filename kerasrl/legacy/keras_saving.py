@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kerasrl.errors import WeightsError
+from kerasrl.legacy.folders import make_folder_of
 from kerasrl.legacy.notes import notes
 
 _NATIVE, _NATIVE_WEIGHTS = ".keras", ".weights.h5"
@@ -43,6 +44,19 @@ def translate() -> None:
         save_weights(self, filepath, overwrite, *args, **kwargs)
 
     keras.Model.save_weights = save
+    keras.callbacks.ModelCheckpoint.__init__ = _checkpointing(keras.callbacks.ModelCheckpoint.__init__)
+
+
+def _checkpointing(original: Callable[..., Any]) -> Callable[..., Any]:
+    def initialise(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Take any name for a file."""
+        kwargs.pop("period", None)
+        only_weights = kwargs.get("save_weights_only", args[3] if len(args) > 3 else False)
+        ending, path = _NATIVE_WEIGHTS if only_weights else _NATIVE, os.fspath(filepath)
+        original(self, path if path.endswith(ending) else path + ending, *args, **kwargs)
+        self.filepath = path
+
+    return initialise
 
 
 def _saving(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,6 +66,7 @@ def _saving(original: Callable[..., Any]) -> Callable[..., Any]:
         if not isinstance(path, str) or path.endswith(_NATIVE) or path.startswith("hf://") or zipped is not None:
             original(model, filepath, overwrite, zipped, **kwargs)
             return
+        make_folder_of(path)
         if not path.endswith((".h5", ".hdf5")):
             notes.translated(f"model.save({path!r}) -> an HDF5 file of that name")
         from kerasrl.storage import models  # here, as below, so that nothing is imported before the script does it
@@ -86,6 +101,7 @@ def _saving_weights(original: Callable[..., Any]) -> Callable[..., Any]:
         """Save weights: HDF5 under any name."""
         from kerasrl.storage import weights
 
+        make_folder_of(filepath)
         path = os.fspath(filepath)
         if path.endswith(_NATIVE_WEIGHTS) or max_shard_size is not None:
             original(model, filepath, overwrite, max_shard_size)

@@ -17,6 +17,10 @@ from kerasrl.legacy.notes import notes
 _TF_KERAS = "tensorflow.python.keras"  # TensorFlow's private copy of Keras 2, which it needs itself
 
 
+# Python 2's functions -> Python 3's.
+PYTHON_2 = {"xrange": "range", "raw_input": "input", "unicode": "str", "unichr": "chr"}
+
+
 def compiled(source: bytes | str, file: str) -> CodeType:
     """Return the code of a source file, its environments' calls translated and its lines numbered as they are.
 
@@ -32,12 +36,22 @@ class CellTransformer:
     def visit(self, tree: ast.Module) -> ast.Module:
         """Return the tree, translated."""
         note_kerases(tree)
+        _rename_python_2(tree)
         return ast.fix_missing_locations(_Unpacking().visit(tree))  # type: ignore[no-any-return]
 
 
 def note_kerases(tree: ast.AST) -> None:
     """Remember which Kerases a script imports, which tells for which Keras-RL it was written."""
     notes.keras |= set(kerases(tree))
+
+
+def _rename_python_2(tree: ast.AST) -> None:
+    """Give Python 2's functions their names of today, unless the script defines them itself."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in PYTHON_2]
+    own = {node.id for node in found if not isinstance(node.ctx, ast.Load)}
+    for node in found:
+        if node.id not in own:
+            node.id = PYTHON_2[node.id]
 
 
 class _Unpacking(ast.NodeTransformer):

@@ -1,5 +1,6 @@
 """The steps of a replay memory on disk: only those that are new are added."""
 
+import math
 import os
 import re
 import zlib
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from kerasrl.errors import UserError
-from kerasrl.storage.files import naming
+from kerasrl.storage.archive import require_within
+from kerasrl.storage.files import DamagedError, naming
 
 _CHUNK = 4_096  # steps that are copied at a time
 
@@ -62,19 +64,27 @@ class MemoryFile:
             file.flush()
             os.fsync(file.fileno())
 
-    def read(self, place: dict[str, Any], memory: Any) -> None:
-        """Put the steps that `add` described into the memory.
+    def read(self, place: dict[str, Any], memory: Any, sizes: list[int] | None = None) -> None:
+        """Put the steps that `add` described into the memory, whose counters are restored.
+
+        Args:
+            place: What `add` returned.
+            memory: Memory.
+            sizes: Numbers in each part of an observation, None if they are not known.
 
         Raises:
-            UserError: They are missing or damaged.
+            UserError: They are missing or damaged, or are no steps of such a memory.
         """
-        self.number, self.capacity = place["number"], place["capacity"]
-        self.record = np.dtype([(name, kind, tuple(shape)) for name, kind, shape in place["record"]])
-        self.segments = [(first, end, checksum) for first, end, checksum in place["segments"]]
+        damaged = UserError(f"{self.path}, the training state to resume with, is damaged; start again")
+        try:
+            self._set_place(place, memory, sizes)
+        except Exception:  # it may be anything
+            raise damaged from None
         if not self.segments:
             return
-        self.end = self.segments[-1][1]
         try:
+            if self._file().is_symlink() or not self._file().is_file():  # a pipe would be waited for
+                raise FileNotFoundError
             whole = self._file().stat().st_size // self.record.itemsize  # an interrupted write may have left a part
             records = np.memmap(self._file(), self.record, "r", shape=(whole,))
         except (OSError, ValueError):
@@ -86,10 +96,31 @@ class MemoryFile:
             for start in range(first, end, _CHUNK):
                 slots = np.arange(start, min(start + _CHUNK, end)) % self.capacity
                 steps = records[slots[slots < len(records)]]
-                found = zlib.crc32(steps.tobytes(), found)
+                found = zlib.crc32(steps.tobytes(), found) if len(steps) == len(slots) else -1
+                if found < 0:
+                    break
                 memory.put_steps(start, steps)
             if found != checksum:
                 raise UserError(f"{self._file()}, the replay memory to resume with, is damaged; start again")
+
+    def _set_place(self, place: dict[str, Any], memory: Any, sizes: list[int] | None) -> None:
+        """Take over what `add` returned; raise anything if it is not what that returns for such a memory."""
+        number, capacity = place["number"], place["capacity"]
+        require_within(number, 2**53)
+        require_within(capacity, 2**53)
+        segments = [(first, end, checksum) for first, end, checksum in place["segments"]]
+        require_within(memory.nb_appended, 2**53)
+        # One follows the other, and together they are what the memory holds.
+        at = memory.nb_appended - memory.nb_entries
+        for first, end, _ in segments:
+            if type(end) is not int or first != at or end <= at:
+                raise DamagedError
+            at = end
+        if at != memory.nb_appended or capacity < memory.limit:
+            raise DamagedError
+        record = np.dtype([(name, kind, tuple(shape)) for name, kind, shape in place["record"]])
+        _require_record(record, memory.record_type(), sizes)
+        self.number, self.capacity, self.record, self.segments, self.end = number, capacity, record, segments, at
 
     def forget_others(self) -> None:
         """Remove files of earlier runs or types of steps, which the state no longer refers to."""
@@ -103,3 +134,18 @@ class MemoryFile:
         with naming(self._file()):
             found = [(pattern.fullmatch(file.name), file) for file in self.path.parent.iterdir()]
         return [(int(match[1]), file) for match, file in found if match]
+
+
+def _require_record(record: np.dtype, columns: np.dtype, sizes: list[int] | None) -> None:
+    """Raise `DamagedError` if a record is not frames of numbers, followed by a memory's own columns."""
+    names = list(record.names or ())
+    frames = names[: len(names) - len(columns.names or ())]
+    kinds = [(record[name].base.kind, math.prod(record[name].shape)) for name in frames]
+    fits = (
+        names == [f"frame{k}" for k in range(len(frames))] + list(columns.names or ())
+        and all(record[name] == columns[name] for name in columns.names or ())
+        and all(kind in "biuf" for kind, _ in kinds)
+        and (sizes is None or not frames or sorted(size for _, size in kinds) == sorted(sizes))
+    )
+    if not fits:
+        raise DamagedError

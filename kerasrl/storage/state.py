@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from kerasrl.errors import UserError, to_type
+from kerasrl.reading import MOST, read_file
+from kerasrl.storage.archive import require_plain, require_sound, require_within
 from kerasrl.storage.files import DamagedError, seal, unseal, write_whole
 from kerasrl.storage.memory_file import MemoryFile
 from kerasrl.storage.trees import decode, encode
@@ -46,6 +48,7 @@ class TrainingState:
         """Write the state before episode number `episode`.
 
         Raises:
+            UserError: It is too large.
             OSError: It cannot be written; the one before stays.
         """
         tree = {
@@ -59,7 +62,10 @@ class TrainingState:
         if self.save_memory:
             self._steps = self._steps or MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
             tree["memory"] = {**agent.memory.get_state(), "file": self._steps.add(agent.memory)}
-        write_whole(self.path, seal(_KIND, encode(tree)))
+        content = seal(_KIND, encode(tree))
+        if len(content) > MOST:
+            raise UserError(f"the training state has {len(content):,} bytes; {MOST:,} can be resumed with")
+        write_whole(self.path, content)
         self.saved_step = agent.step
         if self._steps is not None:
             self._steps.forget_others()
@@ -80,14 +86,18 @@ class TrainingState:
             UserError: There is none, or it is damaged.
         """
         resume = to_type("--resume", "resume=True")
+        damaged = UserError(f"the training state {self.path} is damaged; start again without {resume}")
         try:
-            tree: dict[str, Any] = decode(unseal(_KIND, self.path.read_bytes()))
+            content = read_file(self.path)
         except FileNotFoundError:
             raise UserError(f"there is nothing to resume: {self.path} does not exist; train without {resume}") from None
         except OSError as error:
             raise UserError(f"the training state {self.path} cannot be read: {error.strerror}") from None
-        except DamagedError:
-            raise UserError(f"the training state {self.path} is damaged; start again without {resume}") from None
+        try:
+            tree: dict[str, Any] = decode(require_plain(unseal(_KIND, content)))
+            _require_tree(tree)
+        except Exception:  # what is sealed may be anything all the same
+            raise damaged from None
         return tree
 
     def restore(self, tree: dict[str, Any], agent: Any, callbacks: list[Any], env: Any) -> int:
@@ -96,10 +106,21 @@ class TrainingState:
         Raises:
             UserError: The steps of the replay memory are missing or damaged.
         """
+        try:
+            self._restore(tree, agent, callbacks, env)
+        except (UserError, OSError):
+            raise
+        except Exception as error:  # a tree of the right form may hold anything all the same
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise UserError(f"the training state {self.path} does not fit this training ({reason})") from error
+        self.saved_step = agent.step
+        return int(tree["episode"])
+
+    def _restore(self, tree: dict[str, Any], agent: Any, callbacks: list[Any], env: Any) -> None:
         if tree["memory"] is not None:
             self._steps = MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
             agent.memory.set_state(tree["memory"])
-            self._steps.read(tree["memory"]["file"], agent.memory)
+            self._steps.read(tree["memory"]["file"], agent.memory, agent.observation_sizes)
         agent.set_state(tree["agent"], warm_up=tree["memory"] is None)
         resumable = [callback for callback in callbacks if hasattr(callback, "set_state")]
         if [type(callback).__name__ for callback in resumable] != [name for name, _ in tree["callbacks"]]:
@@ -107,8 +128,17 @@ class TrainingState:
         for callback, (_, saved) in zip(resumable, tree["callbacks"], strict=True):
             callback.set_state(saved)
         _set_generators(tree["generators"], env)
-        self.saved_step = agent.step
-        return int(tree["episode"])
+
+
+def _require_tree(tree: dict[str, Any]) -> None:
+    """Raise `DamagedError`, or anything else, if what is asked of a tree before it is put anywhere is not there."""
+    is_tree = isinstance(tree["metadata"], dict | None) and isinstance(tree["memory"], dict | None)
+    if not is_tree or not all(isinstance(name, str) for name, _ in tree["callbacks"]):
+        raise DamagedError
+    require_within(tree["agent"]["step"], 2**53)
+    require_within(tree["episode"], 2**53)
+    require_within(tree["generators"]["numpy"][2], 624)
+    require_sound(tree)
 
 
 def _space_generator(env: Any) -> Any:

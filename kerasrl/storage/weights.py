@@ -9,16 +9,19 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
 from kerasrl.errors import WeightsError
+from kerasrl.reading import parse_json, read_file
+from kerasrl.storage.checkpoint import read_checkpoint
 from kerasrl.storage.files import BLOCK, DamagedError, seal, unseal, write_whole
+from kerasrl.storage.hdf5 import read_hdf5
 
 _KIND = b"kerasrl weights 1"
+_FEW = 2**22  # weights for which any computer has the memory
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -43,12 +46,30 @@ def _model_layers(model: Any) -> list[tuple[str, list[Any]]]:
     return [(name, variables) for name, variables in layers if variables]
 
 
-def write(path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | None) -> None:
+def arrays(model: Any) -> list[np.ndarray]:
+    """Return the weights of a Keras model in the order of its file."""
+    return [np.asarray(variable).copy() for _, variables in _model_layers(model) for variable in variables]
+
+
+def write(
+    path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | None, values: list[np.ndarray] | None = None
+) -> None:
     """Write the weights of a Keras model and `metadata` (anything JSON can hold) to `path`.
 
+    Args:
+        path: File to write.
+        model: Keras model.
+        metadata: What the file says besides the weights.
+        values: What `arrays` returned earlier, to write in place of the weights that the model has now.
+
     Raises:
+        WeightsError: The values are another network's.
         OSError: The file cannot be written; what was there stays.
     """
+    own = arrays(model)
+    if values is not None and [(v.shape, v.dtype) for v in values] != [(v.shape, v.dtype) for v in own]:
+        raise WeightsError("the weights are another network's")
+    rest = iter(own if values is None else values)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", userblock_size=BLOCK) as file:
         layers = _model_layers(model)
@@ -59,8 +80,8 @@ def write(path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | N
             group = file.create_group(name)
             names = [f"{name}/{i}_{variable.name}" for i, variable in enumerate(variables)]
             group.attrs["weight_names"] = [weight.encode() for weight in names]
-            for weight, variable in zip(names, variables, strict=True):
-                group[weight] = np.asarray(variable)
+            for weight in names:
+                group[weight] = next(rest)
     write_whole(path, seal(_KIND, buffer.getvalue()[BLOCK:]))
 
 
@@ -77,7 +98,7 @@ def read(path: str | os.PathLike[str]) -> Weights:
     if os.path.isfile(checkpoint + ".index") and not os.path.isfile(checkpoint):
         return _read_checkpoint(checkpoint)
     try:
-        content = Path(name).read_bytes()
+        content = read_file(name)
     except FileNotFoundError:
         raise WeightsError(f"there is no weights file {name}") from None
     except OSError as error:
@@ -87,7 +108,7 @@ def read(path: str | os.PathLike[str]) -> Weights:
     if content.startswith(b"kerasrl state") or re.search(r"_state\.memory-\d+$", name):
         kind = "a training state" if content.startswith(b"kerasrl state") else "the replay memory of a training state"
         raise WeightsError(f"{name} is {kind}, which train.py --resume continues; weights are in files named .h5f")
-    # What may be a file of this project is given to HDF5, which trusts what it reads, only if its seal is intact.
+    # What may be a file of this project is read only if its seal is intact.
     at_block = content[BLOCK:].startswith(_HDF5)
     if content.startswith(_KIND) or at_block or (_HDF5 in content and b"kerasrl" in content):
         try:
@@ -97,53 +118,34 @@ def read(path: str | os.PathLike[str]) -> Weights:
             raise WeightsError(message) from None
     elif not content.startswith(_HDF5):
         raise WeightsError(f"{name} is not a weights file: it is not HDF5")
+    layers, text = read_hdf5(name, content)  # anyone can seal a file, so this trusts none
+    if text is None:
+        return Weights(layers, None, "keras-rl or Keras (HDF5)")
     try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            return _read_hdf5(name, file, len(content))
-    except WeightsError:
-        raise
-    except Exception as error:  # h5py raises anything from OSError to RuntimeError
-        raise WeightsError(f"{name} is damaged or incomplete ({_first_line(error)}); use another file") from error
-
-
-def _read_hdf5(name: str, file: h5py.File, size: int) -> Weights:
-    root = file.get("model_weights", file)
-    if "layer_names" not in root.attrs:
-        raise WeightsError(f"{name} is HDF5, but holds no weights that Keras-RL wrote")
-    layers = []
-    for layer in root.attrs["layer_names"]:
-        group = root[_text(layer)]
-        datasets = {_text(weight): group[_text(weight)] for weight in group.attrs["weight_names"]}
-        if any(dataset.nbytes > 100 * size for dataset in datasets.values()):  # no real file is compressed that much
-            raise WeightsError(f"{name} is damaged (it claims more weights than it can hold); use another file")
-        arrays = {weight: np.asarray(dataset) for weight, dataset in datasets.items()}
-        if arrays:
-            layers.append(arrays)
-    if "kerasrl" in file.attrs:
-        return Weights(layers, json.loads(file.attrs["kerasrl"]), "this project")
-    return Weights(layers, None, "keras-rl or Keras (HDF5)")
+        return Weights(layers, parse_json(text), "this project")
+    except ValueError as error:
+        raise WeightsError(f"{name} is damaged (its settings are not JSON: {error}); use another file") from None
 
 
 def _read_checkpoint(name: str) -> Weights:
-    from kerasrl.compat import keras_rl as keras_rl  # here, so that HDF5 is read without waiting for TensorFlow
-
-    # isort: split
-
-    import tensorflow as tf
-
+    layers: dict[int, dict[str, np.ndarray]] = {}
     try:
-        reader = tf.train.load_checkpoint(name)
-        layers: dict[int, dict[str, np.ndarray]] = {}
-        for key in reader.get_variable_to_shape_map():
+        for key, array in read_checkpoint(name).items():
             layer, _, variable = key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").partition("/")
-            is_weight = key.endswith("/.ATTRIBUTES/VARIABLE_VALUE") and ".OPTIMIZER_SLOT" not in key
-            if layer.startswith("layer_with_weights-") and is_weight:
-                layers.setdefault(int(layer.rpartition("-")[2]), {})[variable] = reader.get_tensor(key)
-    except Exception as error:
+            if key.endswith("/.ATTRIBUTES/VARIABLE_VALUE"):
+                layers.setdefault(int(layer.rpartition("-")[2]), {})[variable] = array
+    except (OSError, ValueError) as error:
         raise WeightsError(f"{name} is a damaged TensorFlow checkpoint ({_first_line(error)})") from error
     if not layers:
         raise WeightsError(f"{name} is a TensorFlow checkpoint, but holds no layers of a Keras model")
     return Weights([layers[i] for i in sorted(layers)], None, "keras-rl2 (TensorFlow checkpoint)", ordered=False)
+
+
+def require_size(weights: Weights, nb_weights: int) -> None:
+    """Raise `WeightsError` if a model of so many weights would take far more memory than the file's own."""
+    own = sum(array.size for arrays in weights.layers for array in arrays.values())
+    if nb_weights > max(_FEW, 2 * own):
+        raise WeightsError(f"the file has {own:,} weights, its settings describe a network of {nb_weights:,}")
 
 
 def assign(model: Any, weights: Weights) -> None:
@@ -177,12 +179,9 @@ def _by_name(arrays: dict[str, np.ndarray], variables: list[Any]) -> list[np.nda
 
 
 def _shapes(layers: list[list[tuple[int, ...]]]) -> str:
-    """Name each layer by the shape of its first array, such as '4x16, 16x2'."""
-    return ", ".join("x".join(map(str, shapes[0])) for shapes in layers) or "no layers"
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    """Name each layer by the shape of its first array, such as '4x16, 16x2'; of many the first ten."""
+    listed = ", ".join("x".join(map(str, shapes[0])) for shapes in layers[:10]) or "no layers"
+    return f"{listed}, ... ({len(layers):,} layers)" if len(layers) > 10 else listed
 
 
 def _first_line(error: BaseException) -> str:

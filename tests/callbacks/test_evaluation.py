@@ -28,6 +28,7 @@ class Scripted:
 
     def __init__(self, *scores):
         self.scores, self.saved, self.step, self.stop_training, self.tests = list(scores), [], 0, False, []
+        self.model, self.metadata = build_model(4, 2, (2,)), {"env": "CartPole-v0"}
 
     def test(self, env, nb_episodes, seed=None, **options):
         self.tests.append((nb_episodes, seed))
@@ -99,15 +100,19 @@ def test_the_last_weights_are_evaluated_once(tmp_path):
 
 def test_a_resume_goes_on_with_the_best_of_then(tmp_path):
     callback, agent, _ = evaluated(tmp_path, 3.0, 1.0)
-    state = callback.get_state()
+    state, best = callback.get_state(), agent.model.get_weights()
+    agent.model.set_weights([array + 1 for array in best])
     agent.step, agent.scores = 30, [9.0]
     callback.on_train_end({})
     other = Evaluation(None, tmp_path / "best", interval=10, nb_episodes=3)
-    other.set_state(state)
     other.set_model(agent)
+    other.set_state(state)
     other.on_train_begin()
     assert (other.best, other.last) == ((3.0, 10), (1.0, 20))
-    assert (tmp_path / "best").read_bytes() == b"10"
+    kept = weights.read(tmp_path / "best")
+    found = [array for layer in kept.layers for array in layer.values()]
+    assert all((one == other).all() for one, other in zip(found, best, strict=True))
+    assert kept.metadata == {"env": "CartPole-v0"}
     logs = {"nb_steps": 25}
     other.on_episode_end(3, logs)
     assert np.isnan(logs["evaluation_reward"])

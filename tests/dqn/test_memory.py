@@ -316,3 +316,10 @@ def test_memory_of_episode_ends_only_is_told():
         memory.append(np.array([i]), 0, 0.0, terminal=True)
     with pytest.raises(UserError, match="single step"):
         memory.sample(4)
+
+
+def test_a_memory_may_be_larger_than_the_machines():
+    memory = SequentialMemory(limit=10**7, window_length=1)
+    for step in range(4):
+        memory.append(np.full((210, 160, 3), step, np.float32), 0, 0.0, terminal=False)  # 4 TB when it is full
+    assert [observation.max() for observation in memory.observations] == [0, 1, 2, 3]

@@ -202,7 +202,8 @@ CALLBACKS = """
 from tensorflow.keras.callbacks import TensorBoard, ModelCheckpoint
 dqn = agent()
 dqn.fit(Two(), nb_steps=40, verbose=0, callbacks=[
-    TensorBoard(log_dir="board"), ModelCheckpoint("best.keras", monitor="val_loss", save_best_only=True)])
+    TensorBoard(log_dir="board"), ModelCheckpoint("best.keras", monitor="val_loss", save_best_only=True),
+    ModelCheckpoint("w_{epoch:02d}.h5f", save_weights_only=True, period=1)])
 from tensorflow.keras.models import load_model
 print(load_model("best.keras").count_params() == dqn.model.count_params())
 """
@@ -212,4 +213,25 @@ def test_keras_callbacks_that_want_a_model_get_the_agents(run, tmp_path):
     status, output, errors = run(CALLBACKS)
     assert (status, output) == (0, ["True"])
     assert list((tmp_path / "board").glob("events*"))
-    assert sum("TensorBoard ->" in line or "ModelCheckpoint ->" in line for line in errors) == 2
+    assert (tmp_path / "w_05.h5f").is_file()
+    assert sum("TensorBoard ->" in line or "ModelCheckpoint ->" in line for line in errors) == 3
+
+
+FOLDERS = """
+import rl.callbacks
+dqn = agent()
+saving = rl.callbacks.ModelIntervalCheckpoint("a/w_{step}.h5f", interval=20)
+dqn.fit(Two(), nb_steps=20, verbose=0, callbacks=[saving, rl.callbacks.FileLogger("b/c/log.json")])
+dqn.save_weights("d/w.h5f")
+dqn.model.save_weights("e/w.h5")
+dqn.model.save("f/model.h5")
+print(len(set(dqn.model.weights)), [i for i in xrange(2)])
+"""
+
+
+def test_missing_folders_and_names_of_python_2(run, tmp_path):
+    status, output, errors = run(FOLDERS)
+    assert (status, output) == (0, ["4 [0, 1]"])
+    for file in ("a/w_20.h5f", "b/c/log.json", "d/w.h5f", "e/w.h5", "f/model.h5"):
+        assert (tmp_path / file).is_file()
+    assert sum("made, since it was missing" in line for line in errors) == 5

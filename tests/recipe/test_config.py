@@ -157,7 +157,7 @@ def test_files_that_cannot_be_read(tmp_path):
         ({"hidden_layers": 24}, "hidden_layers must be whole numbers in brackets, is 24"),
         ({"optimizer": "adamw"}, "optimizer must be one of 'adam'"),
         ({"nb_steps": 2**31}, "nb_steps must be at most 2147483647, is 2147483648"),
-        ({"threads": -1}, "threads must be at least 0, is -1"),
+        ({"threads": -1}, "threads must be between 0 and 1024, is -1"),
         ({"gamma": float("nan")}, "gamma must be between 0 and 1, is nan"),
         ({"learning_rate": float("inf")}, "learning_rate must be a finite number, is inf"),
         ({"stop_at": float("-inf")}, "stop_at must be a finite number, is -inf"),

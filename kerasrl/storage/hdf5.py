@@ -1,0 +1,55 @@
+"""HDF5 files that may come from strangers, read by a process of its own: see `kerasrl.storage.hdf5_child`."""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from kerasrl.errors import WeightsError
+from kerasrl.reading import parse_json
+
+_CHILD = Path(__file__).with_name("hdf5_child.py")
+# It finds libraries where this process finds them, but nothing in the current folder.
+_START = "import runpy, sys; sys.path[:] = sys.argv[2:]; runpy.run_path(sys.argv[1], run_name='__main__')"
+_LONGEST = 60  # seconds; the process has a limit of its own where the system can limit it
+
+
+def read_hdf5(name: str, content: bytes) -> tuple[list[dict[str, np.ndarray]], str | None]:
+    """Return each layer's arrays by name, and the text of the attribute `kerasrl`, None without it.
+
+    Raises:
+        WeightsError: The content is damaged, or is not what Keras writes.
+    """
+    command = [sys.executable, "-I", "-S", "-c", _START, str(_CHILD), *filter(None, sys.path)]
+    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # many would take memory
+    try:
+        child = subprocess.run(
+            command, input=content, capture_output=True, env=one_thread, timeout=_LONGEST, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise WeightsError(f"{name} is damaged (reading it does not end); use another file") from None
+    head, _, data = child.stdout.partition(b"\n")
+    if child.returncode != 0 or not head:
+        last = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        why = last if "ModuleNotFound" in last else "reading it fails, or takes too much time or memory"
+        raise WeightsError(f"{name} is damaged ({why}); use another file")
+    answer = parse_json(head)
+    if answer.get("refused") == "it holds none":
+        raise WeightsError(f"{name} is HDF5, but holds no weights that Keras-RL wrote")
+    if "refused" in answer:
+        raise WeightsError(f"{name} holds no weights as Keras writes them: {answer['refused']}; use another file")
+    if "damaged" in answer:
+        raise WeightsError(f"{name} is damaged or incomplete ({answer['damaged']}); use another file")
+    layers: list[dict[str, np.ndarray]] = []
+    start = 0
+    for listed in answer["layers"]:
+        layers.append({})
+        for weight, kind, shape in listed:
+            count = math.prod(shape)
+            array = np.frombuffer(data, kind, count, start).reshape(shape)
+            layers[-1][weight] = array
+            start += array.nbytes
+    return [layer for layer in layers if layer], answer["metadata"]

@@ -1,0 +1,127 @@
+"""Reads the arrays of an HDF5 file; `kerasrl.storage.hdf5` runs this as a program of its own.
+
+The HDF5 library trusts what it reads: a file can make it wait for ever, take all memory, crash, or read other files.
+So it reads here, in a process with little time and memory that cannot open any file. Nothing of this project is
+imported.
+
+The file comes on stdin. On stdout goes a line of JSON, {"refused": why}, {"damaged": why} or {"layers": [[[name, type,
+shape], ...], ...], "metadata": text or null}, then the arrays' bytes, one after the other.
+"""
+
+import contextlib
+import io
+import json
+import sys
+from typing import Any
+
+import h5py
+
+_SECONDS, _MEMORY = 2, 512 * 2**20  # beside what the size of the file asks for
+_PLACES = (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)  # for an array in the file itself
+
+
+class _RefusedError(Exception):
+    """What the file holds is not what Keras writes."""
+
+
+def _limit(size: int) -> None:
+    """Let this process have little time and memory and open no file, on systems that can limit it."""
+    with contextlib.suppress(ImportError):  # Windows
+        import resource
+
+        limits = {
+            resource.RLIMIT_CPU: _SECONDS + size // 50_000_000,
+            resource.RLIMIT_AS: _MEMORY + 6 * size,
+            resource.RLIMIT_NOFILE: 3,  # the standard streams
+            resource.RLIMIT_FSIZE: 0,
+            resource.RLIMIT_CORE: 0,
+        }
+        for kind, most in limits.items():
+            with contextlib.suppress(ValueError, OSError):  # a stricter limit is in force, or the system has none
+                resource.setrlimit(kind, (most, most))
+
+
+def _plain(group: Any, path: str) -> Any:
+    """Return what a path names within a group, through links in the file itself."""
+    for part in path.split("/"):
+        if not isinstance(group, h5py.Group) or not isinstance(group.get(part, getlink=True), h5py.HardLink):
+            raise _RefusedError("it lacks some of them, or says that they are elsewhere")
+        group = group[part]
+    return group
+
+
+def _names(thing: Any, attribute: str, size: int) -> list[str]:
+    """Return the texts in an attribute."""
+    shape = thing.attrs.get_id(attribute).shape
+    if len(shape) != 1 or shape[0] > size:
+        raise _RefusedError("its lists of names are damaged")
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in thing.attrs[attribute]]
+
+
+def _require_array(dataset: Any) -> None:
+    """Refuse what is not an array of numbers in the file itself."""
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiub" or dataset.shape is None:
+        raise _RefusedError("they are no arrays of numbers")
+    properties = dataset.id.get_create_plist()
+    if properties.get_layout() not in _PLACES or properties.get_external_count():
+        raise _RefusedError("it says that they are in other files")
+    if properties.get_nfilters():
+        raise _RefusedError("they are compressed, which Keras never does")
+
+
+def _read(file: Any, size: int) -> tuple[list[list[tuple[str, Any]]], str | None]:
+    """Return name and array of each layer's weights, and the text of the attribute `kerasrl`, None without it."""
+    root = _plain(file, "model_weights") if "model_weights" in file else file
+    if "layer_names" not in root.attrs:
+        raise _RefusedError("it holds none")
+    found, addresses, total = [], set(), 0
+    for layer in _names(root, "layer_names", size):
+        group = _plain(root, layer)
+        datasets = [(name, _plain(group, name)) for name in _names(group, "weight_names", size)]
+        for _, dataset in datasets:
+            _require_array(dataset)
+            addresses.add(h5py.h5o.get_info(dataset.id).addr)
+            total += dataset.nbytes
+            if total > size:
+                raise _RefusedError("it claims more than it can hold")
+        found.append(datasets)
+    if len(addresses) != sum(map(len, found)):
+        raise _RefusedError("it names one twice")
+    # Now that all is known to be little, read it.
+    layers = [[(name, dataset[()]) for name, dataset in datasets] for datasets in found]
+    return layers, str(file.attrs["kerasrl"]) if "kerasrl" in file.attrs else None
+
+
+def _rehearse() -> None:
+    """Read a small file of the same kind, so that all modules are imported before none can be."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.attrs["layer_names"], file.attrs["kerasrl"] = [b"layer"], "text"
+        file["layer/weight"] = [1.0]
+        file["layer"].attrs["weight_names"] = [b"weight"]
+    with h5py.File(buffer, "r") as file:
+        _read(file, 10_000)
+
+
+def _main() -> None:
+    content = sys.stdin.buffer.read()
+    _rehearse()
+    _limit(len(content))
+    arrays = []
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            layers, metadata = _read(file, len(content))
+        arrays = [array for layer in layers for _, array in layer]
+        listed = [[(name, array.dtype.str, array.shape) for name, array in layer] for layer in layers]
+        answer: dict[str, Any] = {"layers": listed, "metadata": metadata}
+    except _RefusedError as error:
+        answer = {"refused": str(error)}
+    except Exception as error:  # h5py raises anything from OSError to RuntimeError
+        answer = {"damaged": " ".join(str(error).split())[:120] or type(error).__name__}
+    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+    for array in arrays:
+        sys.stdout.buffer.write(array.tobytes())
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,230 @@
+"""Resumes from states that were made to hurt, each in a fork of this process; prints a line of JSON for each."""
+
+from kerasrl.dqn.memory import SequentialMemory
+
+# isort: split
+
+import io
+import json
+import os
+import random
+import resource
+import sys
+import traceback
+import zipfile
+from pathlib import Path
+
+import gym
+import numpy as np
+
+from kerasrl.errors import UserError
+from kerasrl.storage import TrainingState
+from kerasrl.storage.files import seal, unseal
+from kerasrl.storage.trees import decode, encode
+
+KIND = b"kerasrl state 1"
+
+
+class Agent:
+    """As much of an agent as a state asks for."""
+
+    metadata, observation_sizes = {"env": "CartPole-v0"}, [4]
+
+    def __init__(self):
+        self.memory, self.step = SequentialMemory(100, seed=0), 0
+
+    def get_state(self):
+        return {"step": self.step, "learner": [np.zeros(3, np.float32)], "processor": None}
+
+    def set_state(self, state, warm_up):
+        self.step = state["step"]
+        self.learner = state["learner"]
+
+
+class Env:
+    def __init__(self):
+        self.action_space = gym.spaces.Discrete(2, seed=0)
+
+
+class Count:
+    state = 0
+
+    def get_state(self):
+        return {"count": self.state}
+
+    def set_state(self, state):
+        self.state = state["count"]
+
+
+def write(path):
+    agent = Agent()
+    for step in range(130):
+        agent.memory.append(np.full(4, step, np.float32), step % 2, 1.0, step % 10 == 9)
+    agent.step = 130
+    TrainingState(path, interval=20).save(agent, 13, [Count()], Env())
+
+
+def resume(path):
+    """Return what a resume says: "resumed", or the refusal."""
+    agent, state = Agent(), TrainingState(path, interval=20)
+    try:
+        state.restore(state.load(), agent, [Count()], Env())
+    except UserError as error:
+        return str(error)
+    drawn = np.random.random(1000), random.random(), agent.memory.draw(32)  # noqa: F841
+    return "resumed"
+
+
+def with_tree(change):
+    """Damage the tree and seal it again."""
+
+    def damage(path):
+        tree = decode(unseal(KIND, path.read_bytes()))
+        change(tree)
+        path.write_bytes(seal(KIND, encode(tree)))
+
+    return damage
+
+
+def place(**values):
+    return with_tree(lambda tree: tree["memory"]["file"].update(values))
+
+
+def record(kind, shape, name="frame0"):
+    def change(tree):
+        columns = tree["memory"]["file"]["record"]
+        tree["memory"]["file"]["record"] = [[name, kind, shape], *columns[1:]]
+
+    return with_tree(change)
+
+
+def generator(**values):
+    def change(tree):
+        tree["agent"]["processor"] = {"rng": {"__generator__": values}}
+
+    return with_tree(change)
+
+
+def numpy_position(tree):
+    tree["generators"]["numpy"][2] = 10**9
+
+
+def archive(compression, *members):
+    """Seal a zip of members, each a name and an array or a text."""
+
+    def damage(path):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", compression) as file:
+            for name, content in members:
+                member = io.BytesIO()
+                array = np.frombuffer(content.encode(), np.uint8) if isinstance(content, str) else content
+                np.lib.format.write_array(member, array)
+                file.writestr(name, member.getvalue())
+        path.write_bytes(seal(KIND, buffer.getvalue()))
+
+    return damage
+
+
+def claiming(path):
+    """Seal an array whose shape claims more than there is."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        head = b"{'descr': '|V0', 'fortran_order': False, 'shape': (1000000000000,), }\n"
+        file.writestr("arr_0.npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
+    path.write_bytes(seal(KIND, buffer.getvalue()))
+
+
+def memory_file(path):
+    return path.with_name(f"{path.name}.memory-1")
+
+
+def as_pipe(path):
+    memory_file(path).unlink()
+    os.mkfifo(memory_file(path))
+
+
+def as_link(path):
+    memory_file(path).rename(path.with_name("elsewhere"))
+    memory_file(path).symlink_to(path.with_name("elsewhere"))
+
+
+def emptied(path):
+    """Leave the first record, in which none of the memory's steps is, and the checksum of nothing."""
+    memory_file(path).write_bytes(memory_file(path).read_bytes()[:40])
+    place(segments=[[30, 130, 0]])(path)
+
+
+def state_as_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+BOMB = np.zeros(4 * 10**8, np.uint8)
+DAMAGES = {
+    "untouched": lambda path: None,
+    "objects": record("|O", [4]),
+    "other size": record("<f4", [5]),
+    "texts": record("<U1", [4]),
+    "huge": record("<f4", [10**9]),
+    "other column": record("<f4", [4], "reward"),
+    "no record": place(record=[]),
+    "no number": place(number="1/../../secret"),
+    "no capacity": place(capacity=0),
+    "negative segment": place(segments=[[-(10**18), 130, 0]]),
+    "endless segment": place(segments=[[30, 10**18, 0]]),
+    "overlapping segments": place(segments=[[30, 100, 0], [90, 130, 0]]),
+    "missing segment": place(segments=[[30, 100, 0], [110, 130, 0]]),
+    "endless memory": with_tree(lambda tree: tree["memory"].update(nb_appended=10**30)),
+    "numpy's place": with_tree(numpy_position),
+    "another generator's place": generator(bit_generator="MT19937", state={"key": np.zeros(624), "pos": 10**9}),
+    "Philox's place": generator(bit_generator="Philox", state={}, buffer_pos=10**9),
+    "negative step": with_tree(lambda tree: tree["agent"].update(step=-1)),
+    "settings in a list": with_tree(lambda tree: tree.update(metadata=[1])),
+    "no tree": with_tree(lambda tree: tree.pop("generators")),
+    "callbacks that are numbers": with_tree(lambda tree: tree.update(callbacks=[1, 2])),
+    "callback's state of another kind": with_tree(lambda tree: tree.update(callbacks=[["Count", 5]])),
+    "bomb": archive(zipfile.ZIP_DEFLATED, ("arr_0.npy", '{"__array__": 0}'), ("arr_1.npy", BOMB)),
+    "one array many times": archive(
+        zipfile.ZIP_STORED,
+        ("arr_0.npy", json.dumps([{"__array__": 0}] * 9_000)),
+        ("arr_1.npy", np.zeros(10**6, np.uint8)),
+    ),
+    "deep": archive(zipfile.ZIP_STORED, ("arr_0.npy", "[" * 100_000)),
+    "digits": archive(zipfile.ZIP_STORED, ("arr_0.npy", "1" * 5_000)),
+    "claiming": claiming,
+    "pipe for steps": as_pipe,
+    "link for steps": as_link,
+    "no steps": emptied,
+    "pipe for a state": state_as_pipe,
+}
+
+
+def main(folder):
+    for name, damage in DAMAGES.items():
+        path = folder / name.replace(" ", "_").replace("'", "") / "state"
+        path.parent.mkdir()
+        write(path)
+        damage(path)
+        reader, writer = os.pipe()
+        process = os.fork()
+        if not process:
+            resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+            used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
+            try:
+                said = resume(path)
+            except BaseException:
+                said = traceback.format_exc().splitlines()[-1]
+            os.write(writer, said.encode())
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            said = pipe.read().decode()
+        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        print(
+            json.dumps({"name": name, "said": said.replace(str(path), "PATH") if status == 0 else status}), flush=True
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,300 @@
+"""Files that were made to hurt: whoever can write a file can also compute its checksum."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from kerasrl.storage import checkpoint, weights
+from kerasrl.storage.files import seal
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(code, *arguments):
+    """Run Python with 3 GB and 20 seconds of a processor; return its one line: what it printed, or its `UserError`."""
+    begin = "import sys\nfrom pathlib import Path\nfrom kerasrl.errors import UserError\ntry:\n"
+    end = "\nexcept UserError as error:\n    print('refused:', error)"
+    done = subprocess.run(
+        [sys.executable, "-c", begin + textwrap.indent(textwrap.dedent(code), "    ") + end, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: (
+            resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30)),
+            resource.setrlimit(resource.RLIMIT_CPU, (20, 20)),
+        ),
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = done.stdout.splitlines()
+    return line
+
+
+# Weights
+
+
+def read(path):
+    code = """
+        from kerasrl.storage import checkpoint, weights
+        print("read:", *(array.tobytes() for layer in weights.read(sys.argv[1]).layers for array in layer.values()))
+    """
+    return run(code, path)
+
+
+def hdf5(path, fill, **settings):
+    """Write what `fill` puts into the group of a layer with one array, as Keras lists it."""
+    with h5py.File(path, "w", **settings) as file:
+        file.attrs["layer_names"] = [b"dense"]
+        group = file.create_group("dense")
+        group.attrs["weight_names"] = [b"kernel"]
+        fill(group)
+    return path
+
+
+def external(path, folder):
+    return lambda group: group.create_dataset("kernel", (16,), "u1", external=[(str(path), 0, 16)])
+
+
+def test_no_other_files_bytes_become_weights(tmp_path):
+    (tmp_path / "secret").write_text("what nobody sees")
+    path = hdf5(tmp_path / "w.h5f", external(tmp_path / "secret", tmp_path))
+    assert read(path) == (
+        f"refused: {path} holds no weights as Keras writes them: it says that they are in other files; use another file"
+    )
+
+
+def test_a_pipe_that_weights_name_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "they are in other files" in read(hdf5(tmp_path / "w.h5f", external(tmp_path / "pipe", tmp_path)))
+
+
+def test_a_pipe_in_the_place_of_weights_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "w.h5f")
+    assert read(tmp_path / "w.h5f") == f"refused: {tmp_path / 'w.h5f'} cannot be read: it is a pipe or a device"
+
+
+def virtual(group):
+    layout = h5py.VirtualLayout((16,), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "secret", (16,))
+    group.create_virtual_dataset("kernel", layout)
+
+
+def linked(link):
+    def fill(group):
+        group["kernel"] = link
+
+    return fill
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [virtual, linked(h5py.ExternalLink("other.h5", "secret")), linked(h5py.SoftLink("/dense"))],
+    ids=["virtual", "external link", "soft link"],
+)
+def test_links_out_of_the_file_are_refused(tmp_path, fill):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["secret"] = np.ones(16, np.float32)
+    assert "refused: " in (line := read(hdf5(tmp_path / "w.h5f", fill)))
+    assert "elsewhere" in line or "in other files" in line
+
+
+def test_one_layer_named_3000_times_is_not_read_3000_times(tmp_path):
+    with h5py.File(tmp_path / "w.h5f", "w") as file:
+        file.attrs["layer_names"] = [b"dense"] * 3_000
+        file["dense/kernel"] = np.ones(2**18, np.float32)
+        file["dense"].attrs["weight_names"] = [b"kernel"]
+    assert "it claims more than it can hold" in read(tmp_path / "w.h5f")
+
+
+def test_an_array_with_two_names_is_refused(tmp_path):
+    def fill(group):
+        group["kernel"] = np.ones(4, np.float32)
+        group["bias"] = group["kernel"]
+        group.attrs["weight_names"] = [b"kernel", b"bias"]
+        group["padding"] = np.ones(4_096)
+
+    assert "it names one twice" in read(hdf5(tmp_path / "w.h5f", fill))
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"shape": 10**8, "chunks": (10**6,), "compression": "gzip"}, "they are compressed, which Keras never does"),
+        ({"shape": 10**8, "chunks": (10**6,)}, "it claims more than it can hold"),  # of which no chunk is written
+        ({"shape": 10**11}, "it claims more than it can hold"),
+        ({"shape": 4, "dtype": h5py.string_dtype()}, "they are no arrays of numbers"),
+        ({"shape": 4, "dtype": h5py.ref_dtype}, "they are no arrays of numbers"),
+    ],
+    ids=["compressed", "sparse", "huge", "texts", "references"],
+)
+def test_arrays_that_are_more_than_they_seem_are_refused(tmp_path, how, why):
+    how = {"dtype": "f4", **how}
+    assert why in read(hdf5(tmp_path / "w.h5f", lambda group: group.create_dataset("kernel", **how)))
+
+
+def test_chunks_in_the_file_itself_are_read(tmp_path):
+    values = np.arange(6, dtype=np.float32)
+    path = hdf5(tmp_path / "w.h5f", lambda group: group.create_dataset("kernel", data=values, chunks=(4,)))
+    assert read(path) == f"read: {values.tobytes()}"
+
+
+def test_a_file_that_crashes_hdf5_is_one_line(tmp_path):
+    path = hdf5(tmp_path / "w.h5f", lambda group: group.create_dataset("kernel", data=np.ones(4, np.float32)))
+    content = bytearray(path.read_bytes())
+    tree = content.index(b"TREE", content.index(b"TREE") + 1)  # of the links in the layer's group
+    content[tree + 5] = 1  # its level: its child is a node like this one
+    content[tree + 32 : tree + 40] = tree.to_bytes(8, "little")  # and is this one
+    path.write_bytes(content)
+    assert read(path).startswith(f"refused: {path} is damaged (reading it fails, or takes too much time or memory)")
+
+
+def sealed(path, metadata):
+    """Write a file as this project writes it, with any text for its settings."""
+    hdf5(path, lambda group: group.create_dataset("kernel", data=np.ones(4, np.float32)), userblock_size=512)
+    with h5py.File(path, "a") as file:
+        file.attrs["kerasrl"] = metadata
+    path.write_bytes(seal(b"kerasrl weights 1", path.read_bytes()[512:]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("metadata", "why"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"seed": ' + "1" * 5_000 + "}", "4300 digits"),
+        ("{", "Expecting"),
+    ],
+    ids=["deep", "digits", "cut"],
+)
+def test_settings_that_are_no_json_are_one_line(tmp_path, metadata, why):
+    path = sealed(tmp_path / "w.h5f", metadata)
+    assert (line := read(path)).startswith(f"refused: {path} is damaged (its settings are not JSON: ")
+    assert why in line
+
+
+def test_what_is_sealed_here_is_read(tmp_path):
+    path = sealed(tmp_path / "w.h5f", json.dumps({"env": "CartPole-v0"}))
+    assert weights.read(path).metadata == {"env": "CartPole-v0"}
+
+
+# TensorFlow checkpoints
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"dtype": 1, "dims": [10**12], "size": 32}, "a shape is not that of its content"),
+        ({"dtype": 1, "dims": [10**12], "size": 4 * 10**12}, "its checksums do not match its content"),
+        ({"dtype": 1, "dims": [2**40, 2**40], "size": 32}, "a shape is not that of its content"),
+        ({"dtype": 1, "dims": [2**64 - 1], "size": 32}, "a shape is not that of its content"),
+        ({"dtype": 7, "dims": [10**9], "size": 32}, "it holds something else than arrays of numbers"),
+        ({"dtype": 99, "dims": [8], "size": 32}, "it holds something else than arrays of numbers"),
+    ],
+    ids=["shape", "size", "overflow", "negative", "texts", "type"],
+)
+def test_checkpoints_that_end_tensorflow_are_refused(tmp_path, fields, why):
+    write_checkpoint(tmp_path / "w.h5f", **fields)
+    assert read(tmp_path / "w.h5f") == f"refused: {tmp_path / 'w.h5f'} is a damaged TensorFlow checkpoint ({why})"
+
+
+def test_a_checkpoint_that_is_written_here_is_read(tmp_path):
+    write_checkpoint(tmp_path / "w.h5f", dtype=1, dims=[4, 2], size=32)
+    assert read(tmp_path / "w.h5f") == f"read: {bytes(range(32))}"
+
+
+def write_checkpoint(path, dtype, dims, size):
+    """Write a checkpoint of one array, whose bytes are 0, 1, 2, ..., with right checksums."""
+
+    def number(value):
+        return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + number(value >> 7)
+
+    def text(content):
+        return number(len(content)) + content
+
+    def block(*pairs):
+        entries = b"".join(b"\0" + number(len(key)) + number(len(value)) + key + value for key, value in pairs)
+        return entries + (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
+
+    def checksum(content):
+        return checkpoint._masked(checkpoint._crc32c(content)).to_bytes(4, "little")
+
+    def add(content):
+        nonlocal index
+        place = number(len(index)) + number(len(content))
+        index += content + b"\0" + checksum(content + b"\0")
+        return place
+
+    index, data = b"", bytes(range(256))
+    shape = b"".join(b"\x12" + text(b"\x08" + number(dim)) for dim in dims)
+    entry = b"\x08" + number(dtype) + b"\x12" + text(shape) + b"\x28" + number(size) + b"\x35" + checksum(data[:size])
+    places = [
+        add(block((b"", b"\x08\x01"), (b"layer_with_weights-0/kernel/.ATTRIBUTES/VARIABLE_VALUE", entry))),
+        add(block()),
+    ]
+    places.append(add(block((b"m", places[0]))))
+    index += (places[1] + places[2]).ljust(40, b"\0") + (0xDB4775248B80FB57).to_bytes(8, "little")
+    path.with_name(f"{path.name}.index").write_bytes(index)
+    path.with_name(f"{path.name}.data-00000-of-00001").write_bytes(data)
+
+
+# Training states
+
+
+@pytest.fixture(scope="module")
+def resumes(tmp_path_factory):
+    """What is said of each state in read_states.py, by its name."""
+    path = Path(__file__).with_name("read_states.py")
+    folder = tmp_path_factory.mktemp("states")
+    done = subprocess.run(
+        [sys.executable, path, folder], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, check=True
+    )
+    return {line["name"]: line["said"] for line in map(json.loads, done.stdout.splitlines())}
+
+
+OF_STATES = {
+    "PATH, the training state to resume with, is damaged; start again": [
+        *("objects", "other size", "texts", "huge", "other column", "no record", "no number", "no capacity"),
+        *("negative segment", "endless segment", "overlapping segments", "missing segment", "endless memory"),
+    ],
+    "the training state PATH is damaged; start again without resume=True": [
+        *("numpy's place", "another generator's place", "Philox's place", "negative step", "settings in a list"),
+        *("no tree", "callbacks that are numbers", "bomb", "one array many times", "deep", "digits", "claiming"),
+    ],
+    "PATH.memory-1, the replay memory to resume with, is missing or truncated; start again": [
+        *("pipe for steps", "link for steps"),
+    ],
+    "PATH.memory-1, the replay memory to resume with, is damaged; start again": ["no steps"],
+    "the training state PATH cannot be read: it is a pipe or a device": ["pipe for a state"],
+    "resumed": ["untouched"],
+}
+
+
+@pytest.mark.parametrize(("name", "said"), [(name, said) for said, names in OF_STATES.items() for name in names])
+def test_states_that_were_made_to_hurt_are_refused_in_one_line(resumes, name, said):
+    assert resumes[name] == said
+
+
+def test_a_state_of_the_right_form_with_anything_in_it_is_one_line(resumes):
+    said = resumes["callback's state of another kind"]
+    assert said == "the training state PATH does not fit this training (TypeError: 'int' object is not subscriptable)"
+
+
+def test_files_damaged_at_random_end_in_a_result_or_one_line(tmp_path):
+    script = Path(__file__).with_name("fuzz.py")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, script, "120"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert {line.split()[0] for line in done.stdout.splitlines() if " refused " in line} == {
+        *("weights_file", "checkpoint_files", "state_file", "memory_file", "log_file", "toml_file"),
+    }
