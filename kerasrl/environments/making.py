@@ -193,6 +193,8 @@ def _is_older(name: str) -> bool:
     if not hasattr(kind, "seed"):
         # gym's translation calls it; older gym's own Env had it.
         kind.seed = lambda self, seed=None: None  # type: ignore[attr-defined]
+    if not hasattr(kind, "observation_space"):
+        kind.observation_space = None  # type: ignore[attr-defined]  # as above; one's own is set when it is made
     return True
 
 

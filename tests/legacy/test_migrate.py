@@ -325,6 +325,21 @@ def test_a_package_that_has_to_be_installed_is_named_and_migrated(run_old, tmp_p
     assert "+register('Dots-v0', max_episode_steps=5)" in output and "+environments.make('dots:Dots-v0')" in output
 
 
+def test_an_older_environment_needs_no_observation_space(tmp_path):
+    """Where a processor makes the observations, it was not asked for."""
+    (tmp_path / "bare.py").write_text(
+        "import gym\nclass Bare(gym.Env):\n    action_space = gym.spaces.Discrete(2)\n"
+        "    def reset(self):\n        return 1\n    def step(self, action):\n        return 2, 0.0, True, {}\n"
+        "gym.register('Bare-v0', entry_point=Bare)\n"
+        "from kerasrl import environments\nprint(environments.make('Bare-v0').reset())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        [sys.executable, "bare.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.stdout == "(1, {})\n", ran.stderr
+
+
 def test_the_engine_comes_first_also_where_only_a_module_uses_the_agent(run_old, tmp_path):
     (tmp_path / "agent.py").write_text("from rl.agents import DQNAgent\n")
     assert run_old("# A game.\nimport gym\nimport agent\n", "--migrate", "--write").status == 0
