@@ -42,11 +42,11 @@ class Loop:
         if action_repetition < 1:
             raise UserError(f"action_repetition must be at least 1, is {action_repetition}")
         self.agent, self.env = agent, env
+        self.user_callbacks = checked(callbacks)
         self.environment = Environment(env, visualize)
         self.processor = agent.processor
         self._answers = Answers(env, agent.processor)
         self.action_repetition = action_repetition
-        self.user_callbacks = checked(callbacks)
         self.nb_max_start_steps, self.start_step_policy = nb_max_start_steps, start_step_policy
         self.nb_max_episode_steps = nb_max_episode_steps
         self.seed = seed

@@ -11,7 +11,7 @@ import pytest
 import rl.callbacks
 import rl.util
 
-from kerasrl.compat import gym as gym_compat
+from kerasrl.compat.quiet import quiet_stderr
 
 ATTEMPTS = """
 import json, warnings
@@ -181,16 +181,16 @@ def test_enough_entries_are_drawn_at_most_once():
 
 
 def test_messages_of_a_library_are_shown_if_it_fails(capfd):
-    with gym_compat.quiet_stderr():
+    with quiet_stderr():
         os.write(2, b"an advertisement")
-    with pytest.raises(ImportError), gym_compat.quiet_stderr():
+    with pytest.raises(ImportError), quiet_stderr():
         os.write(2, b"the reason")
         raise ImportError
     assert capfd.readouterr().err == "the reason"
 
 
 def test_ctrl_c_during_an_import_shows_no_messages(capfd):
-    with pytest.raises(KeyboardInterrupt), gym_compat.quiet_stderr():
+    with pytest.raises(KeyboardInterrupt), quiet_stderr():
         os.write(2, b"an advertisement")
         raise KeyboardInterrupt
     assert capfd.readouterr().err == ""
