@@ -222,5 +222,5 @@ def test_no_screen_is_an_error_that_says_what_to_do(monkeypatch):
         lambda: environments.make("CartPole-v0", render_mode="human"),
         lambda: Environment(without_mode, visualize=True),
     ):
-        with pytest.raises(UserError, match=r"no screen to open a window on; leave out --visualize .*xvfb-run"):
+        with pytest.raises(UserError, match=r"no screen to open a window on; leave out visualize=True.*xvfb-run"):
             window()
