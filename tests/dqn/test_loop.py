@@ -497,8 +497,8 @@ def test_environment_is_seeded_for_each_episode():
         ("fit", {"nb_steps": 0}),
         ("fit", {"nb_steps": -5}),
         ("fit", {"nb_steps": 5, "action_repetition": 0}),
-        ("test", {"nb_episodes": 0}),
-        ("test", {"nb_episodes": 1, "action_repetition": 0}),
+        ("test", {"nb_episodes": 0, "visualize": False}),
+        ("test", {"nb_episodes": 1, "action_repetition": 0, "visualize": False}),
     ],
 )
 def test_impossible_numbers_are_refused(method, options):
