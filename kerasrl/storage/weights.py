@@ -177,7 +177,8 @@ def _by_name(arrays: dict[str, np.ndarray], variables: list[Any]) -> list[np.nda
 
 def _shapes(layers: list[list[tuple[int, ...]]]) -> str:
     """Name each layer by the shape of its kernel, such as '4x16, 16x2'; of many the first ten."""
-    listed = ", ".join("x".join(map(str, max(shapes, key=len))) for shapes in layers[:10]) or "no layers"
+    kernels = [sorted(shapes, key=len, reverse=True)[0] for shapes in layers[:10]]
+    listed = ", ".join("x".join(map(str, kernel)) for kernel in kernels) or "no layers"
     return f"{listed}, ... ({len(layers):,} layers)" if len(layers) > 10 else listed
 
 
