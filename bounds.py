@@ -51,7 +51,7 @@ def check(settings: Any) -> None:
         given = getattr(settings, name)
         try:
             value = msgspec.convert(list(given) if isinstance(given, tuple) else given, kind)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, ValueError):  # ValueError: a number of thousands of digits
             raise UserError(f"{name} must be {kind_in_words(kind)}, is {shown(given)}") from None
         object.__setattr__(settings, name, value)
         if isinstance(value, str) and not value.isprintable():

@@ -135,7 +135,9 @@ def _require_tree(tree: dict[str, Any]) -> None:
     is_tree = isinstance(tree["metadata"], dict | None) and isinstance(tree["memory"], dict | None)
     if not is_tree or not all(isinstance(name, str) for name, _ in tree["callbacks"]):
         raise DamagedError
-    require_within(tree["agent"]["step"], 2**53)
+    numbers = [tree["agent"]["step"], *((tree["memory"] or {}).get(name, 0) for name in ("limit", "window_length"))]
+    for number in numbers:
+        require_within(number, 2**53)
     require_within(tree["episode"], 2**53)
     require_within(tree["generators"]["numpy"][2], 624)
     require_sound(tree)

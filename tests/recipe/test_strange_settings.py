@@ -79,6 +79,7 @@ TOML = {
         f"seed = 0x{'1' * 5_000}",
         ": seed must be between 0 and 4294967295, is too long to be shown",
     ),
+    "digits of a fraction": (f"gamma = 0x{'1' * 5_000}", ": gamma must be a number, is too long to be shown"),
     "long name": (f"{'a' * 10_000} = 1", f": there is no setting '{'a' * 199}...; help(Config) lists them"),
     "control characters": ('env = "\\u001b[2J"', ": env must be without control characters, is '\\x1b[2J'"),
     "large": ("#" * 2**21, "cannot be read: it is larger than 1,048,576 bytes"),

@@ -180,6 +180,7 @@ DAMAGES = {
     "Philox's place": generator(bit_generator="Philox", state={}, buffer_pos=10**9),
     "negative step": with_tree(lambda tree: tree["agent"].update(step=-1)),
     "settings in a list": with_tree(lambda tree: tree.update(metadata=[1])),
+    "limit in words": with_tree(lambda tree: tree["memory"].update(limit="a" * 10**5)),
     "no tree": with_tree(lambda tree: tree.pop("generators")),
     "callbacks that are numbers": with_tree(lambda tree: tree.update(callbacks=[1, 2])),
     "callback's state of another kind": with_tree(lambda tree: tree.update(callbacks=[["Count", 5]])),
