@@ -5,6 +5,8 @@ import json
 import h5py
 import pytest
 
+import test as player
+
 MODEL = """
 import random
 import gym
@@ -235,3 +237,33 @@ def test_missing_folders_and_names_of_python_2(run, tmp_path):
     for file in ("a/w_20.h5f", "b/c/log.json", "d/w.h5f", "e/w.h5", "f/model.h5"):
         assert (tmp_path / file).is_file()
     assert sum("made, since it was missing" in line for line in errors) == 5
+
+
+TUTORIAL = """
+env = gym.make("CartPole-v0")
+hidden = [Dense({nodes}, activation="relu") for _ in range({layers})]
+model = Sequential([Flatten(input_shape=(1, 4)), *hidden, Dense(2)])
+dqn = DQNAgent(model, nb_actions=2, memory=SequentialMemory(limit=100, window_length=1), nb_steps_warmup=5)
+dqn.compile(Adam())
+dqn.fit(env, nb_steps=60, verbose=0)
+dqn.save_weights("old.h5f", overwrite=True)
+"""
+NETWORK = """
+from keras.layers import Dense, Flatten, Input
+from keras.models import Sequential
+
+
+def build(state_size, num_actions):
+    return Sequential([Input((1, state_size)), Flatten(), Dense(5, activation="relu"), Dense(num_actions)])
+"""
+
+
+@pytest.mark.parametrize(
+    ("nodes", "layers", "options"), [(16, 3, []), (5, 1, ["--network", "old_networks:build"])], ids=["tutorial", "own"]
+)
+def test_test_py_plays_what_a_script_saved(nodes, layers, options, run, tmp_path, monkeypatch, capsys):
+    assert run(TUTORIAL.format(nodes=nodes, layers=layers)).status == 0
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old_networks.py").write_text(NETWORK)
+    assert player.main(["--weights", "old.h5f", "--episodes", "2", "--seed", "1", *options]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("episodes 2")
