@@ -35,17 +35,27 @@ def server():
         process.stdin.close()
 
 
+@pytest.fixture(scope="session")
+def run_in(server):
+    """Run `python -m kerasrl ARGUMENTS` in a folder, without a screen."""
+
+    def run(folder, *arguments, **environment):
+        environment = {"SDL_VIDEODRIVER": None, "DISPLAY": None, **environment}
+        print(json.dumps([str(folder), arguments, environment]), file=server.stdin, flush=True)
+        status = int(server.stdout.readline())
+        output, errors = ((folder / part).read_text().splitlines() for part in (".output", ".errors"))
+        return Ran(status, output, errors)
+
+    return run
+
+
 @pytest.fixture
-def run_old(server, tmp_path):
+def run_old(run_in, tmp_path):
     """Run a text as `python -m kerasrl OPTIONS script.py ARGUMENTS` in tmp_path, without a screen."""
 
     def run(text, *options, arguments=(), name="script.py", **environment):
         (tmp_path / name).write_text(text)
-        environment = {"SDL_VIDEODRIVER": None, "DISPLAY": None, **environment}
-        print(json.dumps([str(tmp_path), [*options, name, *arguments], environment]), file=server.stdin, flush=True)
-        status = int(server.stdout.readline())
-        output, errors = ((tmp_path / part).read_text().splitlines() for part in (".output", ".errors"))
-        return Ran(status, output, errors)
+        return run_in(tmp_path, *options, name, *arguments, **environment)
 
     return run
 
