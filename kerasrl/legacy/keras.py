@@ -263,6 +263,8 @@ def _provide(module: ModuleType) -> None:
         )
     if path == "backend":
         keras_backend.provide(module)
+    if path == "utils" and hasattr(module, "set_random_seed"):
+        vars(module)["set_random_seed"] = tensorflow.noting_seed(vars(module)["set_random_seed"])
 
 
 def _keras(module: ModuleType) -> None:

@@ -82,6 +82,17 @@ def seed_all(seed: int, name: str) -> None:
         _for_later[:] = [seed]
 
 
+def noting_seed(set_random_seed: Callable[[int], None]) -> Callable[[int], None]:
+    """Return keras.utils.set_random_seed, which also tells `fit` the script's seed."""
+
+    def noting(seed: int) -> None:
+        if notes.is_asked_by_script():
+            notes.seed = int(seed)
+        set_random_seed(seed)
+
+    return noting
+
+
 def seed_later() -> None:
     """Seed TensorFlow and Keras, now that they are imported, as the script asked before."""
     for seed in _for_later:

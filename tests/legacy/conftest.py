@@ -1,5 +1,6 @@
 """Old scripts are run in forks of one process that has imported TensorFlow."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -21,31 +22,49 @@ class Ran(NamedTuple):
     errors: list[str]
 
 
-@pytest.fixture(scope="session")
-def server():
-    """The process that forks."""
+@contextlib.contextmanager
+def _serving(*arguments):
+    """Yield a function that runs a command in a folder, without a screen, in a fork of script_server.py."""
     with subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("script_server.py"))],
+        [sys.executable, str(Path(__file__).with_name("script_server.py")), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as process:
-        yield process
+
+        def run(folder, *command, **environment):
+            environment = {"SDL_VIDEODRIVER": None, "DISPLAY": None, **environment}
+            print(json.dumps([str(folder), command, environment]), file=process.stdin, flush=True)
+            status = int(process.stdout.readline())
+            output, errors = ((folder / part).read_text().splitlines() for part in (".output", ".errors"))
+            return Ran(status, output, errors)
+
+        yield run
         process.stdin.close()
 
 
+@pytest.fixture(scope="session")
+def run_in():
+    """Run `python -m kerasrl COMMAND` in a folder."""
+    with _serving() as run:
+        yield run
+
+
+@pytest.fixture(scope="session")
+def run_plainly():
+    """Run `python COMMAND` in a folder, with the package kerasrl within reach."""
+    with _serving("plain") as run:
+        yield run
+
+
 @pytest.fixture
-def run_old(server, tmp_path):
+def run_old(run_in, tmp_path):
     """Run a text as `python -m kerasrl OPTIONS script.py ARGUMENTS` in tmp_path, without a screen."""
 
     def run(text, *options, arguments=(), name="script.py", **environment):
         (tmp_path / name).write_text(text)
-        environment = {"SDL_VIDEODRIVER": None, "DISPLAY": None, **environment}
-        print(json.dumps([str(tmp_path), [*options, name, *arguments], environment]), file=server.stdin, flush=True)
-        status = int(server.stdout.readline())
-        output, errors = ((tmp_path / part).read_text().splitlines() for part in (".output", ".errors"))
-        return Ran(status, output, errors)
+        return run_in(tmp_path, *options, name, *arguments, **environment)
 
     return run
 

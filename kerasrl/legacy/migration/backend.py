@@ -11,7 +11,7 @@ from kerasrl.legacy.migration.script import argument, dotted, keras_name
 
 _ORDERING = "keras.backend.image_dim_ordering"
 _CONFIGURED = {"ConfigProto", "GPUOptions", "Session", "InteractiveSession", "get_session"}
-_PREPARED = {*tensorflow.SWITCHES, *tensorflow.PREPARED, *keras_backend.SETTINGS} - {"set_image_dim_ordering"}
+PREPARED = {*tensorflow.SWITCHES, *tensorflow.PREPARED, *keras_backend.SETTINGS} - {"set_image_dim_ordering"}
 
 
 class Backend(Room):
@@ -65,7 +65,7 @@ class Backend(Room):
         home, _, name = full.rpartition(".")
         return (full.startswith("tensorflow.") or keras_name(full) is not None) and (
             (
-                name in _PREPARED
+                name in PREPARED
                 and (name not in keras_backend.SETTINGS or home.endswith(("backend", "tensorflow_backend")))
             )
             or name in ("InteractiveSession", "Session")

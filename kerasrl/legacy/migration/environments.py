@@ -1,6 +1,7 @@
 """Environments: how they are made, seeded, drawn and defined."""
 
 import importlib
+import re
 from typing import Any
 
 import libcst as cst
@@ -14,12 +15,42 @@ from kerasrl.legacy.migration.script import argument, changed, dotted, with_argu
 _PRIVATE = ("step", "reset", "render", "seed", "close")
 _REGISTER = {"gym.envs.registration.register", "gym.register", "gym.envs.register"}
 _MONITORS = {"gym.wrappers.Monitor", "gym.wrappers.monitor.Monitor", "gym.wrappers.monitoring.Monitor"}
+# The one method of these wrappers, which had an underscore, too.
+_WRAPPERS = {"ObservationWrapper": "observation", "ActionWrapper": "action", "RewardWrapper": "reward"}
+_NOTHING = {"gym.undo_logger_setup", "gym.upload", "gym.scoreboard.api.upload"}
 # NumPy's generator, which `np_random` is since gym 0.22.
 _RANDOM = {"randint": "integers", "random_sample": "random", "rand": "random", "randn": "standard_normal"}
 
 
 class Environments(Room):
     """gym.make, register, Monitor, render; classes of environments."""
+
+    def doomed(self) -> set[cst.CSTNode]:
+        """Return the calls that did something in their time only."""
+        return {
+            node
+            for node in self.script.all(cst.Expr)
+            if isinstance(node.value, cst.Call) and self.script.name(node.value.func) in _NOTHING
+        }
+
+    def prepare(self) -> None:
+        """Find out whether a name of an environment may come from anywhere in the file."""
+        calls = [call for call in self.script.all(cst.Call) if call.args]
+        makers = [call for call in calls if self.script.name(call.func) in MAKERS]
+        registers = [call for call in calls if self.script.name(call.func) in _REGISTER]
+        self._names_vary = any(self.script.constant(call.args[0].value) is None for call in makers)
+        self._known_here = {call.args[0].value for call in (*makers, *registers)}
+
+    def on_simplestring(self, original: cst.SimpleString, updated: Any) -> Any:
+        """Rename an environment that is made by a name at run time, such as the default of an argument."""
+        if not self._names_vary or original in self._known_here or not isinstance(original.evaluated_value, str):
+            return updated
+        name = original.evaluated_value
+        today = _successor(name)
+        if today is None:
+            return updated
+        self.script.note(original, f"{today} stands in for {name}: {gym_names.changes(name, today)}".rstrip(": "))
+        return updated.with_changes(value=original.value.replace(name, today))
 
     def on_call(self, original: cst.Call, updated: Any) -> Any:
         """Rewrite one of them."""
@@ -138,9 +169,12 @@ class Environments(Room):
     def on_functiondef(self, original: cst.FunctionDef, updated: Any) -> Any:
         """Rename `_step` and the like, as gym before 0.9.6 called them."""
         name = original.name.value
-        if name.startswith("_") and name[1:] in _PRIVATE:
-            owner = self.script.enclosing(original, cst.ClassDef, cst.FunctionDef)
-            if isinstance(owner, cst.ClassDef) and self._is_environment(owner):
+        owner = self.script.enclosing(original, cst.ClassDef, cst.FunctionDef)
+        if isinstance(owner, cst.ClassDef):
+            bases = [(self.script.name(base.value) or "").split(".") for base in owner.bases]
+            if any(base[0] in ("gym", "gymnasium") and name == f"_{_WRAPPERS.get(base[-1])}" for base in bases):
+                return updated.with_changes(name=cst.Name(name[1:]))
+            if name.startswith("_") and name[1:] in _PRIVATE and self._is_environment(owner):
                 methods = {part.name.value for part in owner.body.body if isinstance(part, cst.FunctionDef)}
                 if name[1:] not in methods:
                     return updated.with_changes(name=cst.Name(name[1:]))
@@ -148,6 +182,14 @@ class Environments(Room):
 
     def _is_environment(self, node: cst.ClassDef) -> bool:
         return self.kinds.is_environment(self.module, node)
+
+
+def _successor(name: str) -> str | None:
+    """Return which environment of gym stands in for one that gym dropped, None if it is none of those."""
+    if not re.fullmatch(r"\w+-v\d+", name) or gym_names.removed_in(name) is not None:
+        return None
+    registry = importlib.import_module("kerasrl.compat.gym").gym.envs.registration.registry
+    return None if name in registry else gym_names.successor(name, registry)
 
 
 def _today(name: str, is_gymnasium: bool) -> str | None:

@@ -6,6 +6,7 @@ import libcst as cst
 
 from kerasrl.legacy import keras_rl
 from kerasrl.legacy.migration import today
+from kerasrl.legacy.migration.backend import PREPARED
 from kerasrl.legacy.migration.rewriting import Room
 from kerasrl.legacy.migration.script import dotted
 
@@ -72,7 +73,7 @@ class Imports(Room):
         is_used = own in self.script.used
         if full in ("rl.memory.Memory",) and self.takes_limit(own):
             return "kerasrl", "SequentialMemory"
-        if own in self.script.gone:
+        if own in self.script.gone or (name in PREPARED and not is_used):
             return None
         if full in OURS:
             return OURS[full], name
@@ -98,7 +99,7 @@ class Imports(Room):
         if place is not None:
             home, new = place
             if home == path and module == _joined(root, path):
-                return module, name
+                return module, new
             return _joined(root, home), new
         if not is_used:
             return None

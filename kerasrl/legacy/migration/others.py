@@ -1,15 +1,23 @@
-"""Names that NumPy and Pillow dropped, and TensorFlow 1's calls that only configure."""
+"""Names that NumPy, Pillow and Python 3 dropped."""
 
 from typing import Any
 
 import libcst as cst
 
-from kerasrl.legacy import others
+from kerasrl.legacy import others, syntax
 from kerasrl.legacy.migration.rewriting import Room
 
 
 class Others(Room):
-    """np.float, Image.ANTIALIAS."""
+    """np.float, Image.ANTIALIAS, xrange."""
+
+    def on_name(self, original: cst.Name, updated: Any) -> Any:
+        """Rewrite a function of Python 2 that the script does not define itself."""
+        parent = self.script.parents.get(original)
+        if original.value in syntax.PYTHON_2 and isinstance(parent, cst.Call) and parent.func is original:
+            is_builtin = not self.script.is_assigned(original)
+            return updated.with_changes(value=syntax.PYTHON_2[original.value]) if is_builtin else updated
+        return updated
 
     def on_attribute(self, original: cst.Attribute, updated: Any) -> Any:
         """Rewrite a name."""

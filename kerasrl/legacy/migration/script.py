@@ -100,6 +100,11 @@ class Script:
             return f"{home}.{node.attr.value}" if home else None
         return None
 
+    def is_assigned(self, node: cst.CSTNode) -> bool:
+        """Return whether a name is defined or imported in the file, and not Python's own."""
+        found = self._names.get(node)
+        return any(name.source.name != "BUILTIN" for name in (found() if callable(found) else found) or ())
+
     def keras_name(self, node: cst.CSTNode) -> str | None:
         """Return `keras.layers.Dense` for what names that class of any Keras."""
         return keras_name(self.name(node))
@@ -291,6 +296,6 @@ def imported_modules(tree: ast.AST, package: str = "") -> list[str]:
             home = absolute("." * node.level + (node.module or ""), package)
             found += [home, *(f"{home}.{alias.name}".strip(".") for alias in node.names)]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found += re.findall(r"^([\w.]+):[\w.-]+-v\d+$", node.value)  # gym.make("module:Name-v0")
+            found += re.findall(r"^([\w.]+):[\w.-]+$", node.value)  # "module:Name-v0", "module:Class"
     with_packages = [name.rsplit(".", count)[0] for name in found for count in range(name.count("."), -1, -1)]
     return [name for name in dict.fromkeys(with_packages) if name]

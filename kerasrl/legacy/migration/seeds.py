@@ -5,7 +5,7 @@ from typing import Any
 import libcst as cst
 
 from kerasrl.legacy.migration.rewriting import Room
-from kerasrl.legacy.migration.script import argument
+from kerasrl.legacy.migration.script import argument, keras_name
 
 # What the translation takes for the script's seed: `others` and `tensorflow` there.
 SEEDS = {
@@ -18,6 +18,7 @@ SEEDS = {
     "tensorflow.random.set_seed",
     "tensorflow.compat.v2.random.set_seed",
 }
+_OF_KERAS = "keras.utils.set_random_seed"
 
 
 class Seeds(Room):
@@ -31,6 +32,8 @@ class Seeds(Room):
                 environments = self.script.today("kerasrl", "environments")
                 func = cst.parse_expression(f"{environments}.seed")
                 return updated.with_changes(func=func, args=[cst.Arg(updated.func.value), *updated.args])
+            if self.script.keras_name(original.func) == _OF_KERAS:
+                return updated
             func = cst.parse_expression(f"{self.script.keras(original)}.utils.set_random_seed")
             return updated.with_changes(func=func)
         return updated
@@ -49,7 +52,7 @@ def seed_of(room: Room, call: cst.Call) -> cst.BaseExpression | None:
     """Return the seed that a call gives to something that the translation takes seeds from."""
     name = room.script.name(call.func) or ""
     arg = argument(call, "seed", 0)
-    if arg is None or not (name in SEEDS or is_environment(room, call)):
+    if arg is None or not (name in SEEDS or keras_name(name) == _OF_KERAS or is_environment(room, call)):
         return None
     return None if room.script.code(arg.value) == "None" and name else arg.value
 

@@ -66,8 +66,8 @@ def kind(full: str | None) -> str | None:
         return None
     module, _, name = full.rpartition(".")
     within = path(module)
-    found = place(within, name) if within is not None and name[:1].isupper() else None
-    if found is None:
+    found = place(within, name) if within is not None else None
+    if found is None or not found[1][:1].isupper():
         return None
     value = getattr(public(found[0]), found[1], None)
     return "Functional" if name == "Model" else getattr(value, "__name__", None)

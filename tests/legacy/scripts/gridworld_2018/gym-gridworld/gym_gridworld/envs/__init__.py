@@ -1,0 +1,1 @@
+from gym_gridworld.envs.gridworld_env import GridworldEnv
