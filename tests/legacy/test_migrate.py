@@ -1,5 +1,6 @@
 """`--migrate` writes for today what the translation does."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
