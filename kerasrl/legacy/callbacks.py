@@ -10,6 +10,21 @@ from kerasrl.legacy.folders import make_folder_of
 from kerasrl.legacy.notes import notes
 
 
+class FileLogger(kerasrl.callbacks.FileLogger):
+    """This project's FileLogger; keras-rl 0.1 wrote after every episode if asked to save continuously, and spelt it so.
+
+    Args:
+        filepath: File to write.
+        interval: Episodes between writes; None writes at the end only.
+        save_continiously: The same as interval=1.
+    """
+
+    def __init__(self, filepath: str, interval: int | None = None, save_continiously: bool = False) -> None:
+        if save_continiously:
+            notes.translated("FileLogger(save_continiously=True) -> interval=1")
+        super().__init__(filepath, 1 if save_continiously else interval)
+
+
 def translated(callbacks: Sequence[Any] | None) -> list[Any] | None:
     """Return callbacks that do for an agent what a script's callbacks do for a model."""
     if callbacks is None:

@@ -10,7 +10,8 @@ from kerasrl.legacy.notes import notes
 
 # Classes that are this project's under Keras-RL's names: module of Keras-RL -> names.
 OURS: dict[str, tuple[str, ...]] = {
-    "kerasrl.callbacks": ("FileLogger", "ModelIntervalCheckpoint"),
+    "kerasrl.callbacks": ("ModelIntervalCheckpoint",),
+    "kerasrl.legacy.callbacks": ("FileLogger",),
     "kerasrl.legacy.agent": ("DQNAgent",),
     "kerasrl": ("SequentialMemory",),
 }

@@ -223,7 +223,8 @@ FOLDERS = """
 import rl.callbacks
 dqn = agent()
 saving = rl.callbacks.ModelIntervalCheckpoint("a/w_{step}.h5f", interval=20)
-dqn.fit(Two(), nb_steps=20, verbose=0, callbacks=[saving, rl.callbacks.FileLogger("b/c/log.json")])
+logging = rl.callbacks.FileLogger("b/c/log.json", save_continiously=True)
+dqn.fit(Two(), nb_steps=20, verbose=0, callbacks=[saving, logging])
 dqn.save_weights("d/w.h5f")
 dqn.model.save_weights("e/w.h5")
 dqn.model.save("f/model.h5")
