@@ -120,7 +120,7 @@ def runs():
         )
         for script in (ATTEMPTS, TWICE + ATTEMPTS)
     ]
-    outputs = [process.communicate(timeout=120) for process in processes]
+    outputs = [process.communicate(timeout=600) for process in processes]
     for process, (_, errors) in zip(processes, outputs, strict=True):
         assert process.returncode == 0, errors
     return [(json.loads(out.splitlines()[-1]), out, errors) for out, errors in outputs]

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -65,7 +66,7 @@ def start(script, *arguments, folder, **environment):
 def run(script, *arguments, folder, **environment):
     """Return status, stdout and stderr."""
     process = start(script, *arguments, folder=folder, **environment)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=600)
     return process.returncode, out, errors
 
 
@@ -77,7 +78,7 @@ def trained(tmp_path_factory):
         start("train.py", *RUN, folder=folder, **environment)
         for folder, environment in zip(folders, ({}, {"PATH": "/usr/bin:/bin"}), strict=True)
     ]
-    outputs = [process.communicate(timeout=60) for process in processes]
+    outputs = [process.communicate(timeout=600) for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     return list(zip(folders, *zip(*outputs, strict=True), strict=True))
 
@@ -165,7 +166,7 @@ def test_the_last_line_works_as_it_stands_and_with_visualize(trained):
         start(None, f"{screen} {other.splitlines()[-1]} --visualize --episodes 1", folder=second, PATH="/usr/bin:/bin"),
     ]
     for process, episodes in zip(processes, (5, 1), strict=True):
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=600)
         assert (process.returncode, errors) == (0, "")
         assert re.fullmatch(f"Testing for {episodes} episodes ...\n({EPISODE}\n){{{episodes}}}{SUMMARY}\n", out)
 
@@ -244,13 +245,13 @@ def test_ctrl_c_saves_the_weights(tmp_path):
         process = start("train.py", "--nb-steps", "1000000", "--checkpoint-interval", "100", folder=tmp_path)
     finally:
         signal.signal(signal.SIGINT, handler)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not (tmp_path / "checkpoints/dqn_CartPole-v0_weights_100.h5f").exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=600)
     assert process.returncode == 130
     said = r"stopped at step (\d+) of 1000000; the same command with --resume continues from step \d+\n"
     assert int(re.fullmatch(said, errors)[1]) >= 100
@@ -286,12 +287,16 @@ def test_ctrl_c_while_a_script_is_imported_is_one_line(script, tmp_path, ctrl_c_
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_filming_and_leaves_nothing(tmp_path, number):
     arguments = ["--weights", DATA / "keras_rl_0.4.2_hdf5.h5f", "--record", "film.gif", "--episodes", "1000"]
+    before = signal.signal(
+        number, signal.SIG_DFL
+    )  # what runs in the background may ignore it, and so would its children
     process = start("test.py", *arguments, folder=tmp_path)
+    signal.signal(number, before)
     while not any(file.stat().st_size > 10_000 for file in tmp_path.iterdir()):
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=600)
     assert (process.returncode, errors) == (128 + number, "")
     assert not list(tmp_path.glob(".*"))
 
@@ -458,18 +463,25 @@ def test_output_that_nobody_reads_is_no_error(tmp_path):
 # Help and settings
 
 
+def processor_seconds(*arguments, folder):
+    """Return how long a call of Python computes."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 @pytest.mark.parametrize("script", ["train.py", "test.py"])
-def test_help_is_quick(script, tmp_path):
-    durations = []
-    for _ in range(3):
-        begin = time.monotonic()
-        status, out, errors = run(script, "--help", folder=tmp_path)
-        durations.append(time.monotonic() - begin)
-        assert (status, errors) == (0, "")
+def test_help_is_quick_and_shows_all_options(script, tmp_path):
+    status, out, errors = run(script, "--help", folder=tmp_path)
+    assert (status, errors) == (0, "")
     settings = config.Config if script == "train.py" else config.TestConfig
     for field in dataclasses.fields(settings):
         assert f"--{field.name.replace('_', '-')}" in out
-    assert min(durations) < 0.5
+    # Python with a usual part of its library takes 0.05 s, this 0.2 s; TensorFlow alone would take 3.
+    usual = min(processor_seconds("-c", "import argparse, json, asyncio", folder=tmp_path) for _ in range(3))
+    ours = min(processor_seconds(str(ROOT / script), "--help", folder=tmp_path) for _ in range(3))
+    assert ours < 8 * usual
 
 
 def test_help_does_not_import_what_takes_long(tmp_path):

@@ -249,7 +249,7 @@ def test_callbacks_are_named_by_settings(capsys):
     ]
     assert train.main(options) == 0
     assert capsys.readouterr().out == "trained for 20 from 4\nover\n"
-    assert train.main(["--resume", "--nb-steps", "30", "--verbose", "0"]) == 0
+    assert train.main(["--resume", "--trust", "--nb-steps", "30", "--verbose", "0"]) == 0
     assert capsys.readouterr().out == "trained for 30 from 4\nover\n"
 
 
@@ -258,7 +258,7 @@ def test_callbacks_are_named_by_settings(capsys):
     [
         ("mine", "callback must be module:name, is ('mine',)"),
         (f"{__name__}:Demanding", "must be a class that needs no arguments but, optionally, config"),
-        (f"{__name__}:Halved", "is not a callback"),
+        (f"{__name__}:Halved", "must be a subclass of rl.callbacks.Callback"),
         (f"{__name__}:Nobody", "has no Nobody"),
         ("keras.callbacks:TerminateOnNaN", "does not work with an agent"),
     ],

@@ -15,7 +15,7 @@ SCRIPTS = ["train.py", "test.py", "plot.py"]
 def run(*command, folder, **environment):
     """Return status, stdout and stderr of a command, as text in UTF-8."""
     kept = {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR") if name in os.environ}
-    done = subprocess.run(command, cwd=folder, env=kept | environment, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=folder, env=kept | environment, capture_output=True, check=False, timeout=600)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
