@@ -74,7 +74,7 @@ def test_a_module_of_ones_own_is_found_and_finds_its_own(folder, env, project):
     settings = ["--env", env, "--network", "model:build", "--nb-steps", "200", "--eval-interval", "150"]
     assert "step 200 of 200" in run(scripts / "train.py", *settings, folder=folder)
     weights = f"checkpoints/dqn_{env.replace(':', '-')}_best.h5f"
-    assert "minimum" in run(scripts / "test.py", "--weights", weights, "--episodes", "1", folder=folder)
+    assert "minimum" in run(scripts / "test.py", "--weights", weights, "--episodes", "1", "--trust", folder=folder)
 
 
 def test_the_projects_own_modules_are_found_too(folder, monkeypatch):
