@@ -201,10 +201,10 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
     given = frozenset[str]()  # names of the settings that a command line gave; no setting itself
 
     def __post_init__(self) -> None:
-        check(self)
         for name, value in vars(self).items():
             if isinstance(value, str) and value.encode(errors="replace").decode() != value:
                 raise UserError(f"{name} has characters that are not UTF-8: {value!a}; in a C locale set LANG=C.UTF-8")
+        check(self)
         if self.memory_limit < self.window_length + 2:
             raise UserError(f"memory_limit must be at least window_length + 2, is {self.memory_limit}")
         if self.eps_min > self.eps_max:

@@ -161,9 +161,10 @@ def _read(path: Path, threshold: float | None) -> Log:
     settings: dict[str, Any] = {}
     if beside.exists():
         settings = _decoded(beside, _settings, "TOML", "remove it to draw without the run's settings")
-    match settings.pop("run", None):
-        case {"reward_threshold": float() | int() as solved} if threshold is None and abs(solved) < _LARGEST:
-            threshold = solved
+    run = settings.pop("run", None)
+    solved = run.get("reward_threshold") if isinstance(run, dict) else None
+    if threshold is None and isinstance(solved, int | float) and abs(solved) < _LARGEST:
+        threshold = solved
     name = str(settings.get("env", path.stem.removeprefix("dqn_").removesuffix("_log")))
     shown = {key: value for key, value in settings.items() if key not in ("checkpoint_dir", "log_dir")}
     return Log(name, curves, shown, threshold)

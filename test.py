@@ -46,7 +46,7 @@ def _test(config: TestConfig, objects: Objects) -> list[float]:
     saved = weights.read(config.weights)
     trained = Config.from_metadata(saved.metadata, config.weights)
     trained = dataclasses.replace(trained, memory_limit=trained.window_length + 2)  # a test stores nothing
-    said = {name: value for name in ("env", "network", "processor") if (value := getattr(config, name))}
+    said = {name: getattr(config, name) for name in ("env", "network", "processor") if getattr(config, name)}
     if not config.trust:
         require_trust(config.weights, {**dataclasses.asdict(trained), "callback": (), **said}, said)
     if config.env is not None:

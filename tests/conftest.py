@@ -4,11 +4,17 @@ from kerasrl.dqn import device
 
 # isort: split
 
+import signal
+
 import keras
 import pygame  # here: whatever it warns of when it is imported is no test's failure
 import pytest
 
 device.configure((4,))
+
+# What is started with nohup or in the background ignores these, and so would every process that a test starts.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
