@@ -3,16 +3,15 @@
 import errno
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import kerasrl
-from kerasrl import environments
 from kerasrl.errors import UserError
 from kerasrl.legacy import gym
 from kerasrl.legacy.callbacks import translated
 from kerasrl.legacy.folders import make_folder_of
+from kerasrl.legacy.gym_making import can_be_shown
 from kerasrl.legacy.notes import notes
 
 _NOT_GIVEN: Any = object()
@@ -69,38 +68,37 @@ class DQNAgent(kerasrl.DQNAgent):
         super().__init__(
             model, policy, test_policy, enable_double_dqn, enable_dueling_network, dueling_type, *args, **kwargs
         )
+        if notes.options.time_limits_end:  # here, so that nothing is asked at each step otherwise
+            expect = super().expect
+            self.__dict__["expect"] = lambda observation, truncated=False: expect(observation)
 
     def fit(self, env: Any, nb_steps: int, *args: Any, **kwargs: Any) -> Any:
         """Train as `kerasrl.DQNAgent.fit`, with the script's seed, and without a window where there is no screen."""
         kwargs.setdefault("seed", notes.seed)
-        env = self._prepare(env, kwargs)
+        self._prepare(env, kwargs)
         if kwargs.get("visualize"):
-            kwargs["visualize"] = _can_be_shown()
+            kwargs["visualize"] = can_be_shown()
         return super().fit(env, int(nb_steps), *args, **kwargs)
 
     def test(self, env: Any, nb_episodes: int = 1, *args: Any, **kwargs: Any) -> Any:
         """Play as `kerasrl.DQNAgent.test`, without a window where there is no screen."""
-        env = self._prepare(env, kwargs)
+        self._prepare(env, kwargs)
         if kwargs.get("visualize", True):
-            kwargs["visualize"] = _can_be_shown()
+            kwargs["visualize"] = can_be_shown()
         return super().test(env, int(nb_episodes), *args, **kwargs)
 
-    def _prepare(self, env: Any, arguments: dict[str, Any]) -> Any:
-        """Translate the arguments of `fit` or `test`; return the environment, its time limits as they are meant."""
+    def _prepare(self, env: Any, arguments: dict[str, Any]) -> None:
+        """Translate the arguments of `fit` or `test`, and tell how time limits are meant."""
         if "nb_max_random_start_steps" in arguments:
             notes.translated("nb_max_random_start_steps -> nb_max_start_steps")
             arguments["nb_max_start_steps"] = arguments.pop("nb_max_random_start_steps")
         arguments["callbacks"] = translated(arguments.get("callbacks"))
-        limit = arguments.get("nb_max_episode_steps")
-        if notes.options.time_limits_end:
-            arguments["nb_max_episode_steps"] = None
-            return gym.ending_at_time_limits(env, limit)
-        if limit or gym.has_time_limit(env):
+        is_limited = arguments.get("nb_max_episode_steps") or gym.has_time_limit(env)
+        if is_limited and not notes.options.time_limits_end:
             notes.differs(
                 "an episode that a time limit ends keeps the value of its last state; Keras-RL took it for a real end, "
                 "as --time-limits-end does"
             )
-        return env
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the weights; ask before replacing a file, as Keras does."""
@@ -118,14 +116,3 @@ class DQNAgent(kerasrl.DQNAgent):
         if not any(Path(f"{os.fspath(filepath)}{suffix}").exists() for suffix in ("", ".index")):
             raise FileNotFoundError(errno.ENOENT, "Unable to open file: there are no such weights", os.fspath(filepath))
         super().load_weights(filepath)
-
-
-def _can_be_shown() -> bool:
-    """Return whether a window can be opened; tell it, once, if not."""
-    if environments.has_display():
-        return True
-    notes.differs("there is no screen: visualize=True and render() show nothing")
-    return False
-
-
-__all__: Sequence[str] = ["DQNAgent"]

@@ -83,9 +83,7 @@ class OldNames(MetaPathFinder):
     ) -> ModuleSpec | None:
         """Return the spec of a module that is lost, changed, or the script's own; None for all others."""
         if fullname in _BEFORE:
-            _BEFORE.pop(fullname)()  # taken out first, since it may import the module itself
-            if fullname in sys.modules:
-                return importlib.util.spec_from_loader(fullname, _GivenLoader(sys.modules[fullname]), is_package=True)
+            _BEFORE[fullname]()
         spec = _found(fullname, path, target)
         if spec is None or spec.origin is None:  # nothing, or just a folder of that name
             for room in _ROOMS:
