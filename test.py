@@ -44,14 +44,7 @@ def _test(config: TestConfig, objects: Objects) -> list[float]:
     from kerasrl.storage import video, weights
 
     saved = weights.read(config.weights)
-    trained = Config.from_metadata(saved.metadata, config.weights)
-    trained = dataclasses.replace(trained, memory_limit=trained.window_length + 2)  # a test stores nothing
-    said = {name: getattr(config, name) for name in ("env", "network", "processor") if getattr(config, name)}
-    if not config.trust:
-        require_trust(config.weights, {**dataclasses.asdict(trained), "callback": (), **said}, said)
-    if config.env is not None:
-        said["env"] = environments.full_name(config.env)
-    trained = dataclasses.replace(trained, **said)
+    trained = _settings(config, saved.metadata)
     if saved.metadata is None:
         print(f"written by {saved.origin}, without settings: using the tutorial's model and {trained.env}")
     if config.record:
@@ -103,6 +96,20 @@ def _test(config: TestConfig, objects: Objects) -> list[float]:
     if config.record:
         print(f"film {config.record}")
     return rewards
+
+
+def _settings(config: TestConfig, metadata: dict[str, Any] | None) -> Config:
+    """Return the settings of the weights, or those that are given instead."""
+    from kerasrl import environments
+
+    trained = Config.from_metadata(metadata, config.weights)
+    trained = dataclasses.replace(trained, memory_limit=trained.window_length + 2)  # a test stores nothing
+    given = {name: getattr(config, name) for name in ("env", "network", "processor") if getattr(config, name)}
+    if not config.trust:
+        require_trust(config.weights, {**dataclasses.asdict(trained), "callback": (), **given}, given)
+    if config.env is not None:
+        given["env"] = environments.full_name(config.env)
+    return dataclasses.replace(trained, **given)
 
 
 def _render_mode(config: TestConfig) -> str | None:
