@@ -75,9 +75,9 @@ def test_an_episode_costs_the_same_however_long_the_run(tmp_path):
     logger = started(FileLogger(str(tmp_path / "log.json"), interval=100))
     seconds = []
     for start in range(0, 100_000, 20_000):
-        begin = time.perf_counter()
+        begin = time.process_time()
         log_episodes(logger, range(start, start + 20_000), metrics=[(1.0, 2.0)])
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(time.process_time() - begin)
     assert seconds[-1] < 5 * seconds[0]  # Keras-RL's costs seven times as much by the 30,000th
     assert len(strict(tmp_path / "log.json")["loss"]) > 90_000 * 0.9
 

@@ -46,9 +46,12 @@ def test_damaged_files_give_right_values_or_one_clear_line(tmp_path, damage):
     right = [array for layer in weights.read(path).layers for array in layer.values()]
     draws, nb_refused = random.Random(damage.__name__), 0
     tracemalloc.start()
+    begin = time.process_time()
+    weights.read(path)
+    usual = max(time.process_time() - begin, 0.01)
     for _ in range(250):
         path.write_bytes(damage(content, draws))
-        begin = time.perf_counter()
+        begin = time.process_time()
         try:
             found = [array for layer in weights.read(path).layers for array in layer.values()]
         except WeightsError as error:
@@ -58,7 +61,7 @@ def test_damaged_files_give_right_values_or_one_clear_line(tmp_path, damage):
         else:
             assert path.read_bytes() == content  # the damage changed nothing
             assert all(np.array_equal(a, b) for a, b in zip(found, right, strict=True))
-        assert time.perf_counter() - begin < 1
+        assert time.process_time() - begin < 100 * usual
     assert tracemalloc.get_traced_memory()[1] < 500e6
     tracemalloc.stop()
     assert nb_refused > 200
