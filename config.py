@@ -205,8 +205,11 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
             if isinstance(value, str) and value.encode(errors="replace").decode() != value:
                 raise UserError(f"{name} has characters that are not UTF-8: {value!a}; in a C locale set LANG=C.UTF-8")
         check(self)
-        if self.memory_limit < self.window_length + 2:
-            raise UserError(f"memory_limit must be at least window_length + 2, is {self.memory_limit}")
+        if self.memory_limit < self.window_length + 3:  # the fewest of which one is never the beginning of an episode
+            raise UserError(
+                f"memory_limit must be at least window_length + 3 = {self.window_length + 3}, so that there is always "
+                f"a step to draw; it is {self.memory_limit}"
+            )
         if self.eps_min > self.eps_max:
             raise UserError(f"eps_min must be at most eps_max, which is {self.eps_max}; it is {self.eps_min}")
         nb_weights = sum(nodes * following for nodes, following in itertools.pairwise(self.hidden_layers))

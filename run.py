@@ -224,9 +224,15 @@ def _earlier(config: Config, state: "TrainingState") -> str | None:
     Raises:
         UserError: It is unfinished, and `config` does not say to overwrite it.
     """
+    from kerasrl.storage.state import OutdatedError
+
     try:
         saved = state.load()
         step, end = saved["agent"]["step"], Config.from_metadata(saved["metadata"]).nb_steps
+    except OutdatedError:
+        if not config.overwrite:
+            raise
+        return "unfinished"
     except UserError:  # there is none, or what is left of it cannot be resumed
         return None
     if saved.get("finished") or step >= end:
@@ -268,6 +274,7 @@ def rehearse(run: Prepared) -> None:
             nb_max_episode_steps=config.nb_max_episode_steps or None,
             seed=config.seed,
         )
+        run.state.check(dqn)
     if dqn.did_abort:
         raise KeyboardInterrupt
 

@@ -103,7 +103,7 @@ def _settings(config: TestConfig, metadata: dict[str, Any] | None) -> Config:
     from kerasrl import environments
 
     trained = Config.from_metadata(metadata, config.weights)
-    trained = dataclasses.replace(trained, memory_limit=trained.window_length + 2)  # a test stores nothing
+    trained = dataclasses.replace(trained, memory_limit=trained.window_length + 3)  # a test stores nothing
     given = {name: getattr(config, name) for name in ("env", "network", "processor") if getattr(config, name)}
     if not config.trust:
         require_trust(config.weights, {**dataclasses.asdict(trained), "callback": (), **given}, given)

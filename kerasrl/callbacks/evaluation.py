@@ -85,6 +85,12 @@ class Evaluation(rl.callbacks.Callback):
         """Start afresh, unless the training continues an earlier one."""
         if self.model.step == 0:
             self._forget()
+        elif self.solved is not None and self.solved_at is not None and self.solved[0] < self.solved_at:
+            self.solved, self.model.stop_training = None, self.model.did_abort  # now more is wanted
+
+    def on_episode_begin(self, episode: int, logs: dict[str, Any] | None = None) -> None:
+        """Note that the training goes on, as that of a solved and finished run may."""
+        self.solved = None
 
     def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
         """Evaluate when it is due."""
@@ -151,13 +157,14 @@ class Evaluation(rl.callbacks.Callback):
         return float(np.mean(history.history["episode_reward"]))
 
     def get_state(self) -> dict[str, Any]:
-        """Return what a run needs to continue this one; a solved one that is resumed is meant to continue, too."""
-        scores = {"best": self.best, "last": self.last, "next": self._next, "next_film": self._next_film}
-        return {**scores, "best_weights": self._best_weights}
+        """Return what a run needs to continue this one."""
+        scores = {"best": self.best, "last": self.last, "solved": self.solved}
+        nexts = {"next": self._next, "next_film": self._next_film}
+        return {**scores, **nexts, "best_weights": self._best_weights}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from what `get_state` returned; best weights found after that are forgotten."""
-        for name in ("best", "last"):
+        for name in ("best", "last", "solved"):
             score = state[name]
             setattr(self, name, None if score is None else (float(score[0]), int(score[1])))
         self._next, self._next_film = int(state["next"]), int(state["next_film"])

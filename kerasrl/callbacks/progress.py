@@ -25,7 +25,7 @@ class TrainProgress(rl.callbacks.Callback):
     """Show step, episodes, mean reward, epsilon, loss, speed and the time left.
 
     A terminal or a notebook gets one line that is redrawn up to ten times a second, as much of it as fits; a file gets
-    a plain line every `interval` steps. The reward is the mean of the last 100 episodes of this `fit`, the loss that of
+    a plain line every `interval` steps. The reward is the mean of the last 100 episodes, the loss that of
     the last 1,000 steps, and the speed that of the last second or interval, in the last line that of the whole `fit`.
     The live line shows speed and time left only after a second of learning, since the first update has to be compiled.
 
@@ -89,6 +89,14 @@ class TrainProgress(rl.callbacks.Callback):
             self._line.close()
         elif self.step > self._first:
             print(self.text(None), flush=True)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what the line tells of the steps before a resume."""
+        return {"rewards": self._rewards, "best": self._best}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `get_state` returned; to be called when the training has begun."""
+        self._rewards, self._best = state["rewards"], state["best"]
 
     @property
     def has_learned(self) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from kerasrl.dqn.networks import Networks
 from kerasrl.dqn.upcoming import Upcoming
 from kerasrl.errors import DivergenceError, UserError
 from kerasrl.storage import weights
-from kerasrl.storage.trees import attributes, set_attributes
+from kerasrl.storage.objects import restore
 
 
 class DQNAgent(Agent, KerasRLDQNAgent):
@@ -298,17 +299,16 @@ class DQNAgent(Agent, KerasRLDQNAgent):
 
     def get_state(self) -> dict[str, Any]:
         """Return what the agent needs to continue between two episodes, except its memory."""
-        policies = {"policy": attributes(self.policy), "test_policy": attributes(self.test_policy)}
-        learner = self._compiled().learner().get_state()
-        return {"step": self.step, "learner": learner, "processor": attributes(self.processor), **policies}
+        parts = {"processor": self.processor, "policy": self.policy, "test_policy": self.test_policy}
+        return {"step": self.step, "learner": self._compiled().learner().get_state(), **parts}
 
     def set_state(self, state: dict[str, Any], warm_up: bool) -> None:
-        """Continue from what `get_state` returned; with `warm_up`, the warm-up steps are counted from here."""
+        """Continue from `get_state` as decoded; with `warm_up`, the warm-up steps are counted from here."""
         self.step = state["step"]
         self._first_step = self.step if warm_up else 0
         self._compiled().learner().set_state(state["learner"])
         for name in ("processor", "policy", "test_policy"):
-            set_attributes(getattr(self, name), state[name])
+            restore(getattr(self, name), state[name])
 
     def synchronise(self) -> None:
         """Bring `model` up to date for whoever holds a reference to it."""
@@ -340,6 +340,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         networks.is_in_loop = True
         if seed is not None:
             np.random.seed(seed)
+            random.seed(seed)
         self.training = False
         self.step = 0
         try:

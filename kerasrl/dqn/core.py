@@ -43,7 +43,8 @@ class Agent(rl.core.Agent):
             log_interval: Steps between lines at verbose=1 when the output is not a terminal.
             nb_max_episode_steps: Time limit of an episode in steps.
             seed: Seed of all random numbers of this run: exploration, replay, random starts, and the
-                environment, whose k-th episode gets a seed made from (seed, k).
+                environment, whose k-th episode gets a seed made from (seed, k). The model's first weights were drawn
+                before: keras.utils.set_random_seed(n), before it is built, seeds those.
             state: Where to save what an exact resume needs.
             resume: Continue from `state`. With the same arguments and a seed the result is that of one run, provided
                 that a reset with a seed determines everything random in the environment.

@@ -2,12 +2,14 @@
 
 import contextlib
 import copy
+import random
 from typing import Any
 
 import numpy as np
 
 from kerasrl.dqn.networks import Networks
 from kerasrl.dqn.upcoming import Upcoming
+from kerasrl.storage.objects import attributes
 
 _COUNTERS = ("training", "step", "recent_observation", "recent_action", "recent_truncated")
 
@@ -19,7 +21,8 @@ class Interlude:
         agent: The agent.
         networks: Its models.
         upcoming: What it knows of the observation to act on next; its Q-values are not kept.
-        in_training: Whether `fit` is running: then NumPy's generator and the processor are put back, too.
+        in_training: Whether `fit` is running: then the generators of NumPy and Python are put back, too, and
+            processor and policies have copies of what they hold until `end`.
     """
 
     def __init__(self, agent: Any, networks: Networks, upcoming: Upcoming, in_training: bool) -> None:
@@ -31,15 +34,19 @@ class Interlude:
         self._recent = [(deque, list(deque)) for deque in (memory.recent_observations, memory.recent_terminals)]
         for deque, _ in self._recent:
             deque.clear()
-        self._generator = np.random.get_state() if in_training else None
-        self._processor = _copied_attributes(agent.processor) if in_training else {}
+        self._generators = (np.random.get_state(), random.getstate()) if in_training else None
+        self._originals = _give_copies(agent) if in_training else []
 
     def end(self) -> None:
         """Put everything back."""
-        for name, value in self._processor.items():
-            setattr(self._agent.processor, name, value)
-        if self._generator is not None:
-            np.random.set_state(self._generator)
+        for part, held in self._originals:
+            for name in attributes(part).keys() - held.keys():
+                delattr(part, name)
+            for name, value in held.items():
+                setattr(part, name, value)
+        if self._generators is not None:
+            np.random.set_state(self._generators[0])
+            random.setstate(self._generators[1])
         for deque, values in self._recent:
             deque.clear()
             deque.extend(values)
@@ -50,11 +57,18 @@ class Interlude:
         self._networks.is_in_loop = self._was_in_loop
 
 
-def _copied_attributes(thing: Any) -> dict[str, Any]:
-    """Return copies of what an object holds, as far as it can be copied, except the agent."""
-    copies = {}
-    for name, value in ({} if thing is None else vars(thing)).items():
-        if name != "agent":
-            with contextlib.suppress(TypeError):  # a lock, a file: not what a test would change
-                copies[name] = copy.deepcopy(value)
-    return copies
+def _give_copies(agent: Any) -> list[tuple[Any, dict[str, Any]]]:
+    """Give processor and policies copies of what they hold; return them with what they held.
+
+    What they share they share in the copies, too. What cannot be copied (a lock, a file) they keep.
+    """
+    parts = {id(part): part for part in (agent.processor, agent.policy, agent.test_policy) if part is not None}
+    memo = {**parts, id(agent): agent}
+    originals = [(part, attributes(part)) for part in parts.values()]
+    for part, held in originals:
+        for name, value in held.items():
+            copied = dict(memo)  # which a copy that fails leaves half done
+            with contextlib.suppress(Exception):
+                setattr(part, name, copy.deepcopy(value, copied))
+                memo = copied
+    return originals

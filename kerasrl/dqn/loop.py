@@ -76,17 +76,19 @@ class Loop:
             loggers = [rl.callbacks.TrainEpisodeLogger()]
         callbacks, history = self._callbacks(loggers, {"nb_steps": nb_steps})
         agent.training = True
-        agent.step = episode = 0
-        if state is not None and resume:
-            episode = state.restore(state.load(), agent, self.user_callbacks, self.env)
+        agent.step = episode = longest = 0
+        saved = state.load() if state is not None and resume else None
+        if state is not None and saved is not None:
+            episode = state.restore(saved, agent, self.user_callbacks, nb_steps)
         try:
             agent.begin_training()
             callbacks.on_train_begin()
             for logger in loggers:
                 if isinstance(logger, rl.callbacks.TrainEpisodeLogger):
                     logger.step = agent.step
-            if state is not None and not resume:
-                state.save(agent, episode, self.user_callbacks, self.env)
+            if state is not None:
+                progress = next((logger for logger in loggers if isinstance(logger, TrainProgress)), None)
+                state.begin(agent, episode, self.user_callbacks, self.env, nb_steps, progress, saved)
             while agent.step < nb_steps and not agent.stop_training:
                 self._begin_episode(callbacks, episode)
                 done, logs = self._train_for_an_episode(callbacks, episode, nb_steps, state)
@@ -97,7 +99,8 @@ class Loop:
                 callbacks.on_episode_end(episode, logs)
                 self.observation = None
                 episode += 1
-                if state is not None and (agent.stop_training or state.is_due(agent.step)):
+                longest = max(longest, logs["nb_episode_steps"])
+                if state is not None and (agent.stop_training or state.is_due(agent.step, longest)):
                     state.save(agent, episode, self.user_callbacks, self.env)
         except KeyboardInterrupt:
             agent.did_abort = True

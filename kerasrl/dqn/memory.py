@@ -61,7 +61,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
     time limit ends the episode separates episodes like any other end, but its next state keeps its value.
 
     Args:
-        limit: Number of steps to keep, at least window_length + 2.
+        limit: Number of steps to keep, at least window_length + 3.
         window_length: Number of consecutive observations that make a state.
         ignore_episode_boundaries: Let states reach back into the episode before.
         seed: Seed of the generator that draws samples; None takes one from the operating system.
@@ -76,8 +76,11 @@ class SequentialMemory(rl.memory.SequentialMemory):
     ) -> None:
         if window_length < 1:
             raise UserError(f"window_length must be at least 1, is {window_length}")
-        if limit < window_length + 2:
-            raise UserError(f"limit must be at least window_length + 2 = {window_length + 2}, is {limit}")
+        if limit < window_length + 3:  # the fewest of which one is never the beginning of an episode
+            raise UserError(
+                f"limit must be at least window_length + 3 = {window_length + 3}, so that there is always a step to "
+                f"draw; it is {limit}"
+            )
         # Past rl.memory.SequentialMemory.__init__, which allocates its deques.
         rl.memory.Memory.__init__(self, window_length, ignore_episode_boundaries)
         self.limit = limit

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from kerasrl.errors import UserError
-from kerasrl.storage.archive import require_within
-from kerasrl.storage.files import DamagedError, naming
+from kerasrl.storage.checks import require_within
+from kerasrl.storage.files import DamagedError, flush_folder, naming
 
 _CHUNK = 4_096  # steps that are copied at a time
 
@@ -56,13 +56,16 @@ class MemoryFile:
         size = self.record.itemsize
         slot = first % self.capacity
         before_the_end = steps[: self.capacity - slot]
-        with naming(self._file()), self._file().open("r+b" if self._file().exists() else "wb") as file:
+        exists = self._file().exists()
+        with naming(self._file()), self._file().open("r+b" if exists else "wb") as file:
             for part, position in ((before_the_end, slot), (steps[len(before_the_end) :], 0)):
                 if len(part):
                     file.seek(position * size)
                     file.write(part.tobytes())
             file.flush()
             os.fsync(file.fileno())
+            if not exists:
+                flush_folder(self.path.parent)
 
     def read(self, place: dict[str, Any], memory: Any, sizes: list[int] | None = None) -> None:
         """Put the steps that `add` described into the memory, whose counters are restored.

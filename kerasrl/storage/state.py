@@ -6,8 +6,10 @@ room for more steps than the memory, so that what is added never touches what th
 process dies, the two fit together. Nothing is ever unpickled.
 """
 
+import contextlib
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,19 @@ import numpy as np
 
 from kerasrl.errors import UserError, to_type
 from kerasrl.reading import MOST, read_file
-from kerasrl.storage.archive import require_plain, require_sound, require_within
+from kerasrl.storage.checks import require_sound, require_within
 from kerasrl.storage.files import DamagedError, seal, unseal, write_whole
+from kerasrl.storage.kept import KeptAttributes, has_state
 from kerasrl.storage.memory_file import MemoryFile
-from kerasrl.storage.trees import decode, encode
+from kerasrl.storage.objects import ObjectEncoder, restore
+from kerasrl.storage.trees import CannotBeKept, Held, decode
 
-_KIND = b"kerasrl state 1"
+_KIND, _KIND_BEFORE = b"kerasrl state 2", b"kerasrl state 1\n"
+_PARTS = ("processor", "policy", "test_policy")  # of an agent, which may hold anything
+
+
+class OutdatedError(UserError):
+    """A training state of an earlier version of this project."""
 
 
 class TrainingState:
@@ -38,11 +47,51 @@ class TrainingState:
             raise UserError(f"the interval of the training state must be at least 1, is {interval}")
         self.path, self.interval, self.save_memory = Path(path), interval, save_memory
         self._steps: MemoryFile | None = None
+        self._kept = KeptAttributes([], [])
+        self._known: set[str] | None = None  # places of objects when the run began
+        self._progress: Any = None
+        self._nb_steps = -1
         self.saved_step = -1  # the step of the state on disk
 
-    def is_due(self, step: int) -> bool:
-        """Return whether a state should be written at the end of an episode."""
-        return step - self.saved_step >= self.interval
+    def is_due(self, step: int, longest_episode: int = 0) -> bool:
+        """Return whether a state should be written at the end of an episode.
+
+        One is also due whenever the next episode may be the last, so that a longer run need not repeat the ones before.
+        """
+        return step - self.saved_step >= self.interval or 0 <= self._nb_steps - step <= longest_episode
+
+    def check(self, agent: Any) -> None:
+        """Find out whether what the agent holds can be saved.
+
+        Raises:
+            UserError: It cannot.
+        """
+        _encoded({"agent": agent.get_state()}, _roots(agent))
+
+    def begin(
+        self, agent: Any, episode: int, callbacks: list[Any], env: Any, nb_steps: int, progress: Any, saved: Any
+    ) -> None:
+        """Write the first state of a new run; give the rest of what was `saved` to one that goes on.
+
+        To be called when the callbacks have begun: many of them start afresh then.
+
+        Raises:
+            OSError: It cannot be written.
+            UserError: Something cannot be kept for a resume.
+        """
+        self._nb_steps, self._progress = nb_steps, progress
+        parts = [agent, env, getattr(env, "unwrapped", None), agent.memory, agent.optimizer, agent.processor]
+        self._kept = KeptAttributes(callbacks, [*parts, agent.policy, agent.test_policy])
+        if saved is None:
+            self._known = None
+        else:
+            with self._fitting():
+                self._kept.put_back(saved["kept"])
+                if saved["progress"] is not None and progress is not None:
+                    progress.set_state(saved["progress"])
+                _set_generators(saved["generators"], env)
+        if saved is None or saved.get("finished"):  # a finished run that goes on is no longer finished
+            self.save(agent, episode, callbacks, env)
 
     def save(self, agent: Any, episode: int, callbacks: list[Any], env: Any) -> None:
         """Write the state before episode number `episode`.
@@ -50,19 +99,29 @@ class TrainingState:
         Raises:
             UserError: It is too large.
             OSError: It cannot be written; the one before stays.
+            UserError: Something cannot be kept for a resume.
         """
+        resumable = [callback for callback in callbacks if has_state(callback)]
         tree = {
             "metadata": agent.metadata,
             "episode": episode,
+            "nb_steps": self._nb_steps,
+            "ended": agent.stop_training and not agent.did_abort,  # a callback has ended the training
             "agent": agent.get_state(),
             "generators": _generators(env),
-            "callbacks": [[type(c).__name__, c.get_state()] for c in callbacks if hasattr(c, "get_state")],
+            "callbacks": resumable,
+            "kept": self._kept.get(),
+            "progress": None if self._progress is None else self._progress.get_state(),
             "memory": None,
         }
         if self.save_memory:
             self._steps = self._steps or MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
             tree["memory"] = {**agent.memory.get_state(), "file": self._steps.add(agent.memory)}
-        content = seal(_KIND, encode(tree))
+        known = None if self._known is None else self._known | self._kept.places
+        content, places = _encoded(tree, [*_roots(agent), *resumable], known)
+        if self._known is None:
+            self._known = places
+        content = seal(_KIND, content)
         if len(content) > MOST:
             raise UserError(f"the training state has {len(content):,} bytes; {MOST:,} can be resumed with")
         write_whole(self.path, content)
@@ -77,13 +136,14 @@ class TrainingState:
             UserError: The state is missing or damaged.
             OSError: It cannot be written; the one before stays.
         """
-        write_whole(self.path, seal(_KIND, encode({**self.load(), "finished": True})))
+        write_whole(self.path, seal(_KIND, _encoded({**self.load(), "finished": True})[0]))
 
     def load(self) -> dict[str, Any]:
         """Return the state on disk.
 
         Raises:
             UserError: There is none, or it is damaged.
+            OutdatedError: An earlier version of this project wrote it.
         """
         resume = to_type("--resume", "resume=True")
         damaged = UserError(f"the training state {self.path} is damaged; start again without {resume}")
@@ -93,54 +153,79 @@ class TrainingState:
             raise UserError(f"there is nothing to resume: {self.path} does not exist; train without {resume}") from None
         except OSError as error:
             raise UserError(f"the training state {self.path} cannot be read: {error.strerror}") from None
+        if content.startswith(_KIND_BEFORE):
+            raise OutdatedError(
+                f"the training state {self.path} is of an earlier version, which did not keep everything exactly; "
+                f"continue it with that version, or start again with {to_type('--overwrite', 'overwrite=True')}"
+            )
         try:
-            tree: dict[str, Any] = decode(require_plain(unseal(_KIND, content)))
+            tree: dict[str, Any] = decode(unseal(_KIND, content))
             _require_tree(tree)
         except Exception:  # what is sealed may be anything all the same
             raise damaged from None
         return tree
 
-    def restore(self, tree: dict[str, Any], agent: Any, callbacks: list[Any], env: Any) -> int:
-        """Put the state into agent, callbacks and generators; return the number of the episode to begin.
+    def restore(self, tree: dict[str, Any], agent: Any, callbacks: list[Any], nb_steps: int) -> int:
+        """Put the state into agent and callbacks; return the number of the episode to begin. `begin` does the rest.
 
         Raises:
-            UserError: The steps of the replay memory are missing or damaged.
+            UserError: The steps of the replay memory are missing or damaged, or the objects are others than there.
         """
-        try:
-            self._restore(tree, agent, callbacks, env)
-        except (UserError, OSError):
-            raise
-        except Exception as error:  # a tree of the right form may hold anything all the same
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise UserError(f"the training state {self.path} does not fit this training ({reason})") from error
+        with self._fitting():
+            self._restore(tree, agent, callbacks)
         self.saved_step = agent.step
+        if tree["ended"] and not tree.get("finished") and tree["nb_steps"] == nb_steps:
+            agent.stop_training = True  # all that was missing are the last files
         return int(tree["episode"])
 
-    def _restore(self, tree: dict[str, Any], agent: Any, callbacks: list[Any], env: Any) -> None:
+    @contextlib.contextmanager
+    def _fitting(self) -> Iterator[None]:
+        """Refuse a tree of the right form that holds something else than this training needs."""
+        try:
+            yield
+        except (UserError, OSError):
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise UserError(f"the training state {self.path} does not fit this training ({reason})") from error
+
+    def _restore(self, tree: dict[str, Any], agent: Any, callbacks: list[Any]) -> None:
+        self._known = _encoded({"agent": {name: getattr(agent, name) for name in _PARTS}}, _roots(agent))[1]
         if tree["memory"] is not None:
             self._steps = MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
             agent.memory.set_state(tree["memory"])
             self._steps.read(tree["memory"]["file"], agent.memory, agent.observation_sizes)
         agent.set_state(tree["agent"], warm_up=tree["memory"] is None)
-        resumable = [callback for callback in callbacks if hasattr(callback, "set_state")]
-        if [type(callback).__name__ for callback in resumable] != [name for name, _ in tree["callbacks"]]:
-            raise UserError(f"the run to resume had the callbacks {', '.join(name for name, _ in tree['callbacks'])}")
-        for callback, (_, saved) in zip(resumable, tree["callbacks"], strict=True):
-            callback.set_state(saved)
-        _set_generators(tree["generators"], env)
+        resumable = [callback for callback in callbacks if has_state(callback)]
+        if [type(callback).__qualname__ for callback in resumable] != [held.name for held in tree["callbacks"]]:
+            raise UserError(f"the run to resume had the callbacks {', '.join(held.name for held in tree['callbacks'])}")
+        for callback, held in zip(resumable, tree["callbacks"], strict=True):
+            restore(callback, held)
 
 
 def _require_tree(tree: dict[str, Any]) -> None:
     """Raise `DamagedError`, or anything else, if what is asked of a tree before it is put anywhere is not there."""
     is_tree = isinstance(tree["metadata"], dict | None) and isinstance(tree["memory"], dict | None)
-    if not is_tree or not all(isinstance(name, str) for name, _ in tree["callbacks"]):
+    if not is_tree or not all(isinstance(held, Held) and isinstance(held.name, str) for held in tree["callbacks"]):
         raise DamagedError
     numbers = [tree["agent"]["step"], *((tree["memory"] or {}).get(name, 0) for name in ("limit", "window_length"))]
-    for number in numbers:
+    for number in [*numbers, tree["episode"]]:
         require_within(number, 2**53)
-    require_within(tree["episode"], 2**53)
     require_within(tree["generators"]["numpy"][2], 624)
     require_sound(tree)
+
+
+def _roots(agent: Any) -> list[Any]:
+    return [getattr(agent, name) for name in _PARTS]
+
+
+def _encoded(tree: Any, roots: Any = (), known: set[str] | None = None) -> tuple[bytes, set[str]]:
+    """Return a tree as bytes, and the places of objects in it."""
+    encoder = ObjectEncoder(tuple(roots), known)
+    try:
+        return encoder.encode(tree), encoder.places
+    except CannotBeKept:
+        raise UserError("the agent's metadata cannot be saved for a resume; give it what JSON can hold") from None
 
 
 def _space_generator(env: Any) -> Any:
@@ -152,16 +237,15 @@ def _space_generator(env: Any) -> Any:
 def _generators(env: Any) -> dict[str, Any]:
     space = _space_generator(env)
     return {
-        "numpy": list(np.random.get_state()),
+        "numpy": np.random.get_state(),
         "random": random.getstate(),
         "actions": None if space is None else space.bit_generator.state,
     }
 
 
 def _set_generators(states: dict[str, Any], env: Any) -> None:
-    np.random.set_state(tuple(states["numpy"]))
-    version, values, gauss = states["random"]
-    random.setstate((version, tuple(values), gauss))
+    np.random.set_state(states["numpy"])
+    random.setstate(states["random"])
     space = _space_generator(env)
     if space is not None and states["actions"] is not None:
         space.bit_generator.state = states["actions"]

@@ -1,103 +1,258 @@
-"""What objects hold as trees of dictionaries, lists, numbers, texts and arrays, and such trees as bytes."""
+"""Trees of values as bytes and back, exactly: types, the order of keys, and which places hold one and the same thing.
 
-import io
+A tree is made of None, bool, int, float, str, bytes, NumPy's numbers, lists, tuples, dictionaries, sets, deques and
+arrays. An object comes back as a `Held`, what it held, which `kerasrl.storage.objects` puts into one that exists.
+The bytes name no class to import and nothing to call; decoding makes values of the kinds above and nothing else.
+"""
+
 import json
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
-from kerasrl.errors import UserError
+from kerasrl.reading import parse_json
+from kerasrl.storage.files import DamagedError
 
-
-def attributes(thing: Any) -> dict[str, Any] | None:
-    """Return what an object holds as a tree: `get_state()` if it has it, else its attributes.
-
-    Raises:
-        UserError: It holds something that cannot be saved.
-    """
-    if thing is None or hasattr(thing, "get_state"):
-        return None if thing is None else {"__state__": thing.get_state()}
-    return {name: _kept(thing, name, value) for name, value in vars(thing).items() if name != "agent"}
+_DICTIONARIES: dict[str, Any] = {"dict": dict, "OrderedDict": OrderedDict, "Counter": Counter}
+_FACTORIES = {"None": None, "int": int, "float": float, "list": list, "dict": dict}  # of a defaultdict
+_LONGEST_INT = 10_000  # bits; Python refuses to read numbers of more than 4,300 digits
+_LONG_LIST = 16  # numbers from which on a list of one type is kept as an array
 
 
-def _kept(thing: Any, name: str, value: Any) -> Any:
-    from rl.policy import Policy  # here, so that train.py finds a wrong --resume before TensorFlow is imported
-    from rl.util import WhiteningNormalizer
+class Held:
+    """What an object in a tree held, with the kind of the object and the name of its class."""
 
-    if isinstance(value, WhiteningNormalizer):
-        return {"__normalizer__": {**vars(value), "dtype": np.dtype(value.dtype).str}}
-    if isinstance(value, Policy):
-        return {"__attributes__": attributes(value)}
-    if isinstance(value, np.random.Generator):
-        return {"__generator__": value.bit_generator.state}
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return value
-    try:
-        json.dumps(value, default=lambda item: item.item() if isinstance(item, np.generic) else _refuse(item))
-    except (TypeError, ValueError):
-        raise UserError(
-            f"{type(thing).__name__}.{name} cannot be saved for a resume; give the class get_state and set_state"
-        ) from None
-    return value
+    def __init__(self, kind: str, name: str, content: Any) -> None:
+        self.kind, self.name, self.content = kind, name, content
+        self.thing: Any = None  # the object that has been made equal to it
 
 
-def _refuse(item: Any) -> Any:
-    raise TypeError
+class CannotBeKept(Exception):  # an answer, not a failure
+    """A value cannot be kept exactly."""
 
 
-def set_attributes(thing: Any, tree: dict[str, Any] | None) -> None:
-    """Undo `attributes`."""
-    if tree is None:
-        return
-    if "__state__" in tree:
-        thing.set_state(tree["__state__"])
-        return
-    for name, value in tree.items():
-        present: Any = getattr(thing, name, None)
-        if isinstance(value, dict) and "__normalizer__" in value:
-            from rl.util import WhiteningNormalizer
+class Encoder:
+    """Turns trees into nodes, which JSON can hold, and buffers of bytes; a subclass knows about objects."""
 
-            saved = value["__normalizer__"]
-            normalizer = WhiteningNormalizer(tuple(saved["shape"]), dtype=np.dtype(saved["dtype"]))
-            vars(normalizer).update({**saved, "shape": normalizer.shape, "dtype": normalizer.dtype})
-            setattr(thing, name, normalizer)
-        elif isinstance(value, dict) and "__attributes__" in value:
-            set_attributes(present, value["__attributes__"])
-        elif isinstance(value, dict) and "__generator__" in value:
-            present.bit_generator.state = value["__generator__"]
-        else:
-            setattr(thing, name, tuple(value) if isinstance(present, tuple) else value)
+    def __init__(self) -> None:
+        self.buffers: list[bytes] = []
+        self.path: list[str] = []  # of the value at hand
+        self._numbers: dict[int, int] = {}  # by id, of what has been met
+        self._owners: dict[int, int] = {}  # buffers by id of the array that owns the memory
+        self._alive: list[Any] = []  # so that no id is used twice
 
+    def encode(self, tree: Any) -> bytes:
+        """Return the tree as bytes.
 
-def encode(tree: Any) -> bytes:
-    """Write a tree of dictionaries, lists, numbers, strings and arrays as JSON with the arrays beside it."""
-    arrays: list[np.ndarray] = []
+        Raises:
+            CannotBeKept: It holds something else than the values above.
+        """
+        node = self.node(tree)
+        text = json.dumps({"buffers": [len(buffer) for buffer in self.buffers], "tree": node}).encode()
+        return b"".join([len(text).to_bytes(8, "little"), text, *self.buffers])
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            arrays.append(value)
-            return {"__array__": len(arrays) - 1}
+    def node(self, value: Any) -> Any:
+        """Return a node for a value: what JSON has stands for itself, all else is a list that begins with its kind."""
+        kind = type(value)
+        if value is None or kind in (bool, float, str):
+            return value
+        if kind is int:
+            if value.bit_length() > _LONGEST_INT:
+                raise CannotBeKept
+            return value
         if isinstance(value, np.generic):
-            return value.item()
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+            return ["scalar", _type_text(value.dtype), value.tobytes().hex()]
+        if kind is bytes:
+            return ["bytes", value.hex()]
+        if kind is tuple:
+            return ["tuple", *self._items(value)]
+        if id(value) in self._numbers:
+            return ["same", self._numbers[id(value)]]
+        self._numbers[id(value)] = len(self._numbers)
+        self._alive.append(value)
+        if kind is np.ndarray:
+            return self._array(value)
+        if kind is list:
+            return self._numbers_of_one_type(value) or ["list", *self._items(value)]
+        if kind is deque:
+            return ["deque", value.maxlen, *self._items(value)]
+        if kind is defaultdict:
+            factory = getattr(value.default_factory, "__name__", "None")
+            if _FACTORIES.get(factory, value) is not value.default_factory:
+                raise CannotBeKept
+            return ["defaultdict", factory, *self._pairs(value)]
+        if _DICTIONARIES.get(kind.__name__) is kind:
+            return [kind.__name__, *self._pairs(value)]
+        if kind in (set, frozenset):
+            if not all(map(_is_plain, value)):
+                raise CannotBeKept
+            return [kind.__name__, *self._items(value)]
+        return ["held", *self.object(value)]
 
-    text = json.dumps(plain(tree)).encode()
-    buffer = io.BytesIO()
-    np.savez(buffer, np.frombuffer(text, np.uint8), *arrays)
-    return buffer.getvalue()
+    def object(self, value: Any) -> tuple[str, str, Any]:
+        """Return kind, name of the class and a node of what it holds for an object of another kind."""
+        raise CannotBeKept
+
+    @contextmanager
+    def at(self, place: str) -> Iterator[None]:
+        """Remember the way to the value at hand."""
+        self.path.append(place)
+        try:
+            yield
+        finally:
+            self.path.pop()
+
+    def _items(self, values: Any) -> Iterator[Any]:
+        for i, value in enumerate(values):
+            with self.at(f"[{i}]"):
+                yield self.node(value)
+
+    def _pairs(self, values: dict[Any, Any]) -> Iterator[Any]:
+        for key, value in values.items():
+            if not _is_plain(key):
+                raise CannotBeKept
+            yield self.node(key)
+            with self.at(f"[{key!r}]"):
+                yield self.node(value)
+
+    def _numbers_of_one_type(self, values: list[Any]) -> Any:
+        """Return a node for a long list of numbers, None if it is none; a million of them take no time."""
+        if len(values) < _LONG_LIST or len(kinds := set(map(type, values))) > 1:
+            return None
+        (kind,) = kinds
+        if kind in (int, float):
+            try:
+                return ["numbers", kind.__name__, self._buffer(np.array(values, {int: "<i8", float: "<f8"}[kind]))]
+            except OverflowError:
+                return None
+        if issubclass(kind, np.number | np.bool_) and not issubclass(kind, np.timedelta64):
+            return ["numbers", _type_text(values[0].dtype), self._buffer(np.array(values))]
+        return None
+
+    def _array(self, array: np.ndarray) -> Any:
+        """Return a node for an array as a view of the memory that it may share with others."""
+        owner = array
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        low, high = byte_bounds(owner)
+        if high - low != owner.nbytes or min(owner.strides, default=0) < 0:  # memory of another library, with gaps
+            array = owner = array.copy(order="K")
+            self._alive.append(owner)
+            low, high = byte_bounds(owner)
+        if id(owner) not in self._owners:
+            self._alive.append(owner)
+            self._owners[id(owner)] = self._buffer(owner)
+        if array.nbytes > owner.nbytes:  # one that shows places several times; its copy may be much larger
+            raise CannotBeKept
+        offset = array.__array_interface__["data"][0] - low if array.size else 0
+        return ["array", self._owners[id(owner)], _type_text(array.dtype), array.shape, array.strides, offset]
+
+    def _buffer(self, array: np.ndarray) -> int:
+        """Add an array's bytes in their order in memory; return the buffer's number."""
+        _type_text(array.dtype)
+        self.buffers.append(array.ravel(order="K").tobytes())
+        return len(self.buffers) - 1
+
+
+def _type_text(dtype: np.dtype) -> str:
+    if dtype.hasobject or dtype.names or dtype.subdtype or np.dtype(dtype.str) != dtype:
+        raise CannotBeKept
+    return dtype.str
+
+
+def _is_plain(key: Any) -> bool:
+    if type(key) is tuple:
+        return all(map(_is_plain, key))
+    return key is None or type(key) in (bool, int, float, str, bytes) or isinstance(key, np.generic)
+
+
+class _Decoder:
+    """Undoes what an `Encoder` did."""
+
+    def __init__(self, content: bytes) -> None:
+        start = 8 + int.from_bytes(content[:8], "little")
+        self.document = parse_json(content[8:start])
+        self.buffers: list[np.ndarray] = []
+        for length in self.document["buffers"]:
+            if type(length) is not int or not 0 <= length <= len(content) - start:
+                raise DamagedError
+            self.buffers.append(np.frombuffer(content, np.uint8, length, start).copy())
+            start += length
+        self.met: list[Any] = []
+        self.unread = len(content)  # bytes of numbers that may still become lists, each of them once
+
+    def value(self, node: Any) -> Any:
+        if not isinstance(node, list):
+            if isinstance(node, dict):
+                raise DamagedError
+            return node
+        kind, *rest = node
+        if kind == "scalar":
+            return np.ndarray((), _type(rest[0]), bytes.fromhex(rest[1]))[()]
+        if kind == "bytes":
+            return bytes.fromhex(rest[0])
+        if kind == "tuple":
+            return tuple(map(self.value, rest))
+        if kind == "same":
+            return self.met[rest[0]]
+        place = len(self.met)
+        self.met.append(None)
+        if kind == "array":
+            buffer, text, shape, strides, offset = rest
+            made: Any = np.ndarray(tuple(shape), _type(text), self.buffers[buffer], offset, tuple(strides))
+            if made.nbytes > self.buffers[buffer].nbytes:
+                raise DamagedError
+        elif kind == "numbers":
+            self.unread -= self.buffers[rest[1]].nbytes
+            if self.unread < 0:
+                raise DamagedError
+            numbers = self.buffers[rest[1]].view({"int": "<i8", "float": "<f8"}.get(rest[0]) or _type(rest[0]))
+            made = numbers.tolist() if rest[0] in ("int", "float") else list(numbers)
+        elif kind == "held":
+            made = self.met[place] = Held(rest[0], rest[1], None)
+            made.content = self.value(rest[2])
+        elif kind in ("set", "frozenset"):
+            made = {"set": set, "frozenset": frozenset}[kind](map(self.value, rest))
+        else:
+            made = self._container(kind, rest)
+            self.met[place] = made  # before what it holds, which may be itself
+            items = rest[0 if kind in ("list", *_DICTIONARIES) else 1 :]
+            if kind in ("list", "deque"):
+                made.extend(map(self.value, items))
+            else:
+                for key, value in zip(items[::2], items[1::2], strict=True):
+                    made[self.value(key)] = self.value(value)
+        self.met[place] = made
+        return made
+
+    @staticmethod
+    def _container(kind: str, rest: list[Any]) -> Any:
+        if kind == "list":
+            return []
+        if kind == "deque":
+            return deque(maxlen=rest[0])
+        return defaultdict(_FACTORIES[rest[0]]) if kind == "defaultdict" else _DICTIONARIES[kind]()
+
+
+def _type(text: str) -> np.dtype:
+    dtype = np.dtype(text)
+    if dtype.hasobject or dtype.str != text:
+        raise DamagedError
+    return dtype
 
 
 def decode(content: bytes) -> Any:
-    """Undo `encode`."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+    """Undo `Encoder.encode`.
 
-        def rich(value: Any) -> Any:
-            if isinstance(value, dict):
-                if "__array__" in value:
-                    return file[f"arr_{value['__array__'] + 1}"]
-                return {key: rich(item) for key, item in value.items()}
-            return [rich(item) for item in value] if isinstance(value, list) else value
-
-        return rich(json.loads(file["arr_0"].tobytes()))
+    Raises:
+        DamagedError: The bytes are not what it returns.
+    """
+    try:
+        decoder = _Decoder(content)
+        return decoder.value(decoder.document["tree"])
+    except Exception:
+        raise DamagedError from None

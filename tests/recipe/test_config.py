@@ -166,7 +166,7 @@ def test_files_that_cannot_be_read(tmp_path):
         ({"env": ""}, "env must be a name, is ''"),
         ({"seed": 2**32}, "seed must be between 0 and 4294967295, is 4294967296"),
         ({"eps_min": 0.5, "eps_max": 0.25}, "eps_min must be at most eps_max, which is 0.25; it is 0.5"),
-        ({"memory_limit": 2}, r"memory_limit must be at least window_length \+ 2, is 2"),
+        ({"memory_limit": 2}, r"memory_limit must be at least window_length \+ 3 = 4, .*; it is 2"),
     ],
 )
 def test_impossible_values(settings, problem):

@@ -1,5 +1,7 @@
 """Runs that are killed, stopped or hindered, as train.py's command line runs them."""
 
+import errno
+import fcntl
 import json
 import os
 import random
@@ -25,6 +27,7 @@ import model
 import train
 from command_line import parse_config
 from config import Config
+from kerasrl.dqn import loop
 from kerasrl.storage import files, weights
 
 ROOT = Path(train.__file__).parent
@@ -267,6 +270,15 @@ class Raising(rl.core.Processor):
     process_observation = staticmethod(unprocessed)
 
 
+class Collecting(rl.core.Processor):
+    def __init__(self):
+        self.seen = []
+
+    def process_observation(self, observation):
+        self.seen.append(object())
+        return observation
+
+
 def narrow(state_size, num_actions):
     return model.build_model(state_size - 1, num_actions)
 
@@ -298,6 +310,64 @@ def test_a_stopped_run_is_unfinished_and_a_solved_one_finished(run, number):
     assert run(*environment_with(lambda: None)) == (0, "")
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killed_before(monkeypatch, place, name, run, *arguments):
+    """Run train.py until it calls `place.name`, as if it was killed there."""
+
+    def kill(*_, **named):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, kill)
+        patch.setattr(train, "rehearse", lambda _: None)  # which would be killed, too
+        with pytest.raises(Killed):
+            run(*arguments)
+
+
+def test_a_solved_run_that_is_killed_before_its_last_weights_is_over(run, tmp_path, monkeypatch, capsys):
+    solved = ["--stop-at", "12", "--eval-interval", "100", "--nb-steps", "3000", "--seed", "7"]
+    expected = tmp_path / "expected"
+    assert run(*solved, *folders(expected)) == (0, "")
+    assert result(expected)[1]["nb_steps"][-1] < 2000
+    killed_before(monkeypatch, loop.Loop, "_end_training", run, *solved)
+    capsys.readouterr()
+    command = [*folders(tmp_path), "--state-interval", "100", *solved, "--resume", "--verbose", "1"]
+    assert train.main(command) == 0
+    assert "solved: mean reward of 100 greedy episodes" in capsys.readouterr().out
+    assert_same_result(tmp_path, result(expected))
+    assert run(*solved, "--resume", "--nb-steps", "3500") == (0, "")  # it is finished: more steps are wanted
+    assert result(tmp_path)[1]["nb_steps"][-1] > result(expected)[1]["nb_steps"][-1]
+
+
+def test_a_higher_reward_may_be_wanted_of_a_solved_run(run, tmp_path, monkeypatch):
+    solved = ["--eval-interval", "100", "--nb-steps", "3000", "--seed", "7"]
+    killed_before(monkeypatch, loop.Loop, "_end_training", run, *solved, "--stop-at", "9")
+    assert run(*solved, "--resume", "--stop-at", "13") == (0, "")
+    scores = [score for score in result(tmp_path)[1]["evaluation_reward"] if score is not None]
+    assert scores[-1] >= 13 or result(tmp_path)[1]["nb_steps"][-1] > 2800
+
+
+def test_a_finished_run_that_goes_on_is_unfinished(run, tmp_path, monkeypatch):
+    assert run("--seed", "1") == (0, "")
+    killed_before(monkeypatch, loop.Loop, "_begin_episode", run, "--resume", "--nb-steps", "5000")
+    assert "unfinished" in run()[1]
+    assert run("--resume", "--nb-steps", "5000") == (0, "")
+
+
+def test_a_state_of_an_earlier_version_is_not_replaced_by_accident(run, tmp_path):
+    state = tmp_path / "checkpoints" / "dqn_CartPole-v0_state"
+    assert run("--seed", "1") == (0, "")
+    state.write_bytes(state.read_bytes().replace(b"kerasrl state 2", b"kerasrl state 1"))
+    for arguments in ([], ["--resume"]):
+        status, error = run(*arguments)
+        assert (status, error.count("\n")) == (2, 1)
+        assert "is of an earlier version" in error
+    assert run("--overwrite") == (0, "")
+
+
 @pytest.mark.parametrize(
     ("mistake", "status", "said"),
     [
@@ -305,6 +375,9 @@ def test_a_stopped_run_is_unfinished_and_a_solved_one_finished(run, number):
         (["--device", "gpu"], 2, "no GPU"),
         (["--network", f"{__name__}:narrow"], 2, "the model takes states of shape"),
         (["--processor", f"{__name__}:Raising"], 1, "too dark"),
+        (["--processor", f"{__name__}:Collecting"], 2, "Collecting.seen cannot be saved for a resume"),
+        (["--memory-limit", "3"], 2, "memory_limit must be at least window_length + 3 = 4"),
+        (["--memory-limit", "6", "--window-length", "4"], 2, "memory_limit must be at least window_length + 3 = 7"),
         (["--learning-rate", "1e10"], 1, "lower the learning rate"),
         (["--env", "CartPole-v7"], 2, "CartPole-v7"),
     ],
@@ -325,7 +398,8 @@ def test_a_new_run_leaves_nothing_of_the_one_that_it_replaces(run, tmp_path):
         assert run(*where, "--record-every", "200", "--eval-interval", "200", "--checkpoint-interval", "100") == (0, "")
         kept = tmp_path / ("all" if where else "logs") / "dqn_CartPole-v0_film_of_mine.gif"
         kept.touch()
-        assert run(*where, "--nb-steps", "50", "--eval-interval", "0", "--checkpoint-interval", "30") == (0, "")
+        short = ["--nb-steps", "50", "--eval-interval", "0", "--checkpoint-interval", "30", "--no-save-memory"]
+        assert run(*where, *short) == (0, "")
         found = {file.name for folder in ("checkpoints", "logs", "all") for file in (tmp_path / folder).glob("dqn*")}
         names = {"config.toml", "curve.png", "film_of_mine.gif", "log.json", "state", "weights.h5f", "weights_30.h5f"}
         assert found == {f"dqn_CartPole-v0_{name}" for name in names}
@@ -338,6 +412,21 @@ def test_second_run_in_a_folder_is_refused(run, tmp_path):
         assert (status, error.count("\n")) == (2, 1)
         assert "another training" in error
     assert run() == (0, "")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_stands_for_a_lock_where_there_are_none(run, tmp_path, monkeypatch, number):
+    def no_locks(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with files.exclusive(tmp_path / "checkpoints"):
+        status, error = run()
+        assert status == 2 and "another training" in error.splitlines()[-1]
+    status, error = run()
+    assert (status, error.count("\n")) == (0, 1)
+    assert re.match(r"no file locks in .*: the file \.lock.* stands for one\n", error)
+    assert not list(tmp_path.glob("*/.lock.process"))
 
 
 class Failing(CartPoleEnv):

@@ -5,7 +5,7 @@ PYTHONPATH=. python tests/storage/fuzz.py 10000 [SEED]
 What reads them has to end with a result or one line; prints what did not, and keeps the file in the current folder.
 """
 
-from read_states import KIND, resume, write
+from read_states import KIND, encode, resume, write
 
 # isort: split
 
@@ -25,13 +25,13 @@ from config import Config
 from kerasrl.errors import UserError
 from kerasrl.storage import checkpoint, weights
 from kerasrl.storage.files import seal, unseal
-from kerasrl.storage.trees import decode, encode
+from kerasrl.storage.trees import decode
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
 SECONDS, BYTES = 2, 2**30
 HOSTILE = [None, True, -1, 0, 2**31, 2**63, 10**30, 1e308, float("nan"), "", "x", "\x1b[2J", "../x", [], {}, [[]] * 9]
-HOSTILE += [{"__array__": 0}, {"__array__": 10**9}, {"bit_generator": "MT19937", "state": {"pos": 10**9}}, "a" * 10**5]
+HOSTILE += [{"bit_generator": "MT19937", "state": {"pos": 10**9}}, "a" * 10**5]
 
 
 def damaged(content, draws):
@@ -112,7 +112,12 @@ def state_file(folder, draws):
     path = folder / "state"
     write(path)
     content = unseal(KIND, path.read_bytes())
-    content = encode(tampered(decode(content), draws)) if draws.random() < 0.7 else damaged(content, draws)
+    if draws.random() < 0.7:
+        start = 8 + int.from_bytes(content[:8], "little")
+        text = json.dumps(tampered(json.loads(content[8:start]), draws)).encode()
+        content = len(text).to_bytes(8, "little") + text + content[start:]
+    else:
+        content = damaged(content, draws)
     path.write_bytes(seal(KIND, content))
     return lambda: refused(resume(path))
 

@@ -4,14 +4,12 @@ from kerasrl.dqn.memory import SequentialMemory
 
 # isort: split
 
-import io
 import json
 import os
 import random
 import resource
 import sys
 import traceback
-import zipfile
 from pathlib import Path
 
 import gym
@@ -20,15 +18,18 @@ import numpy as np
 from kerasrl.errors import UserError
 from kerasrl.storage import TrainingState
 from kerasrl.storage.files import seal, unseal
-from kerasrl.storage.trees import decode, encode
+from kerasrl.storage.objects import ObjectEncoder
+from kerasrl.storage.trees import Held, decode
 
-KIND = b"kerasrl state 1"
+KIND = b"kerasrl state 2"
 
 
 class Agent:
     """As much of an agent as a state asks for."""
 
     metadata, observation_sizes = {"env": "CartPole-v0"}, [4]
+    processor = policy = test_policy = optimizer = None
+    stop_training = did_abort = False
 
     def __init__(self):
         self.memory, self.step = SequentialMemory(100, seed=0), 0
@@ -64,11 +65,17 @@ def write(path):
     TrainingState(path, interval=20).save(agent, 13, [Count()], Env())
 
 
+def encode(tree):
+    return ObjectEncoder().encode(tree)
+
+
 def resume(path):
     """Return what a resume says: "resumed", or the refusal."""
     agent, state = Agent(), TrainingState(path, interval=20)
     try:
-        state.restore(state.load(), agent, [Count()], Env())
+        saved, callbacks = state.load(), [Count()]
+        episode = state.restore(saved, agent, callbacks, 1_000)
+        state.begin(agent, episode, callbacks, Env(), 1_000, None, saved)
     except UserError as error:
         return str(error)
     drawn = np.random.random(1000), random.random(), agent.memory.draw(32)  # noqa: F841
@@ -100,38 +107,25 @@ def record(kind, shape, name="frame0"):
 
 def generator(**values):
     def change(tree):
-        tree["agent"]["processor"] = {"rng": {"__generator__": values}}
+        tree["agent"]["processor"] = Held("attributes", "Processor", {"rng": [Held("Generator", "Generator", values)]})
 
     return with_tree(change)
 
 
 def numpy_position(tree):
-    tree["generators"]["numpy"][2] = 10**9
+    name, keys, _, *rest = tree["generators"]["numpy"]
+    tree["generators"]["numpy"] = (name, keys, 10**9, *rest)
 
 
-def archive(compression, *members):
-    """Seal a zip of members, each a name and an array or a text."""
+def document(tree, *lengths, content=b""):
+    """Seal a tree of nodes, or a text for one, with buffers that claim these lengths."""
 
     def damage(path):
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", compression) as file:
-            for name, content in members:
-                member = io.BytesIO()
-                array = np.frombuffer(content.encode(), np.uint8) if isinstance(content, str) else content
-                np.lib.format.write_array(member, array)
-                file.writestr(name, member.getvalue())
-        path.write_bytes(seal(KIND, buffer.getvalue()))
+        node = tree if isinstance(tree, str) else json.dumps(tree)
+        text = f'{{"buffers": {list(lengths)}, "tree": {node}}}'.encode()
+        path.write_bytes(seal(KIND, len(text).to_bytes(8, "little") + text + content))
 
     return damage
-
-
-def claiming(path):
-    """Seal an array whose shape claims more than there is."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        head = b"{'descr': '|V0', 'fortran_order': False, 'shape': (1000000000000,), }\n"
-        file.writestr("arr_0.npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
-    path.write_bytes(seal(KIND, buffer.getvalue()))
 
 
 def memory_file(path):
@@ -159,7 +153,7 @@ def state_as_pipe(path):
     os.mkfifo(path)
 
 
-BOMB = np.zeros(4 * 10**8, np.uint8)
+MEGABYTE = bytes(10**6)
 DAMAGES = {
     "untouched": lambda path: None,
     "objects": record("|O", [4]),
@@ -183,16 +177,16 @@ DAMAGES = {
     "limit in words": with_tree(lambda tree: tree["memory"].update(limit="a" * 10**5)),
     "no tree": with_tree(lambda tree: tree.pop("generators")),
     "callbacks that are numbers": with_tree(lambda tree: tree.update(callbacks=[1, 2])),
-    "callback's state of another kind": with_tree(lambda tree: tree.update(callbacks=[["Count", 5]])),
-    "bomb": archive(zipfile.ZIP_DEFLATED, ("arr_0.npy", '{"__array__": 0}'), ("arr_1.npy", BOMB)),
-    "one array many times": archive(
-        zipfile.ZIP_STORED,
-        ("arr_0.npy", json.dumps([{"__array__": 0}] * 9_000)),
-        ("arr_1.npy", np.zeros(10**6, np.uint8)),
-    ),
-    "deep": archive(zipfile.ZIP_STORED, ("arr_0.npy", "[" * 100_000)),
-    "digits": archive(zipfile.ZIP_STORED, ("arr_0.npy", "1" * 5_000)),
-    "claiming": claiming,
+    "callback's state of another kind": with_tree(lambda tree: tree.update(callbacks=[Held("state", "Count", 5)])),
+    "one array many times": document(["list", *[["numbers", "|i1", 0]] * 9_000], 10**6, content=MEGABYTE),
+    "one number many times": document(["array", 0, "|u1", [10**12], [0], 0], 1, content=b"1"),
+    "negative strides": document(["array", 0, "|u1", [100], [-1], 0], 10**6, content=MEGABYTE),
+    "claiming": document(["array", 0, "|u1", [10**12], [1], 0], 10**6, content=MEGABYTE),
+    "pointers": document(["array", 0, "|O", [10], [8], 0], 10**6, content=MEGABYTE),
+    "long buffer": document(["numbers", "int", 0], 10**18),
+    "negative buffer": document(["numbers", "int", 0], -8),
+    "deep": document("[" * 100_000 + "]" * 100_000),
+    "digits": document("1" * 5_000),
     "pipe for steps": as_pipe,
     "link for steps": as_link,
     "no steps": emptied,

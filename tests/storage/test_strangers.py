@@ -267,16 +267,8 @@ OF_STATES = {
     ],
     "the training state PATH is damaged; start again without resume=True": [
         *("numpy's place", "another generator's place", "Philox's place", "negative step", "settings in a list"),
-        *(
-            "limit in words",
-            "no tree",
-            "callbacks that are numbers",
-            "bomb",
-            "one array many times",
-            "deep",
-            "digits",
-            "claiming",
-        ),
+        *("limit in words", "no tree", "callbacks that are numbers", "one array many times", "one number many times"),
+        *("negative strides", "claiming", "pointers", "long buffer", "negative buffer", "deep", "digits"),
     ],
     "PATH.memory-1, the replay memory to resume with, is missing or truncated; start again": [
         *("pipe for steps", "link for steps"),
