@@ -94,6 +94,15 @@ def test_what_a_page_links_exists(page):
                 )
 
 
+def test_each_promise_has_a_test():
+    text = TEXTS[ROOT / "docs" / "promises.md"]
+    promises = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
+    assert len(promises) > 20
+    for promise in promises:
+        ((file, test),) = re.findall(r"\| `(tests/[\w/]+\.py)::(test_\w+)` \|$", promise)
+        assert f"\ndef {test}(" in (ROOT / file).read_text()
+
+
 def test_pictures_have_a_text_alternative():
     pictures = [picture for text in TEXTS.values() for picture in re.findall(r"!\[(.*?)\]\((.*?)\)", text)]
     assert len(pictures) >= 3

@@ -1,0 +1,130 @@
+"""Kills trainings of six kinds at random moments, resumes them, and compares them with trainings that were not killed.
+
+PYTHONPATH=. python tests/recipe/soak.py 100 [SEED]
+
+Prints a line for each kind, and every result that differs; leaves its files in a new folder of the temporary ones.
+"""
+
+from kerasrl.compat import keras_rl  # noqa: F401  # before the imports that it makes work
+
+# isort: split
+
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import rl.core
+from test_resume import Server, folders
+
+from kerasrl.storage import weights
+
+SHORT = ["--nb-steps", "2000", "--seed", "7", "--state-interval", "150", "--memory-limit", "900", "--verbose", "0"]
+CARTPOLE = [*SHORT, "--eval-interval", "300", "--checkpoint-interval", "1000"]
+
+
+class Stateful(rl.core.Processor):
+    """Counts in NumPy's numbers, in a dictionary with numbers for keys, and in an array with two names."""
+
+    def __init__(self):
+        self.scale, self.counts, self.sums = np.float64(1), {1: np.float32(0), (2, "x"): 0}, np.zeros(4)
+        self.same, self.rng = self.sums, np.random.default_rng(3)
+
+    def process_observation(self, observation):
+        self.scale += np.float32(self.scale) * 1e-4
+        self.counts[1] += np.float32(self.scale)
+        self.counts[int(self.counts[1]) % 5] = len(self.counts)
+        self.same += observation
+        return observation * np.tanh(self.scale) + 1e-3 * np.tanh(self.sums) + 1e-3 * self.rng.normal(size=4)
+
+
+class Stopping(keras.callbacks.EarlyStopping):
+    def __init__(self):
+        super().__init__("episode_reward", mode="max", patience=60)
+
+
+class Plateau(keras.callbacks.ReduceLROnPlateau):
+    def __init__(self):
+        super().__init__("episode_reward", mode="max", patience=9)
+
+
+KINDS = {
+    "tutorial": CARTPOLE,
+    "stateful processor": [*CARTPOLE, "--processor", "soak:Stateful"],
+    "Keras's callbacks": [*CARTPOLE, "--callback", "soak:Stopping", "soak:Plateau"],
+    "evaluations": [*SHORT, "--eval-interval", "150", "--eval-episodes", "60"],
+    "films": [*SHORT, "--eval-interval", "300", "--eval-episodes", "1", "--record-every", "300"],
+    "double, dueling, windows": [
+        *(*CARTPOLE, "--window-length", "3", "--enable-double-dqn", "--enable-dueling-network"),
+        *("--gradient-steps", "2", "--train-interval", "2", "--target-model-update", "0.01"),
+    ],
+    "Atari's frames": [
+        *("--preset", "pong", "--nb-steps", "700", "--seed", "7", "--state-interval", "100", "--memory-limit", "400"),
+        *("--nb-steps-warmup", "150", "--nb-max-episode-steps", "60", "--eval-interval", "0", "--verbose", "0"),
+        *("--target-model-update", "100", "--eps-nb-steps", "400", "--checkpoint-interval", "1000"),
+    ],
+}
+
+
+def content(path):
+    """Return the weights and the log without its times."""
+
+    found = {}
+    for file in sorted(path.glob("checkpoints/*.h5f")):
+        arrays = [array for layer in weights.read(file).layers for array in layer.values()]
+        found[file.name] = [(array.dtype.str, array.shape, array.tobytes()) for array in arrays]
+    log = json.loads(next(path.glob("logs/*_log.json")).read_text())
+    log.pop("duration")
+    return {**found, "log": repr(log)}
+
+
+def killed(server, kind, arguments, path, draws, usual):
+    """Start a training and kill it; return whether it was killed before its end."""
+    logs, begin = path / "logs", time.monotonic()
+    process = server.start(arguments)
+    if kind == "films" and draws.random() < 0.7:  # while a film is written or just was
+        known = {file.name for file in logs.glob("*")} if logs.exists() else set()
+        nb_films = draws.randint(1, 4)
+        while nb_films and time.monotonic() - begin < usual:
+            time.sleep(0.0005)
+            found = {file.name for file in logs.glob("*.gif")} if logs.exists() else set()
+            if not found <= known:
+                known, nb_films = known | found, nb_films - 1
+        time.sleep(draws.uniform(0, 0.05))
+    else:
+        time.sleep(draws.uniform(0.05, 1.05) * usual)
+    os.kill(process, signal.SIGKILL)
+    return server.wait() == -signal.SIGKILL
+
+
+def main(nb_kills, seed):
+    draws, server = random.Random(seed), Server()
+    root, differing = Path(tempfile.mkdtemp(prefix="soak")), 0
+    for number, (kind, options) in enumerate(KINDS.items()):
+        path = root / f"{number}"
+        begin = time.monotonic()
+        assert server.run([*options, *folders(path)]) == 0
+        usual, expected, nb_done = time.monotonic() - begin, content(path), 0
+        while nb_done < nb_kills // len(KINDS) + (number < nb_kills % len(KINDS)):
+            path = root / f"{number}_{nb_done}"
+            resume = []
+            while draws.random() < 0.6 or not resume:
+                nb_done += killed(server, kind, [*options, *folders(path), *resume], path, draws, usual)
+                resume = ["--resume"] if list(path.glob("checkpoints/*_state")) else []
+            assert server.run([*options, *folders(path), *resume]) == 0
+            if content(path) != expected:
+                differing += 1
+                print(f"{kind}: {path} differs", flush=True)
+        print(f"{kind}: {nb_done} kills", flush=True)
+    server.process.communicate()
+    return int(differing > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
