@@ -9,6 +9,7 @@ from kerasrl.compat import keras_rl  # noqa: F401  # before the imports that it 
 
 # isort: split
 
+import contextlib
 import json
 import os
 import random
@@ -84,22 +85,34 @@ def content(path):
     return {**found, "log": repr(log)}
 
 
+def spent(process):
+    """Return the processor seconds of a process, None if it has ended."""
+    try:
+        state, *fields = Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()
+    except FileNotFoundError:
+        return None
+    return None if state == "Z" else (int(fields[10]) + int(fields[11])) / os.sysconf("SC_CLK_TCK")
+
+
 def killed(server, kind, arguments, path, draws, usual):
     """Start a training and kill it; return whether it was killed before its end."""
-    logs, begin = path / "logs", time.monotonic()
+    logs = path / "logs"
     process = server.start(arguments)
     if kind == "films" and draws.random() < 0.7:  # while a film is written or just was
         known = {file.name for file in logs.glob("*")} if logs.exists() else set()
         nb_films = draws.randint(1, 4)
-        while nb_films and time.monotonic() - begin < usual:
+        while nb_films and spent(process) is not None:
             time.sleep(0.0005)
             found = {file.name for file in logs.glob("*.gif")} if logs.exists() else set()
             if not found <= known:
                 known, nb_films = known | found, nb_films - 1
         time.sleep(draws.uniform(0, 0.05))
     else:
-        time.sleep(draws.uniform(0.05, 1.05) * usual)
-    os.kill(process, signal.SIGKILL)
+        moment = draws.uniform(0.05, 1) * usual
+        while (now := spent(process)) is not None and now < moment:
+            time.sleep(0.001)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
     return server.wait() == -signal.SIGKILL
 
 
@@ -108,9 +121,12 @@ def main(nb_kills, seed):
     root, differing = Path(tempfile.mkdtemp(prefix="soak")), 0
     for number, (kind, options) in enumerate(KINDS.items()):
         path = root / f"{number}"
-        begin = time.monotonic()
-        assert server.run([*options, *folders(path)]) == 0
-        usual, expected, nb_done = time.monotonic() - begin, content(path), 0
+        process, usual = server.start([*options, *folders(path)]), 0
+        while (now := spent(process)) is not None:
+            usual = now
+            time.sleep(0.01)
+        assert server.wait() == 0
+        expected, nb_done = content(path), 0
         while nb_done < nb_kills // len(KINDS) + (number < nb_kills % len(KINDS)):
             path = root / f"{number}_{nb_done}"
             resume = []
