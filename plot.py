@@ -28,15 +28,20 @@ from command_line import command_line, parse  # first: it says so if this Python
 # isort: split
 
 import msgspec
-import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
 from bounds import shown
 from config import Evaluation, File, Reward, Run
-from kerasrl.errors import UserError, printable
+from kerasrl.errors import UserError, missing, printable
 from kerasrl.reading import parse_json, read_file
-from kerasrl.storage.files import write_whole
+
+try:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kerasrl.storage.files import write_whole
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {missing(error.name)}")
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -64,6 +64,33 @@ class Trained:
             trust=True,  # these modules have been imported
         )
 
+    def export(self, to: str | Path, *, overwrite: bool = False, episodes: int = 10, seed: int = 0) -> Path:
+        """Write the network to a file for other programs, check it by playing, print what it takes, return its path.
+
+        Args:
+            to: File to write, .onnx, .tflite or .keras; a name without an ending is a folder, for TensorFlow Serving.
+            overwrite: Replace the file if there is one.
+            episodes: Episodes to play with the file.
+            seed: Seed of the episodes.
+
+        Raises:
+            UserError: The network cannot be written, or the file does not act as the agent.
+            OSError: The file cannot be written.
+        """
+        from export import export  # here, so that --help is quick
+
+        return export(
+            self.weights,
+            to,
+            overwrite=overwrite,
+            episodes=episodes,
+            env=self.objects.env,
+            model=self.objects.model,
+            processor=self.objects.processor,
+            seed=seed,
+            trust=True,  # these modules have been imported
+        )
+
 
 def finished(
     run: Prepared,

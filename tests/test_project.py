@@ -15,6 +15,7 @@ from PIL import Image
 
 import command_line
 import config
+import export
 import plot
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +32,7 @@ SPANS = [
     for text in TEXTS.values()
     for span in re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
 ]
+SETTINGS = {"test.py": config.TestConfig, "plot.py": plot.PlotConfig, "export.py": export.ExportConfig}
 PYTHON = [
     "from kerasrl import DQNAgent",
     "import gym\n",
@@ -38,6 +40,9 @@ PYTHON = [
     "from config import Config\nfrom train",
     "import kerasrl.compat.gym",
     "from kerasrl.dqn",
+    "import gymnasium\n",
+    "from ai_edge_litert",
+    "import json\n",
 ]
 
 
@@ -47,10 +52,10 @@ def python_block(beginning):
 
 
 def commands():
-    """The lines that run train.py, test.py or plot.py, from the script's name on."""
+    """The lines that run train.py, test.py, plot.py or export.py, from the script's name on."""
     lines = [line for language, source in BLOCKS if language == "sh" for line in source.splitlines()]
     for line in [*lines, *SPANS]:
-        for command in re.findall(r"^(?:.*&& )?[\w./]*python ((?:train|test|plot)\.py .*|train\.py)$", line):
+        for command in re.findall(r"^(?:.*&& )?[\w./]*python ((?:train|test|plot|export)\.py .*|train\.py)$", line):
             yield shlex.join(shlex.split(command, comments=True))
 
 
@@ -130,13 +135,11 @@ def test_a_command_parses(command, tmp_path, monkeypatch):
         if script == "train.py":
             command_line.parse_config(arguments)
         else:
-            command_line.parse(config.TestConfig if script == "test.py" else plot.PlotConfig, arguments)
+            command_line.parse(SETTINGS[script], arguments)
 
 
 def test_options_in_the_text_exist():
-    fields = [
-        field.name for kind in (config.Config, config.TestConfig, plot.PlotConfig) for field in dataclasses.fields(kind)
-    ]
+    fields = [field.name for kind in (config.Config, *SETTINGS.values()) for field in dataclasses.fields(kind)]
     known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help", "debug"]}
     others = {"--presets", "--logdir"}  # benchmarks/learning.py's, TensorBoard's
     others |= set(re.findall(r"--[a-z-]+", run("-m", "kerasrl", "--help", cwd=ROOT).stdout))
@@ -216,3 +219,29 @@ def test_the_choice_of_threads(capsys):
     namespace = {"env": env}
     exec(python_block("from kerasrl.dqn"), namespace)
     assert "thread" in namespace["device"].configure((4,))
+
+
+def test_the_ten_lines_act_where_there_is_no_tensorflow(tmp_path, monkeypatch):
+    for package in ("gymnasium", "tf2onnx", "onnxruntime", "ai_edge_litert"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    for to in ("policy.onnx", "policy.tflite", "policy"):
+        export.export(ROOT / "checkpoints" / "dqn_CartPole-v0_pretrained.h5f", to, episodes=1)
+    without = "import sys\nsys.modules['tensorflow'] = sys.modules['keras'] = sys.modules['kerasrl'] = None\n"
+    onnx, litert, about = (
+        python_block(start) for start in ("import gymnasium\n", "from ai_edge_litert", "import json\n")
+    )
+    done = run("-W", "error", "-c", f"{without}{onnx}{about}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    nb_steps, told = done.stdout.splitlines()
+    assert int(nb_steps) > 150
+    assert told == str(
+        ([{"name": "state", "shape": ["batch", 1, 4], "dtype": "float32"}], ["give it as state float32 [1, 1, 4]"])
+    )[1:-1].replace("], [", "] [")
+    lines = [line for line in onnx.splitlines() if line and not line.startswith("import")]
+    assert len(lines) <= 11  # and the one that prints
+    loaded, used = litert.strip().split("\n\n")[0], litert.strip().splitlines()[1:]
+    swapped = f"{loaded}\n" + onnx.replace(lines[0], used[-2])
+    swapped = re.sub(r"    action = .*", f"    {used[-1]}\n    action = q_values.argmax()", swapped)
+    done = run("-W", "error", "-c", without + swapped.replace("import onnxruntime\n", ""), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{nb_steps}\n"), done.stderr

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # From the top down; the modules of kerasrl/ itself are the ground.
-WINGS = ["legacy", "dqn", "callbacks", "environments", "storage", "compat", "ground"]
+WINGS = ["legacy", "export", "dqn", "callbacks", "environments", "storage", "compat", "ground"]
 RECIPE = {path.stem for path in ROOT.glob("*.py")}
 
 

@@ -81,6 +81,35 @@ def flush_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def appearing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give the block a place beside `path` to write a file or a folder of that name; then put it where it belongs.
+
+    Raises:
+        OSError: It cannot be written; what was there stays.
+    """
+    target = Path(path)
+    with naming(target):
+        beside = tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    with beside:
+        place, earlier = Path(beside.name, target.name), Path(beside.name, "earlier")
+        yield place
+        with naming(target):
+            for file in [place, *place.rglob("*")]:
+                if file.is_file():
+                    with file.open("rb+") as written:
+                        os.fsync(written.fileno())
+            if target.is_dir():  # a folder cannot be renamed over another one
+                os.replace(target, earlier)
+            try:
+                os.replace(place, target)
+            except OSError:
+                if earlier.exists():
+                    os.replace(earlier, target)
+                raise
+            flush_folder(target.parent)
+
+
+@contextlib.contextmanager
 def exclusive(*folders: str | os.PathLike[str]) -> Iterator[None]:
     """Keep other trainings out of the folders, which are created if needed, while the block runs.
 

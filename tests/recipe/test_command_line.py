@@ -277,7 +277,7 @@ def ctrl_c_arrives():
     signal.signal(signal.SIGINT, handler)
 
 
-@pytest.mark.parametrize("script", ["train.py", "test.py", "plot.py"])
+@pytest.mark.parametrize("script", ["train.py", "test.py", "plot.py", "export.py"])
 def test_ctrl_c_while_a_script_is_imported_is_one_line(script, tmp_path, ctrl_c_arrives):
     # In the place of a library that each imports at its top.
     (tmp_path / "msgspec.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ["train.py", "test.py", "plot.py"]
+SCRIPTS = ["train.py", "test.py", "plot.py", "export.py"]
 
 
 def run(*command, folder, **environment):
@@ -37,7 +37,23 @@ def test_a_python_without_the_libraries_is_told_so(script, tmp_path):
     assert (status, out, errors) == (1, "", said)
 
 
-def test_a_library_that_is_missed_late_is_told_so_too(tmp_path):
+@pytest.mark.parametrize("library", ["numpy", "filelock"])
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_library_that_is_missed_late_is_told_so_too(script, library, tmp_path):
+    (tmp_path / f"{library}.py").write_text(f"raise ModuleNotFoundError('none', name={library!r})")
+    arguments = {
+        "train.py": ["--nb-steps", "60"],
+        "test.py": ["--weights", ROOT / "checkpoints/dqn_CartPole-v0_pretrained.h5f"],
+        "export.py": ["--weights", ROOT / "checkpoints/dqn_CartPole-v0_pretrained.h5f", "--to", "policy.keras"],
+        "plot.py": ["log.json"],
+    }
+    command = [sys.executable, ROOT / script, *arguments[script]]
+    status, _, errors = run(*command, folder=tmp_path, PYTHONPATH=str(tmp_path))
+    said = f"error: this Python has no {library}; use .venv/bin/python, or install what is needed: pip install .\n"
+    assert (status, errors) == (1, said)
+
+
+def test_a_library_that_is_missed_while_drawing_is_told_so_too(tmp_path):
     log = tmp_path / "log.json"
     log.write_text('{"episode_reward": [1.0, 2.0], "nb_steps": [1, 3]}')
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('none', name='matplotlib')")
