@@ -36,7 +36,7 @@ except ModuleNotFoundError as error:
     sys.exit(f"error: {missing(error.name)}")
 
 from config import GROUPS, Config, File, Name, preset_file
-from kerasrl import signals
+from kerasrl import commands, signals
 from kerasrl.errors import Note, UserError, describe, failing_component, is_unexpected, python, shell
 from trust import require_trust
 
@@ -196,7 +196,12 @@ def _parser(groups: Sequence[type], description: str | None = None, values: obje
     """Make the options of dataclasses; `values` has the defaults to show where they are not the fields' own."""
     how_written = "Whole numbers may be written as 50_000 or 5e4, too."
     parser = argparse.ArgumentParser(
-        description=description, epilog=how_written, add_help=False, allow_abbrev=False, exit_on_error=False
+        f"python -m kerasrl {Path(sys.argv[0]).stem}" if commands.IS_INSTALLED else None,
+        description=description,
+        epilog=how_written,
+        add_help=False,
+        allow_abbrev=False,
+        exit_on_error=False,
     )
     parser._negative_number_matcher = re.compile(r"-(\.?\d|inf$)")  # -1e3 and -inf are numbers too
     for flags, text in (
@@ -292,9 +297,9 @@ def in_words(reward: float) -> str:
     return f"{reward:.1f}" if abs(reward) >= 10 or reward == 0 else f"{reward:.2f}"
 
 
-def command_to_type(script: str, *arguments: str) -> str:
-    """Return the line that runs a script beside this file, by this interpreter, from the current folder."""
-    return shlex.join([python(), os.path.relpath(Path(__file__).with_name(script)), *arguments])
+def command_to_type(command: str, *arguments: str) -> str:
+    """Return the line that runs a command, by this interpreter, from the current folder."""
+    return shlex.join([python(), *commands.words(command), *arguments])
 
 
 def command_line(

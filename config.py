@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from bounds import check, shown
+from kerasrl import commands
 from kerasrl.errors import UserError, to_type
 from kerasrl.reading import read_file
 from trust import require_trust
@@ -361,7 +362,8 @@ def _require_known(name: str) -> None:
     known = [field.name for field in dataclasses.fields(Config)]
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=3)
-        known_by = to_type("python train.py --help", "help(Config)")
+        command = "python -m kerasrl train" if commands.IS_INSTALLED else "python train.py"
+        known_by = to_type(f"{command} --help", "help(Config)")
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"{known_by} lists them all"
         raise UserError(f"there is no setting {shown(name)}; {hint}")
 

@@ -154,4 +154,4 @@ def _tell(
     print(f"play them{in_window}:")
     settings = dataclasses.asdict(run.config) | {"callback": ()}
     named = [word for name, value in modules(settings) for word in (f"--{name}", value)]
-    print(to_type(command_to_type("test.py", "--weights", str(weights), *named), "trained.play()"))
+    print(to_type(command_to_type("test", "--weights", str(weights), *named), "trained.play()"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config import Config
+from kerasrl import commands
 from kerasrl.errors import UserError, to_type
 from objects import Objects
 from trust import require_trust
@@ -281,7 +282,9 @@ def rehearse(run: Prepared) -> None:
 
 def _about(threshold: float | None, objects: Objects) -> dict[str, str | float]:
     """Return what a run's configuration file says besides the settings."""
-    command = to_type(shlex.join(["python", *sys.argv]), "")
+    script, *arguments = sys.argv
+    named = ["-m", "kerasrl", Path(script).stem] if commands.IS_INSTALLED else [script]
+    command = to_type(shlex.join(["python", *named, *arguments]), "")
     about: dict[str, str | float] = {"command": command} if command else {}
     about |= {name: ", ".join(given) for name, given in objects.metadata().items()}
     about["python"] = sys.version.split()[0]

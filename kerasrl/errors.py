@@ -13,6 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeGuard
 
+from kerasrl import commands
+
 _from_shell = ContextVar("from_shell", default=False)
 
 
@@ -73,13 +75,19 @@ def python() -> str:
 
 
 def to_install(extra: str) -> str:
-    """Return the line that installs an extra of this project, to type in its folder."""
-    return f"{python()} -m pip install '.[{extra}]'"
+    """Return the line that installs an extra of this project, to type in its folder if there is one."""
+    return f"{python()} -m pip install '{_name()}[{extra}]'"
 
 
 def missing(library: str | None) -> str:
     """Say that this Python lacks a library that comes with the project."""
-    return f"this Python has no {library}; use .venv/bin/python, or install what is needed: pip install ."
+    use = "" if commands.IS_INSTALLED else "use .venv/bin/python, or "
+    return f"this Python has no {library}; {use}install what is needed: pip install {_name()}"
+
+
+def _name() -> str:
+    """Return what pip calls this project: the folder, or the package where there is none."""
+    return "kerasrl" if commands.IS_INSTALLED else "."
 
 
 def describe(error: Exception) -> str:

@@ -39,6 +39,7 @@ PYTHON = [
     "class StopWhenGood",
     "from config import Config\nfrom train",
     "import kerasrl.compat.gym",
+    "import kerasrl.recipe",
     "from kerasrl.dqn",
     "import gymnasium\n",
     "from ai_edge_litert",

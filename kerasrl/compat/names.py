@@ -12,10 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from kerasrl.commands import FOLDER
 from kerasrl.errors import UserError
 
-_PROJECT = Path(__file__).resolve().parents[2]
-_RECIPE = frozenset(file.stem for file in _PROJECT.glob("*.py"))
+_RECIPE = frozenset(file.stem for file in FOLDER.glob("*.py"))
 _packages: dict[Path, str] = {}  # user's folder -> package that has the modules there
 _import = builtins.__import__
 
@@ -37,7 +37,7 @@ def module(name: str) -> ModuleType:
 
 def _is_hidden(name: str, folder: Path) -> bool:
     """Return whether a user's folder has a module of this name, but `import` finds this project's."""
-    if name not in _RECIPE or folder.samefile(_PROJECT):
+    if name not in _RECIPE or folder.samefile(FOLDER):
         return False
     return (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
 
@@ -57,7 +57,7 @@ def _is_in(folder: Path, file: str | None) -> bool:
     """Return whether a file is in a user's folder, and none of this project's, which may be in there, too."""
     if file is None or not Path(file).is_relative_to(folder):
         return False
-    return folder.is_relative_to(_PROJECT) or not Path(file).resolve().is_relative_to(_PROJECT)
+    return folder.is_relative_to(FOLDER) or not Path(file).resolve().is_relative_to(FOLDER)
 
 
 def named(name: str) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from kerasrl.commands import COMMANDS
 from kerasrl.errors import UserError
 from kerasrl.legacy import syntax
 from kerasrl.legacy.notes import Options, notes
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m kerasrl",
         description="Run an old Keras-RL script as it is, on today's TensorFlow.",
+        epilog=f"In place of a script: {', '.join(COMMANDS)}. `python -m kerasrl train --help` tells more.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     told = parser.add_mutually_exclusive_group()

@@ -175,7 +175,7 @@ def test_the_last_line_works_as_it_stands_and_with_visualize(trained):
 def test_the_last_line_names_an_environment_that_is_not_activated(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
-    assert command_line.command_to_type("test.py").startswith(".venv/bin/python ")
+    assert command_line.command_to_type("test").startswith(".venv/bin/python ")
 
 
 def test_keras_rls_episode_lines(short, capsys):

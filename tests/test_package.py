@@ -1,0 +1,178 @@
+"""The wheel by itself, in an empty folder: what somebody has who installed the package and has no checkout."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("build")
+
+ROOT = Path(__file__).parents[1]
+ENGINE = {path.relative_to(ROOT).as_posix() for path in (ROOT / "kerasrl").rglob("*.py")}
+RECIPE = {path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.py"), *ROOT.glob("presets/*.toml")]}
+NOT_SOURCES = shutil.ignore_patterns(
+    ".*", "__pycache__", "build", "*.egg-info", "dist", "checkpoints", "logs", "benchmarks"
+)
+SHORT = ["--nb-steps", "1200", "--eval-interval", "600", "--eval-episodes", "1", "--seed", "1"]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The folder with the sdist and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("built")
+    shutil.copytree(ROOT, folder / "source", ignore=NOT_SOURCES)  # building leaves files behind
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(folder / "source")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def python(built, tmp_path_factory):
+    """The Python of an environment that has the wheel, and what it needs by a path to where that is."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    own = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
+    (own / "needed.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    (wheel,) = built.glob("*.whl")
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(own)]
+    subprocess.run([*command, str(wheel)], check=True, capture_output=True)
+    return folder / sysconfig.get_path("scripts", vars={"base": ""}).strip("/") / "python"
+
+
+@pytest.fixture
+def run(python, tmp_path):
+    """A function that runs Python in an empty folder, and returns its output."""
+
+    def run(*arguments, status=0):
+        kept = {name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR") if name in os.environ}
+        command = [str(python), *map(str, arguments)]
+        done = subprocess.run(command, cwd=tmp_path, env=kept, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        if status:
+            return done.stderr
+        assert done.stderr == ""
+        return done.stdout
+
+    return run
+
+
+def test_the_wheel_holds_engine_recipe_and_presets_and_no_modules_of_everybodys(built):
+    (wheel,) = built.glob("*.whl")
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert names == ENGINE | {f"kerasrl/_recipe/{name}" for name in RECIPE}
+    (top_level,) = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("top_level.txt")]
+    assert zipfile.ZipFile(wheel).read(top_level).split() == [b"kerasrl"]
+
+
+def test_the_sdist_holds_what_the_wheel_is_made_of(built):
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert names >= ENGINE | RECIPE | {"README.md", "LICENSE", "pyproject.toml"}
+
+
+def test_a_preset_is_trained_played_drawn_and_exported_in_an_empty_folder(run, python, tmp_path):
+    out = run("-m", "kerasrl", "train", "--preset", "cartpole-v1", *SHORT)
+    assert out.startswith("preset cartpole-v1: env CartPole-v1")
+    first, *rest = shlex.split(out.splitlines()[-1])
+    assert first == str(python)  # which is not on the path
+    assert rest == ["-m", "kerasrl", "test", "--weights", "checkpoints/dqn_CartPole-v1_best.h5f"]
+    assert "minimum" in run(*rest, "--episodes", "1", "--record", "film.gif")
+    assert (tmp_path / "film.gif").read_bytes().startswith(b"GIF")
+    assert run("-m", "kerasrl", "plot", "logs/dqn_CartPole-v1_log.json", "--out", "a.png") == "curve a.png\n"
+    assert (tmp_path / "a.png").is_file()
+    exported = run("-m", "kerasrl", "export", *rest[3:], "--to", "policy.keras", "--episodes", "1")
+    assert exported.endswith("Keras policy.keras\n")
+    settings = (tmp_path / "logs" / "dqn_CartPole-v1_config.toml").read_text()
+    assert 'command = "python -m kerasrl train --preset cartpole-v1 --nb-steps' in settings
+    assert "resume at step" in run("-m", "kerasrl", "train", "--resume", "--nb-steps", "1300")
+
+
+def test_the_curve_of_plot_is_that_of_the_training(run, tmp_path):
+    run("-m", "kerasrl", "train", *SHORT)
+    drawn = tmp_path / "logs" / "dqn_CartPole-v0_curve.png"
+    before = drawn.read_bytes()
+    drawn.unlink()
+    run("-m", "kerasrl", "plot", "logs/dqn_CartPole-v0_log.json")
+    assert drawn.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["train", "test", "plot", "export"])
+def test_help_says_what_was_typed(name, run):
+    assert run("-m", "kerasrl", name, "--help").startswith(f"usage: python -m kerasrl {name} ")
+
+
+def test_mistakes_are_told_with_what_can_be_typed_there(run):
+    assert run("-m", "kerasrl", "train", "--preset", "acrobt", status=2) == (
+        "error: no preset is called 'acrobt'; did you mean acrobot?\n"
+    )
+    errors = run("-m", "kerasrl", "train", "--config", "x.toml", status=2)
+    assert errors == "error: there is no configuration file x.toml\n"
+
+
+def test_a_setting_that_does_not_exist_is_told_with_the_command_that_lists_them(run, tmp_path):
+    (tmp_path / "x.toml").write_text("zzz = 1\n")
+    assert "; python -m kerasrl train --help lists them all" in run(
+        "-m", "kerasrl", "train", "--config", "x.toml", status=2
+    )
+
+
+def test_what_is_missing_is_installed_by_the_packages_name(run, tmp_path):
+    run("-m", "kerasrl", "train", "--nb-steps", "20", "--eval-interval", "0", "--verbose", "0")
+    (tmp_path / "hide.py").write_text(
+        "import importlib.util, runpy, sys\n"
+        "importlib.util.find_spec = lambda name: None\n"
+        "sys.argv[:1] = ['kerasrl', 'export']\n"
+        "from kerasrl import commands\n"
+        "commands.run('export', sys.argv[2:])\n"
+    )
+    file = "checkpoints/dqn_CartPole-v0_weights.h5f"
+    errors = run("hide.py", "--weights", file, "--to", "policy.onnx", status=2)
+    assert re.search(r"needs onnx, which is not installed: \S+ -m pip install 'kerasrl\[export\]'$", errors)
+
+
+def test_scripts_run_as_ever(run, tmp_path):
+    (tmp_path / "train").write_text("raise SystemExit('a script without an ending')\n")
+    (tmp_path / "train.py").write_text(
+        "import sys\nfrom rl.agents import DQNAgent\nprint(DQNAgent.__module__, sys.argv)\n"
+    )
+    assert run("-m", "kerasrl", "train.py", "x") == "kerasrl.legacy.agent ['train.py', 'x']\n"
+    assert "no ending" in run("-m", "kerasrl", "./train", status=1).replace("without an", "no")
+    assert "train" in run("-m", "kerasrl", "--help")
+
+
+def test_the_engine_is_imported_and_the_recipe_is_not(run):
+    out = run("-c", "import kerasrl; from kerasrl import DQNAgent, UserError; print(kerasrl.__file__, kerasrl.__all__)")
+    assert "site-packages" in out and "SequentialMemory" in out
+    for module in ("train", "config", "model", "command_line"):
+        assert "ModuleNotFoundError" in run("-c", f"import kerasrl, {module}", status=1)
+
+
+def test_the_recipe_is_imported_after_a_line_that_asks_for_it(run):
+    code = (
+        "import kerasrl.recipe\nfrom config import Config\nfrom train import train\n"
+        "trained = train(Config.load('acrobot', env='CartPole-v0', nb_steps=300, eval_interval=0, verbose=0))\n"
+        "print(len(trained.play(2)))"
+    )
+    assert run("-c", code).endswith("\n2\n")
+
+
+def test_ones_own_modules_may_have_the_recipes_names(run, tmp_path):
+    (tmp_path / "config.py").write_text("NODES = 7\n")
+    (tmp_path / "model.py").write_text(
+        "import keras\nfrom config import NODES\n\n"
+        "def build(state_size, num_actions):\n"
+        "    layers = [keras.layers.Flatten(), keras.layers.Dense(NODES), keras.layers.Dense(num_actions)]\n"
+        "    return keras.Sequential([keras.Input((1, state_size)), *layers])\n"
+    )
+    arguments = ["--nb-steps", "300", "--eval-interval", "0", "--network", "model:build"]
+    assert "step 300 of 300" in run("-m", "kerasrl", "train", *arguments)
