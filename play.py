@@ -6,13 +6,39 @@
 The steps are those of test.py, which is loaded by its path: its name is also that of a package of Python's own.
 """
 
+import base64
+import html
 import sys
+from collections.abc import Iterable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 from config import TestConfig
 from objects import Objects
+
+
+class Played(list[float]):
+    """The rewards of the episodes that were played; a notebook shows them with their film, if there is one.
+
+    Args:
+        rewards: Of each episode.
+        film: Film that was written, .gif or .mp4.
+    """
+
+    def __init__(self, rewards: Iterable[float], film: str | Path = "") -> None:
+        super().__init__(rewards)
+        self.film = film
+
+    def _repr_html_(self) -> str | None:
+        path = Path(self.film)
+        if not path.is_file():  # nothing was filmed, or the film has gone
+            return None
+        content = base64.b64encode(path.read_bytes()).decode()
+        told = html.escape(f"{path.name}: {list(self)}")
+        if path.suffix.lower() == ".mp4":
+            return f'<video controls loop src="data:video/mp4;base64,{content}"></video><br>{told}'
+        return f'<img src="data:image/gif;base64,{content}" alt="{told}"><br>{told}'
 
 
 def play(
@@ -26,8 +52,8 @@ def play(
     processor: Any = None,
     seed: int | None = None,
     trust: bool = False,
-) -> list[float]:
-    """Play with saved weights, print the result, and return the episodes' rewards.
+) -> Played:
+    """Play with saved weights, print the result, and return the episodes' rewards; a notebook shows their film.
 
     Args:
         weights: File that `train` or Keras-RL wrote.
@@ -47,8 +73,7 @@ def play(
     """
     name, env = (env, None) if isinstance(env, str) else (None, env)
     config = TestConfig(str(weights), episodes, visualize, str(record), name, seed=seed, trust=trust)
-    rewards: list[float] = _test_py().test(config, Objects(env, model, processor))
-    return rewards
+    return Played(_test_py().test(config, Objects(env, model, processor)), record)
 
 
 def _test_py() -> Any:

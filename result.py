@@ -1,6 +1,7 @@
 """The result of a training: what is told at its end, and what `train` returns."""
 
 import dataclasses
+import io
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from trust import modules
 if TYPE_CHECKING:
     from kerasrl import DQNAgent
     from kerasrl.callbacks import Evaluation
+    from play import Played
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Trained:
 
     def play(
         self, episodes: int = 5, *, record: str | Path = "", visualize: bool = False, seed: int | None = None
-    ) -> list[float]:
-        """Play with the weights, print the result, and return the episodes' rewards.
+    ) -> "Played":
+        """Play with the weights, print the result, and return the episodes' rewards; a notebook shows their film.
 
         Args:
             episodes: Number of episodes.
@@ -90,6 +92,16 @@ class Trained:
             seed=seed,
             trust=True,  # these modules have been imported
         )
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:
+        """Return the curve, which a notebook shows: half as large on the screen, so that it is sharp on every one."""
+        if not self.files.curve.is_file():
+            return None
+        from PIL import Image
+
+        with Image.open(self.files.curve) as curve, io.BytesIO() as small:
+            curve.convert("RGB").quantize(64).save(small, "png", optimize=True)  # a notebook keeps what it shows
+            return small.getvalue(), {"width": curve.width // 2}
 
 
 def finished(

@@ -157,13 +157,14 @@ def test_the_engine_is_imported_and_the_recipe_is_not(run):
         assert "ModuleNotFoundError" in run("-c", f"import kerasrl, {module}", status=1)
 
 
-def test_the_recipe_is_imported_after_a_line_that_asks_for_it(run):
-    code = (
-        "import kerasrl.recipe\nfrom config import Config\nfrom train import train\n"
-        "trained = train(Config.load('acrobot', env='CartPole-v0', nb_steps=300, eval_interval=0, verbose=0))\n"
-        "print(len(trained.play(2)))"
+def test_the_recipe_is_imported_after_a_line_that_asks_for_it(run, tmp_path):
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "docs" / "package.md").read_text(), re.DOTALL | re.MULTILINE
     )
-    assert run("-c", code).endswith("\n2\n")
+    assert code.startswith("import kerasrl.recipe\n")
+    short = code.replace("nb_steps=20_000", "nb_steps=300, eval_interval=0, nb_max_episode_steps=100")
+    assert short != code and "film film.gif" in run("-c", short)
+    assert (tmp_path / "film.gif").is_file()
 
 
 def test_ones_own_modules_may_have_the_recipes_names(run, tmp_path):

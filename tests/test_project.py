@@ -56,6 +56,7 @@ def commands():
     """The lines that run train.py, test.py, plot.py or export.py, from the script's name on."""
     lines = [line for language, source in BLOCKS if language == "sh" for line in source.splitlines()]
     for line in [*lines, *SPANS]:
+        line = re.sub(r"-m kerasrl (train|test|plot|export)\b", r"\1.py", line)
         for command in re.findall(r"^(?:.*&& )?[\w./]*python ((?:train|test|plot|export)\.py .*|train\.py)$", line):
             yield shlex.join(shlex.split(command, comments=True))
 

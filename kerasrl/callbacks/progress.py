@@ -18,6 +18,7 @@ _DISPENSABLE = ("best", "loss", "epsilon", "episodes", "speed", "time")  # left 
 _BAR = "{percentage:3.0f}%|{bar:10}| "  # as tqdm writes it: 17 columns
 _BAR_FROM, _WORDS_FROM = 100, 170  # columns
 _UNKNOWN_COLUMNS = 80  # of a terminal that does not know its width
+_NOTEBOOK_COLUMNS = 120  # of its outputs; a browser breaks a longer line, and redraws it all the same
 _PER_SECOND = 10  # redraws, at most
 
 
@@ -173,7 +174,7 @@ class _Line(tqdm):
     def format_dict(self) -> dict[str, Any]:
         """Return what tqdm draws from, with the text of this moment."""
         values: dict[str, Any] = super().format_dict
-        columns = values["ncols"] or 0
+        columns = _NOTEBOOK_COLUMNS if _is_notebook() else values["ncols"] or 0
         if columns < 1:  # tqdm takes one off the 0 of a terminal that does not know its width
             columns = _UNKNOWN_COLUMNS
         room = columns - 1  # a full row would move the cursor to the next one
@@ -191,7 +192,11 @@ class _Line(tqdm):
 
 def _is_live() -> bool:
     """Return whether someone may be watching a line being redrawn: in a terminal or a notebook."""
-    return sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel")
+    return sys.stdout.isatty() or _is_notebook()
+
+
+def _is_notebook() -> bool:
+    return type(sys.stdout).__module__.startswith("ipykernel")
 
 
 def _short(number: int) -> str:

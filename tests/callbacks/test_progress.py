@@ -274,7 +274,7 @@ def test_a_notebook_has_the_line_too(monkeypatch):
     monkeypatch.setattr(sys, "stdout", stream)
     build_agent().fit(Env(), 28, verbose=1)
     *row, last = stream.getvalue().removesuffix("\n").split("\r")
-    assert len(row) > 1 and last.startswith("28/28  5 ep  reward 5.0  eps 0.1  loss ")
+    assert len(row) > 1 and last.startswith("100%|##########| 28/28  5 ep  reward 5.0  eps 0.1  loss ")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])

@@ -1,15 +1,20 @@
 """Training and playing from Python: in a notebook, in a script."""
 
+import base64
+import io
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import train
 from config import Config
 from kerasrl.errors import UserError
+from play import play
 
 ROOT = Path(__file__).parents[2]
 SHORT = {"nb_steps": 600, "eval_interval": 250, "eval_episodes": 1, "seed": 1}
@@ -80,3 +85,31 @@ def test_a_refusal_tells_the_cure_in_python(settings, said):
         train.train(Config(nb_steps=20, verbose=0, **settings))
     assert not re.search(r"--\w", str(refused.value))
     assert refused.value._render_traceback_() == [f"UserError: {refused.value}"]  # what a notebook shows
+
+
+def test_a_training_shows_itself_as_its_curve(tmp_path):
+    trained = train.train(Config(**SHORT, verbose=0))
+    picture, metadata = trained._repr_png_()
+    with Image.open(io.BytesIO(picture)) as shown, Image.open(trained.files.curve) as drawn:
+        assert shown.size == drawn.size and metadata == {"width": drawn.width // 2}
+        difference = np.abs(np.asarray(shown.convert("RGB"), int) - np.asarray(drawn.convert("RGB"), int))
+        assert difference.mean() < 2
+    assert len(picture) < trained.files.curve.stat().st_size / 2
+    trained.files.curve.unlink()
+    assert trained._repr_png_() is None
+
+
+def test_what_was_played_shows_itself_as_its_film(tmp_path):
+    trained = train.train(Config(**SHORT, verbose=0))
+    played = trained.play(1, seed=3)
+    assert played == list(played) and played._repr_html_() is None
+    filmed = trained.play(1, seed=3, record="a<b.gif")
+    shown = filmed._repr_html_()
+    content = re.fullmatch(r'<img src="data:image/gif;base64,(.*)" alt="a&lt;b.gif: (.*)"><br>a&lt;b.gif: \2', shown)
+    assert base64.b64decode(content[1]) == Path("a<b.gif").read_bytes()
+    assert content[2] == repr(played)
+    pytest.importorskip("av")
+    shown = trained.play(1, seed=3, record="film.mp4")._repr_html_()
+    assert shown.startswith('<video controls loop src="data:video/mp4;base64,')
+    Path("film.mp4").unlink()
+    assert play(trained.weights, 1, seed=3) == played
