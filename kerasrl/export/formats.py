@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import json
+import tempfile
 import warnings
 import zipfile
 from abc import ABC, abstractmethod
@@ -76,7 +77,11 @@ class LiteRt(Format):
 
     def write(self, model: Any, names: list[str], path: Path, about: dict[str, Any]) -> None:
         """Write; see `Format`."""
-        with_names(model, names).export(str(path), format="litert", verbose=False)
+        import tensorflow as tf
+
+        with tempfile.TemporaryDirectory() as folder:  # Keras itself exports to LiteRT only since 3.13
+            with_names(model, names).export(folder, format="tf_saved_model", verbose=False)
+            path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
         _add_to_zip(path, about)
 
     def open(self, path: Path, names: list[str]) -> QValues:
@@ -139,16 +144,15 @@ FORMATS: dict[str, Format] = {kind.ending: kind() for kind in (Onnx, LiteRt, Ker
 
 def format_of(path: Path) -> Format:
     """Return the format that a name asks for; raises `UserError` if it is none, or if its packages are missing."""
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
+    if path.suffix not in FORMATS or not path.name:
         raise UserError(
             f"{path} is of no format to export to: end its name in .onnx, .tflite or .keras, or name a folder, without "
             "a dot, for a SavedModel"
         )
-    for package in FORMATS[suffix].packages:
+    for package in FORMATS[path.suffix].packages:
         if importlib.util.find_spec(package) is None:
             raise UserError(f"{path} needs {in_words(package)}, which is not installed: {to_install('export')}")
-    return FORMATS[suffix]
+    return FORMATS[path.suffix]
 
 
 def in_words(package: str) -> str:

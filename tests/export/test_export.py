@@ -342,6 +342,8 @@ def test_a_file_is_replaced_only_if_asked_for(file, here, capsys):
     ("to", "said"),
     [
         ("policy.pb", "policy.pb is of no format to export to: end its name in .onnx, .tflite or .keras, or name a fo"),
+        (".", ". is of no format to export to"),
+        ("policy.ONNX", "policy.ONNX is of no format to export to"),
         ("none/policy.onnx", "cannot write none/policy.onnx: there is no folder none"),
         ("folder.onnx", "folder.onnx is a folder; name another one"),
         ("file", "file is a file; name another one"),
@@ -371,6 +373,18 @@ def test_what_is_stopped_leaves_nothing(here):
         process.send_signal(signal.SIGTERM)
     assert process.returncode == 128 + signal.SIGTERM
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_nothing_that_libraries_say_is_shown(file, here):
+    command = [sys.executable, str(ROOT / "export.py"), "--weights", str(PRETRAINED), "--to", file, "--episodes", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # they speak once in a process
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(
+        r"Testing for 1 .*\nEpisode 1: .*\nplayed in .*\ninput state.*\noutput q_values.*\nan observation: .*\n"
+        r"the action: .*\n\w+ policy.*\n",
+        done.stdout,
+    )
 
 
 def test_a_missing_package_is_told_in_a_line(here, capsys, monkeypatch):
