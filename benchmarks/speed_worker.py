@@ -76,12 +76,12 @@ def fit(train_interval: int, seed: int, nb_steps: int, callback: rl.callbacks.Ca
 
 def floor(nb_updates: int = 20_000) -> float:
     """Return the microseconds of an update when many of them are one call."""
-    options = {"gamma": 0.99, "delta_clip": np.inf, "double": False, "tau": 0.01, "batch_size": 32}
+    options = {"delta_clip": np.inf, "double": False, "tau": 0.01, "batch_size": 32}
     learner = Learner(build_model(4, 2), keras.optimizers.Adam(1e-3), gradient_steps=nb_updates, **options)
     rng = np.random.default_rng(0)
     nb_transitions = 32 * nb_updates
     frames = rng.standard_normal((nb_transitions, 2, 4), np.float32)
-    rest = [rng.integers(0, 2, nb_transitions), np.ones(nb_transitions), np.zeros(nb_transitions, bool)]
+    rest = [rng.integers(0, 2, nb_transitions), np.ones(nb_transitions), np.full(nb_transitions, 0.99)]
     arguments = ([frames], [], rest, [frames[:1, :1]])
     learner.update(*arguments)
     start = time.perf_counter()

@@ -58,6 +58,8 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         custom_model_objects: Classes by name, needed to copy a model that uses them.
         processor: rl.core.Processor between environment and agent.
         gradient_steps: Updates in each training step, in one call.
+        n_step: Steps of a return (Sutton 1988): the rewards of so many steps and the value of the state after them,
+            cut at the episode's end; a time limit keeps the value of its last state.
         metadata: What weights files say about the agent besides the weights; anything JSON can hold.
 
     Raises:
@@ -74,6 +76,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         dueling_type: str = "avg",
         *args: Any,
         gradient_steps: int = 1,
+        n_step: int = 1,
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -87,14 +90,14 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         self._first_step = 0  # from which the warm-up counts
         self.stop_training = False  # set it, as in Keras, to let `fit` end
         self.did_abort = False  # whether Ctrl-C or a closed window ended the last `fit`
-        self.gradient_steps = gradient_steps
+        self.gradient_steps, self.n_step = gradient_steps, n_step
         self.metadata = metadata
         super().__init__(model, policy, test_policy, enable_double_dqn, False, dueling_type, *args, **kwargs)
         self.enable_dueling_network = enable_dueling_network
         self._check()
 
     def _check(self) -> None:
-        for name in ("nb_actions", "batch_size", "train_interval", "memory_interval", "gradient_steps"):
+        for name in ("nb_actions", "batch_size", "train_interval", "memory_interval", "gradient_steps", "n_step"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, is {getattr(self, name)}")
         if not self.delta_clip > 0:
@@ -102,7 +105,13 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         if not isinstance(self.memory, rl.memory.Memory) or isinstance(self.memory, rl.memory.EpisodeParameterMemory):
             raise UserError(f"DQNAgent learns from a kerasrl.SequentialMemory, not from {self.memory!r}")
         self._inputs = ModelInputs(self._model, self.processor, self.memory.window_length)
-        self._batches = Batches(self._inputs, self.batch_size, self.gradient_steps)
+        if self.n_step > 1 and not isinstance(self.memory, SequentialMemory):
+            raise UserError(f"n_step above 1 needs a kerasrl.SequentialMemory, not {self.memory!r}")
+        if self.n_step > 1 and self.memory_interval > 1:
+            raise UserError(f"n_step above 1 needs every step: memory_interval must be 1, is {self.memory_interval}")
+        self._nb_needed = self.memory.window_length + 1 + self.n_step  # stored steps
+        if self.n_step > 1 and self.memory.limit < self._nb_needed:
+            raise UserError(f"the memory's limit must be at least window_length + n_step + 1, is {self.memory.limit}")
 
     # Models
 
@@ -153,7 +162,6 @@ class DQNAgent(Agent, KerasRLDQNAgent):
             self._model,
             optimizer,
             [metric for _, metric in named],
-            gamma=self.gamma,
             delta_clip=self.delta_clip,
             double=self.enable_double_dqn,
             tau=float(self.target_model_update) if self._moves_target_in_call else None,
@@ -161,6 +169,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
             gradient_steps=self.gradient_steps,
             jit_compile=jit_compile,
         )
+        self._batches = Batches(self._inputs, self.batch_size, self.gradient_steps, self.n_step, self.gamma)
         self.optimizer = optimizer
         self._learner_metrics_names = ["loss", *(name for name, _ in named)]
         self._networks = Networks(self._model, learner, self.custom_model_objects)
@@ -258,7 +267,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         if (
             self.step - self._first_step > self.nb_steps_warmup
             and self.step % self.train_interval == 0
-            and self.memory.nb_entries >= self.memory.window_length + 2
+            and self.memory.nb_entries >= self._nb_needed
         ):
             metrics = [*self._train(), *self.policy.metrics]
             if self.processor is not None:
@@ -280,7 +289,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         learner, upcoming = self._compiled().learner(), self._upcoming
         states0, states1, rest = self._batches.draw(self.memory, self.recent_observation)
         if upcoming.observation is None:  # the episode is over: any state will do
-            state = [s[:1] if states1 else s[:1, 1:] for s in states0]
+            state = [s[:1, -self.memory.window_length :] for s in states0]
         else:
             state = upcoming.state = self.process_state_batch([self._recent_state(upcoming.observation)])
         metrics, upcoming.q_values = learner.update(states0, states1, rest, state)

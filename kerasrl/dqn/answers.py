@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import rl.core
 
-from kerasrl.dqn.memory import parts
+from kerasrl.dqn.arrays import parts
 from kerasrl.errors import UserError, definition
 
 _PLAIN = (int, float, np.number, np.bool_)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import rl.core
 
-from kerasrl.dqn.memory import parts
+from kerasrl.dqn.arrays import parts
 from kerasrl.errors import UserError
 
 

@@ -70,7 +70,6 @@ class Learner:
         optimizer: Keras optimizer, not built yet.
         metrics: Keras metrics of (target Q-values, Q-values), both [B, nb_actions]; as in Keras-RL the
             targets of actions that were not taken are 0.
-        gamma: Discount factor.
         delta_clip: Size of the temporal-difference error above which the Huber loss is linear.
         double: Let the online network choose the next action and the target network estimate its value
             (van Hasselt et al. 2015).
@@ -86,7 +85,6 @@ class Learner:
         optimizer: Any,
         metrics: Sequence[Any] = (),
         *,
-        gamma: float,
         delta_clip: float,
         double: bool,
         tau: float | None,
@@ -95,7 +93,7 @@ class Learner:
         jit_compile: bool | str = "auto",
     ) -> None:
         self.model, self.optimizer, self.metrics = model, optimizer, list(metrics)
-        self.gamma, self.delta_clip, self.double, self.tau = gamma, delta_clip, double, tau
+        self.delta_clip, self.double, self.tau = delta_clip, double, tau
         self.batch_size, self.gradient_steps, self.jit_compile = batch_size, gradient_steps, jit_compile
         self._fresh_metrics = [[tf.convert_to_tensor(v).numpy() for v in m.variables] for m in self.metrics]
         self._shapes = [tuple(v.shape) for v in model.trainable_variables]
@@ -214,7 +212,7 @@ class Learner:
                 n = gradient_steps * batch_size; or, with `states1` empty, both states as
                 `Transitions.frames` holds them.
             states1: States after the actions.
-            rest: Actions, rewards, and whether the next state is worth nothing, each [n].
+            rest: Actions, rewards, and what a unit of the next state is worth, each [n].
             upcoming: The state to act on next, an array [1, W, *part] for each input.
         """
         arrays = [*states0, *states1, *upcoming, *rest]
@@ -279,13 +277,14 @@ class Learner:
 
     def _update(self, *arrays: tf.Tensor) -> tf.Tensor:
         nb_inputs = len(keras.tree.flatten(self.model.inputs))
-        *states, actions, rewards, terminated = arrays
+        *states, actions, rewards, discounts = arrays
         transitions, upcoming = states[:-nb_inputs], states[-nb_inputs:]
         if len(transitions) == nb_inputs:
-            states0, states1 = [s[:, :-1] for s in transitions], [s[:, 1:] for s in transitions]
+            window = upcoming[0].shape[1]
+            states0, states1 = [s[:, :window] for s in transitions], [s[:, -window:] for s in transitions]
         else:
             states0, states1 = transitions[:nb_inputs], transitions[nb_inputs:]
-        batches = [*states0, *states1, tf.cast(actions, tf.int32), rewards, 1.0 - terminated]
+        batches = [*states0, *states1, tf.cast(actions, tf.int32), rewards, discounts]
         metrics = self._update_once(*batches) if self.gradient_steps == 1 else self._update_repeatedly(batches)
         q_values = self._q_values(*upcoming)[0]
         return tf.concat([metrics, tf.cast(q_values, tf.float32)], 0)
@@ -302,10 +301,10 @@ class Learner:
 
     def _update_once(self, *batch: tf.Tensor) -> tf.Tensor:
         """Train on one batch and move the target network; return loss and metrics."""
-        *states, actions, rewards, continues = batch
+        *states, actions, rewards, discounts = batch
         states0, states1 = states[: len(states) // 2], states[len(states) // 2 :]
         weights, others = self._split(self._values()), self._others()
-        targets = rewards + self.gamma * continues * self._values_of(states1, weights, others)
+        targets = rewards + discounts * self._values_of(states1, weights, others)
         taken = tf.one_hot(actions, self.model.output.shape[-1])
         with tf.GradientTape() as tape:
             tape.watch(weights)

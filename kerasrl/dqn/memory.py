@@ -1,56 +1,15 @@
 """Replay memory over preallocated arrays, a drop-in for Keras-RL's `SequentialMemory`."""
 
-import math
-import mmap
-import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import rl.memory
 
+from kerasrl.dqn.arrays import holds, parts, zeros
+from kerasrl.dqn.transitions import Transitions, add_up
 from kerasrl.errors import UserError
 
-
-class Transitions(NamedTuple):
-    """A sample of n transitions; W is the window length.
-
-    `frames` holds one array [n, W + 1, *observation] for each part of the observation: all but the last
-    frame are the state before the action, all but the first are the state after it.
-    """
-
-    frames: list[np.ndarray]
-    actions: np.ndarray  # [n] int64
-    rewards: np.ndarray  # [n] float64
-    terminated: np.ndarray  # [n] bool: the state after the action is worth nothing
-
-
-def parts(observation: Any) -> list[np.ndarray]:
-    """Split an observation into its arrays, one for each input of the model; a dictionary's sorted by key."""
-    if type(observation) is np.ndarray:
-        return [observation]
-    if isinstance(observation, dict):
-        return [np.asarray(observation[key]) for key in sorted(observation)]
-    if isinstance(observation, list | tuple) and any(isinstance(x, np.ndarray) for x in observation):
-        return [np.asarray(value) for value in observation]
-    return [np.asarray(observation)]
-
-
-def _holds(stored: np.dtype, given: np.dtype) -> bool:
-    """Return whether numbers can be stored; the network computes in 32 bits, so wider floats may lose precision."""
-    floats = np.issubdtype(stored, np.floating) and np.issubdtype(given, np.floating)
-    return floats or np.can_cast(given, stored)
-
-
-def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return zeros whose pages cost memory only once they are written, even if there is not enough for all of them."""
-    try:
-        return np.zeros(shape, dtype)
-    except MemoryError:  # Linux refuses what is obviously too much, unless no room is reserved for it
-        if not sys.platform.startswith("linux"):
-            raise
-        no_reserve = 0x4000  # mmap.MAP_NORESERVE of Python 3.13
-        pages = mmap.mmap(-1, math.prod(shape) * dtype.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
-        return np.frombuffer(pages, dtype).reshape(shape)
+NO_TRANSITIONS = "the replay memory holds only ends of episodes: every episode has a single step"
 
 
 class SequentialMemory(rl.memory.SequentialMemory):
@@ -142,7 +101,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
                     f"an observation of shape {array.shape} follows observations of shape {frames.shape[1:]}; "
                     "a replay memory holds observations of one shape"
                 )
-            if array.dtype != frames.dtype and not _holds(frames.dtype, array.dtype):
+            if array.dtype != frames.dtype and not holds(frames.dtype, array.dtype):
                 frames = self._frames[k] = frames.astype(np.result_type(array, frames))
             frames[row] = array
         self._actions[row] = action
@@ -154,7 +113,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
     def _allocate(self, observation: Any, arrays: list[np.ndarray]) -> None:
         if any(not np.issubdtype(a.dtype, np.number) and a.dtype != np.bool_ for a in arrays):
             raise UserError(f"an observation must hold numbers, not {type(observation).__name__} {observation!r:.60}")
-        self._frames = [_zeros((self.limit, *array.shape), array.dtype) for array in arrays]
+        self._frames = [zeros((self.limit, *array.shape), array.dtype) for array in arrays]
 
     def truncate_episode(self, observation: Any) -> None:
         """End the current episode before `observation`, which was seen but not acted upon."""
@@ -164,16 +123,25 @@ class SequentialMemory(rl.memory.SequentialMemory):
         self.recent_observations.clear()
         self.recent_terminals.clear()
 
-    def draw(self, batch_size: int, nb_batches: int = 1) -> Transitions:
+    def draw(self, batch_size: int, nb_batches: int = 1, n_step: int = 1, gamma: float = 1.0) -> Transitions:
         """Return `nb_batches` uniform samples of `batch_size` transitions, one after the other.
 
-        Within a batch no transition is drawn twice while enough are stored (but see `_skip_resets`).
+        Within a batch no transition is drawn twice while enough are stored (but see `_skip_resets`). The newest
+        `n_step - 1` steps are not drawn, since not all of their rewards may be known.
+
+        Args:
+            batch_size: Transitions in a batch.
+            nb_batches: Number of batches.
+            n_step: Steps of a transition: the sum of so many rewards, and the state after them; fewer where the
+                episode ends.
+            gamma: Discount factor of rewards and of the state after them.
         """
-        low, high = self.window_length + 1, self.nb_entries
+        low, high = self.window_length + 1, self.nb_entries - n_step + 1
         if high <= low:
-            raise UserError(f"{self.nb_entries} steps are stored; a sample needs {self.window_length + 2}")
+            raise UserError(f"{self.nb_entries} steps are stored; a sample needs {low + n_step}")
         draws = [self._draw_indexes(low, high, batch_size) for _ in range(nb_batches)]
-        return self._gather(draws[0] if nb_batches == 1 else np.concatenate(draws))
+        indexes = self._skip_resets(draws[0] if nb_batches == 1 else np.concatenate(draws), high)
+        return self._gather(indexes, n_step, gamma)
 
     def _draw_indexes(self, low: int, high: int, size: int) -> np.ndarray:
         """Draw from [low, high): each index at most once where there are enough of them."""
@@ -188,12 +156,12 @@ class SequentialMemory(rl.memory.SequentialMemory):
         """Turn indexes that count from the oldest step into rows of the arrays."""
         return indexes if self._nb_appended <= self.limit else (indexes + self._nb_appended) % self.limit
 
-    def _skip_resets(self, indexes: np.ndarray) -> np.ndarray:
-        """Redraw, in place, each index whose preceding step ended an episode: a reset is not a transition.
+    def _skip_resets(self, indexes: np.ndarray, high: int) -> np.ndarray:
+        """Redraw below `high`, in place, each index whose preceding step ended an episode: a reset is no transition.
 
         As in Keras-RL, this may draw a transition that the batch already holds.
         """
-        low, high = self.window_length + 1, self.nb_entries
+        low = self.window_length + 1
         for _ in range(100):
             resets = self._terminals.take(self._rows(indexes - 2))
             if not resets.any():
@@ -202,25 +170,48 @@ class SequentialMemory(rl.memory.SequentialMemory):
         candidates = np.arange(low, high)
         candidates = candidates[~self._terminals[self._rows(candidates - 2)]]
         if not candidates.size:
-            raise UserError("the replay memory holds only ends of episodes: every episode has a single step")
+            raise UserError(NO_TRANSITIONS)
         indexes[resets] = self.rng.choice(candidates, np.count_nonzero(resets))
         return indexes
 
-    def _gather(self, indexes: np.ndarray) -> Transitions:
-        """Collect the transitions into the observations at `indexes`, counted from the oldest step."""
-        indexes = self._skip_resets(indexes)
+    def _gather(self, indexes: np.ndarray, n_step: int = 1, gamma: float = 1.0) -> Transitions:
+        """Collect the transitions whose first steps lead to the observations at `indexes`, counted from the oldest."""
+        if n_step > 1:
+            return self._gather_several(indexes, n_step, gamma)
         window = self.window_length
         history = indexes[:, None] + self._offsets  # [n, W + 1]
         rows = self._rows(history)
         frames = [array.take(rows, axis=0) for array in self._frames]
         if window > 1 and not self.ignore_episode_boundaries:
-            # A frame belongs to the episode unless the step before it, or one closer, ended an episode.
-            ended = self._terminals.take(self._rows(history[:, :-2] - 1))  # [n, W - 1]
-            foreign = np.maximum.accumulate(ended[:, ::-1], axis=1)[:, ::-1]
-            for array in frames:
-                array[:, : window - 1][foreign] = 0
+            self._clear_foreign(history[:, :-2], [array[:, : window - 1] for array in frames])
         rows = rows[:, -2]
-        return Transitions(frames, self._actions.take(rows), self._rewards.take(rows), self._terminated.take(rows))
+        discounts = gamma * ~self._terminated.take(rows)
+        return Transitions(frames, self._actions.take(rows), self._rewards.take(rows), discounts)
+
+    def _gather_several(self, indexes: np.ndarray, n_step: int, gamma: float) -> Transitions:
+        """Collect transitions of `n_step` steps, as `_gather`."""
+        window, nb = self.window_length, len(indexes)
+        rows = self._rows(indexes[:, None] + np.arange(-1, n_step - 1))  # [n, N]
+        rewards, nb_rewards = add_up(self._rewards.take(rows), self._terminals.take(rows), gamma)
+        last = rows[np.arange(nb), nb_rewards - 1]
+        discounts = gamma**nb_rewards * ~self._terminated.take(last)
+        newest = np.stack([indexes - 1, indexes - 1 + nb_rewards], axis=1)  # of the states before and after
+        history = newest[:, :, None] + self._offsets[1:]  # [n, 2, W]
+        frames = [array.take(self._rows(history), axis=0) for array in self._frames]
+        if window > 1 and not self.ignore_episode_boundaries:
+            self._clear_foreign(history[:, :, :-1], [array[:, :, :-1] for array in frames])
+        frames = [array.reshape(nb, 2 * window, *array.shape[3:]) for array in frames]
+        return Transitions(frames, self._actions.take(rows[:, 0]), rewards, discounts)
+
+    def _clear_foreign(self, history: np.ndarray, frames: list[np.ndarray]) -> None:
+        """Overwrite with zeros the frames of an earlier episode; `history` has their indexes, the oldest first.
+
+        A frame belongs to the episode unless the step before it, or one closer, ended an episode.
+        """
+        ended = self._terminals.take(self._rows(history - 1))
+        foreign = np.maximum.accumulate(ended[..., ::-1], axis=-1)[..., ::-1]
+        for array in frames:
+            array[foreign] = 0
 
     def sample(self, batch_size: int, batch_idxs: Any = None) -> list[rl.memory.Experience]:
         """Return Keras-RL's list of experiences; `terminal1` is False where a time limit ended the episode.
@@ -237,20 +228,26 @@ class SequentialMemory(rl.memory.SequentialMemory):
                 raise UserError(
                     f"batch_idxs must be {batch_size} indexes from {self.window_length} to {self.nb_entries - 2}"
                 )
-            sample = self._gather(indexes + 1)
-        experiences = []
-        for i in range(batch_size):
-            frames = [self._restored([a[i, w] for a in sample.frames]) for w in range(self.window_length + 1)]
-            experiences.append(
-                rl.memory.Experience(
-                    state0=frames[:-1],
-                    action=sample.actions[i].item(),
-                    reward=sample.rewards[i].item(),
-                    state1=frames[1:],
-                    terminal1=bool(sample.terminated[i]),
-                )
+            sample = self._gather(self._skip_resets(indexes + 1, self.nb_entries))
+        return [
+            rl.memory.Experience(
+                state0=state0,
+                action=sample.actions[i].item(),
+                reward=sample.rewards[i].item(),
+                state1=state1,
+                terminal1=bool(sample.discounts[i] == 0.0),
             )
-        return experiences
+            for i, (state0, state1) in enumerate(zip(*self.states(sample), strict=True))
+        ]
+
+    def states(self, sample: Transitions) -> tuple[list[Any], list[Any]]:
+        """Return the states before and after as lists of observations."""
+        window, nb_frames = self.window_length, sample.frames[0].shape[1]
+        observations = [
+            [self._restored([array[i, k] for array in sample.frames]) for k in range(nb_frames)]
+            for i in range(len(sample.actions))
+        ]
+        return [frames[:window] for frames in observations], [frames[-window:] for frames in observations]
 
     def _restored(self, arrays: list[np.ndarray]) -> Any:
         if isinstance(self._structure, dict):
@@ -330,7 +327,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         """Store records that `steps` returned; `first` is the number of the first one."""
         names = [name for name in records.dtype.names or () if name.startswith("frame")]
         if not self._frames:
-            self._frames = [_zeros((self.limit, *records[name].shape[1:]), records[name].dtype) for name in names]
+            self._frames = [zeros((self.limit, *records[name].shape[1:]), records[name].dtype) for name in names]
         rows = np.arange(first, first + len(records)) % self.limit
         for name, array in {**dict(zip(names, self._frames, strict=True)), **self._columns()}.items():
             array[rows] = records[name]
