@@ -17,6 +17,7 @@ from typing import Any
 _HOMES = {
     "DQNAgent": "kerasrl.dqn",
     "ExponentialAnnealedPolicy": "kerasrl.dqn",
+    "PrioritizedMemory": "kerasrl.dqn",
     "SequentialMemory": "kerasrl.dqn",
     "UserError": "kerasrl.errors",
     "WeightsError": "kerasrl.errors",

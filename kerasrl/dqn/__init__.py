@@ -7,3 +7,4 @@ from kerasrl.compat import keras_rl as keras_rl  # first: it lets the modules be
 from kerasrl.dqn.agent import DQNAgent as DQNAgent
 from kerasrl.dqn.memory import SequentialMemory as SequentialMemory
 from kerasrl.dqn.policy import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy
+from kerasrl.dqn.prioritized import PrioritizedMemory as PrioritizedMemory

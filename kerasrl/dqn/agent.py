@@ -20,6 +20,7 @@ from kerasrl.dqn.interlude import Interlude
 from kerasrl.dqn.learner import Learner, fresh, named_metric
 from kerasrl.dqn.memory import SequentialMemory
 from kerasrl.dqn.networks import Networks
+from kerasrl.dqn.prioritized import PrioritizedMemory
 from kerasrl.dqn.upcoming import Upcoming
 from kerasrl.errors import DivergenceError, UserError
 from kerasrl.storage import weights
@@ -45,7 +46,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         enable_dueling_network: Replace the model's last layer by a dueling one (see `kerasrl.dqn.dueling`).
         dueling_type: 'avg', 'max' or 'naive'.
         nb_actions: Number of actions.
-        memory: kerasrl.SequentialMemory, or any Keras-RL memory, which is slower.
+        memory: kerasrl.SequentialMemory or PrioritizedMemory, or any Keras-RL memory, which is slower.
         gamma: Discount factor.
         batch_size: Transitions in an update.
         nb_steps_warmup: Steps before the first update.
@@ -167,6 +168,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
             tau=float(self.target_model_update) if self._moves_target_in_call else None,
             batch_size=self.batch_size,
             gradient_steps=self.gradient_steps,
+            weighted=isinstance(self.memory, PrioritizedMemory),
             jit_compile=jit_compile,
         )
         self._batches = Batches(self._inputs, self.batch_size, self.gradient_steps, self.n_step, self.gamma)
@@ -287,16 +289,18 @@ class DQNAgent(Agent, KerasRLDQNAgent):
     def _train(self) -> list[float]:
         """Update the networks and, in the same call, compute the Q-values of the observation to act on next."""
         learner, upcoming = self._compiled().learner(), self._upcoming
-        states0, states1, rest = self._batches.draw(self.memory, self.recent_observation)
+        batch = self._batches.draw(self.memory, self.recent_observation)
         if upcoming.observation is None:  # the episode is over: any state will do
-            state = [s[:1, -self.memory.window_length :] for s in states0]
+            state = [s[:1, -self.memory.window_length :] for s in batch.states0]
         else:
             state = upcoming.state = self.process_state_batch([self._recent_state(upcoming.observation)])
-        metrics, upcoming.q_values = learner.update(states0, states1, rest, state)
+        metrics, upcoming.q_values, errors = learner.update(batch.states0, batch.states1, batch.rest, state)
         result: list[float] = metrics.tolist()
         if not math.isfinite(result[0]):
-            why = why_not_finite([*states0, *states1], rewards=rest[1])
+            why = why_not_finite([*batch.states0, *batch.states1], rewards=batch.rest[1])
             raise DivergenceError(f"the loss became {result[0]} at step {self.step}: {why}")
+        if batch.rows is not None:
+            self.memory.update_priorities(batch.rows, errors)
         return result
 
     # What `Loop` and `kerasrl.storage` ask for

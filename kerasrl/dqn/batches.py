@@ -1,12 +1,22 @@
 """Samples of the replay memory as the arrays that an update takes."""
 
-from typing import Any
+import itertools
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from kerasrl.dqn.inputs import ModelInputs
 from kerasrl.dqn.memory import SequentialMemory
 from kerasrl.dqn.transitions import Transitions
+
+
+class Batch(NamedTuple):
+    """What `Learner.update` takes of n transitions, and where they are from."""
+
+    states0: list[np.ndarray]
+    states1: list[np.ndarray]
+    rest: list[np.ndarray]  # actions, rewards, discounts and, if the memory has them, weights; each [n]
+    rows: np.ndarray | None  # [n], in a memory with priorities
 
 
 class Batches:
@@ -27,40 +37,44 @@ class Batches:
         self._inputs, self._batch_size, self._nb_batches = inputs, batch_size, nb_batches
         self._n_step, self._gamma = n_step, gamma
 
-    def draw(self, memory: Any, observation: Any) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-        """Return states before and after the actions, and the rest, as `Learner.update` takes them.
+    def draw(self, memory: Any, observation: Any) -> Batch:
+        """Return transitions as `Learner.update` takes them.
 
         Args:
             memory: kerasrl.SequentialMemory, or a memory of Keras-RL's own.
             observation: Any observation, which shows how its parts belong to the model's inputs.
         """
-        if isinstance(memory, SequentialMemory) and not self._inputs.are_processed:
-            sample = memory.draw(self._batch_size, self._nb_batches, self._n_step, self._gamma)
-            return self._inputs.ordered(sample.frames, observation), [], _rest([sample])
-        states0, states1 = [], []
-        if isinstance(memory, SequentialMemory):
-            samples = [memory.draw(self._batch_size, 1, self._n_step, self._gamma) for _ in range(self._nb_batches)]
-            for sample in samples:
-                before, after = memory.states(sample)
-                states0 += before
-                states1 += after
-            rest = _rest(samples)
-        else:
+        if not isinstance(memory, SequentialMemory):
             experiences = [e for _ in range(self._nb_batches) for e in memory.sample(self._batch_size)]
-            states0, states1 = [e.state0 for e in experiences], [e.state1 for e in experiences]
+            states = [e.state0 for e in experiences], [e.state1 for e in experiences]
             rest = [
                 np.array([e.action for e in experiences]),
                 np.array([e.reward for e in experiences], np.float32),
                 self._gamma * ~np.array([e.terminal1 for e in experiences], np.bool_),
             ]
-        return self._inputs.of_states(states0), self._inputs.of_states(states1), rest
+            return self._of_states(*states, rest, None)
+        if not self._inputs.are_processed:
+            sample = memory.draw(self._batch_size, self._nb_batches, self._n_step, self._gamma)
+            return Batch(self._inputs.ordered(sample.frames, observation), [], *_rest(sample))
+        samples = [memory.draw(self._batch_size, 1, self._n_step, self._gamma) for _ in range(self._nb_batches)]
+        before, after = zip(*map(memory.states, samples), strict=True)
+        arrays = [np.concatenate(parts) for parts in zip(*map(_columns, samples), strict=True)]
+        states = list(itertools.chain(*before)), list(itertools.chain(*after))
+        return self._of_states(*states, *_rest(Transitions([], *arrays)))
+
+    def _of_states(self, before: list[Any], after: list[Any], rest: list[Any], rows: np.ndarray | None) -> Batch:
+        return Batch(self._inputs.of_states(before), self._inputs.of_states(after), rest, rows)
 
 
-def _rest(samples: list[Transitions]) -> list[np.ndarray]:
-    """Return actions, rewards and discounts of all samples."""
-    if len(samples) == 1:
-        return [samples[0].actions, samples[0].rewards, samples[0].discounts]
-    return [np.concatenate(arrays) for arrays in zip(*(sample[1:] for sample in samples), strict=True)]
+def _columns(sample: Transitions) -> list[np.ndarray]:
+    """Return all but the frames."""
+    return [array for array in sample[1:] if array is not None]
+
+
+def _rest(sample: Transitions) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """Return what a batch holds besides states."""
+    rest = [sample.actions, sample.rewards, sample.discounts]
+    return (rest if sample.weights is None else [*rest, sample.weights]), sample.rows
 
 
 def why_not_finite(states: list[np.ndarray], rewards: np.ndarray) -> str:

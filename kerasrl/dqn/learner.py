@@ -76,6 +76,8 @@ class Learner:
         tau: Mixing rate of the soft target update after each update, None for hard updates on demand.
         batch_size: Transitions in an update.
         gradient_steps: Updates in one call.
+        weighted: Whether transitions have weights, which multiply their losses (not the metrics); then `update` tells
+            their errors.
         jit_compile: True or False, or 'auto': compile with XLA unless the model does not allow it.
     """
 
@@ -90,11 +92,13 @@ class Learner:
         tau: float | None,
         batch_size: int,
         gradient_steps: int = 1,
+        weighted: bool = False,
         jit_compile: bool | str = "auto",
     ) -> None:
         self.model, self.optimizer, self.metrics = model, optimizer, list(metrics)
         self.delta_clip, self.double, self.tau = delta_clip, double, tau
         self.batch_size, self.gradient_steps, self.jit_compile = batch_size, gradient_steps, jit_compile
+        self.weighted = weighted
         self._fresh_metrics = [[tf.convert_to_tensor(v).numpy() for v in m.variables] for m in self.metrics]
         self._shapes = [tuple(v.shape) for v in model.trainable_variables]
         self._as_vector = self._can_be_vector()
@@ -204,22 +208,27 @@ class Learner:
 
     def update(
         self, states0: list[np.ndarray], states1: list[np.ndarray], rest: list[np.ndarray], upcoming: list[np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Train on `gradient_steps` batches; return the mean metrics and the Q-values of `upcoming`.
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Train on `gradient_steps` batches.
+
+        Returns:
+            The mean metrics, the Q-values of `upcoming` and, if `weighted`, the temporal-difference errors of the
+            transitions [n], each before the update that it had a part in.
 
         Args:
             states0: States before the actions, an array [n, W, *part] for each input,
                 n = gradient_steps * batch_size; or, with `states1` empty, both states as
                 `Transitions.frames` holds them.
             states1: States after the actions.
-            rest: Actions, rewards, and what a unit of the next state is worth, each [n].
+            rest: Actions, rewards, what a unit of the next state is worth and, if `weighted`, weights, each [n].
             upcoming: The state to act on next, an array [1, W, *part] for each input.
         """
         arrays = [*states0, *states1, *upcoming, *rest]
         result = self._call(("update", len(states1)), self._update, arrays)
         self.model_is_behind = self._as_vector
         nb_metrics = 1 + len(self.metrics)
-        return result[:nb_metrics], result[nb_metrics:]
+        nb_known = nb_metrics + (len(rest[0]) if self.weighted else 0)
+        return result[:nb_metrics], result[nb_known:], result[nb_metrics:nb_known]
 
     def _call(self, name: Any, function: Callable[..., tf.Tensor], arrays: list[np.ndarray]) -> np.ndarray:
         key = (name, *[(a.shape, a.dtype.char) for a in arrays])
@@ -277,31 +286,40 @@ class Learner:
 
     def _update(self, *arrays: tf.Tensor) -> tf.Tensor:
         nb_inputs = len(keras.tree.flatten(self.model.inputs))
-        *states, actions, rewards, discounts = arrays
+        nb_states = len(arrays) - (4 if self.weighted else 3)
+        states, (actions, *rest) = arrays[:nb_states], arrays[nb_states:]
         transitions, upcoming = states[:-nb_inputs], states[-nb_inputs:]
         if len(transitions) == nb_inputs:
             window = upcoming[0].shape[1]
             states0, states1 = [s[:, :window] for s in transitions], [s[:, -window:] for s in transitions]
         else:
-            states0, states1 = transitions[:nb_inputs], transitions[nb_inputs:]
-        batches = [*states0, *states1, tf.cast(actions, tf.int32), rewards, discounts]
-        metrics = self._update_once(*batches) if self.gradient_steps == 1 else self._update_repeatedly(batches)
+            states0, states1 = list(transitions[:nb_inputs]), list(transitions[nb_inputs:])
+        batches = [*states0, *states1, tf.cast(actions, tf.int32), *rest]
+        known = self._update_once(*batches) if self.gradient_steps == 1 else self._update_repeatedly(batches)
         q_values = self._q_values(*upcoming)[0]
-        return tf.concat([metrics, tf.cast(q_values, tf.float32)], 0)
+        return tf.concat([*known, tf.cast(q_values, tf.float32)], 0)
 
-    def _update_repeatedly(self, batches: list[tf.Tensor]) -> tf.Tensor:
-        """Return the mean of the metrics over one update for each batch."""
+    def _update_repeatedly(self, batches: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the mean of the metrics over one update for each batch, and all errors."""
         split = [tf.reshape(b, [self.gradient_steps, self.batch_size, *b.shape[1:]]) for b in batches]
-        _, total = tf.while_loop(
-            lambda i, total: i < self.gradient_steps,
-            lambda i, total: (i + 1, total + self._update_once(*[b[i] for b in split])),
-            [tf.constant(0), tf.zeros(1 + len(self.metrics))],
-        )
-        return total / self.gradient_steps
 
-    def _update_once(self, *batch: tf.Tensor) -> tf.Tensor:
-        """Train on one batch and move the target network; return loss and metrics."""
-        *states, actions, rewards, discounts = batch
+        def update(i: tf.Tensor, total: tf.Tensor, errors: tf.TensorArray) -> Any:
+            metrics, error = self._update_once(*[b[i] for b in split])
+            return i + 1, total + metrics, errors.write(i, error)
+
+        nb_errors = self.batch_size if self.weighted else 0
+        errors = tf.TensorArray(tf.float32, self.gradient_steps, element_shape=[nb_errors])
+        _, total, errors = tf.while_loop(
+            lambda i, *_: i < self.gradient_steps,
+            update,
+            [tf.constant(0), tf.zeros(1 + len(self.metrics)), errors],
+        )
+        return total / self.gradient_steps, errors.concat()
+
+    def _update_once(self, *batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Train on one batch and move the target network; return loss and metrics, and the errors if `weighted`."""
+        nb_states = len(batch) - (4 if self.weighted else 3)
+        states, (actions, rewards, discounts, *weights_of_losses) = list(batch[:nb_states]), batch[nb_states:]
         states0, states1 = states[: len(states) // 2], states[len(states) // 2 :]
         weights, others = self._split(self._values()), self._others()
         targets = rewards + discounts * self._values_of(states1, weights, others)
@@ -310,7 +328,10 @@ class Learner:
             tape.watch(weights)
             q_values, new_others, losses = self._forward(weights, others, states0, True)
             error = targets - tf.reduce_sum(tf.cast(q_values, tf.float32) * taken, -1)
-            loss = tf.add_n([tf.reduce_mean(huber_loss(error, self.delta_clip)), *losses])
+            error_losses = huber_loss(error, self.delta_clip)
+            for importance in weights_of_losses:
+                error_losses = importance * error_losses
+            loss = tf.add_n([tf.reduce_mean(error_losses), *losses])
             scaled_loss = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled_loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         self.optimizer.apply([self._vector(gradients)] if self._as_vector else gradients, self._online)
@@ -319,7 +340,8 @@ class Learner:
                 variable.assign(new)
         if self.tau is not None:
             self._move_target(self.tau)
-        return tf.stack([loss, *self._results(taken * targets[:, None], q_values)])
+        known = tf.stack([loss, *self._results(taken * targets[:, None], q_values)])
+        return known, error if self.weighted else error[:0]
 
     def _values_of(self, states1: list[tf.Tensor], weights: list[tf.Tensor], others: list[Any]) -> tf.Tensor:
         """Return what the next states are worth [B]: the target network's value of the best action."""

@@ -6,7 +6,7 @@ import numpy as np
 import rl.memory
 
 from kerasrl.dqn.arrays import holds, parts, zeros
-from kerasrl.dqn.transitions import Transitions, add_up
+from kerasrl.dqn.transitions import Transitions, spans
 from kerasrl.errors import UserError
 
 NO_TRANSITIONS = "the replay memory holds only ends of episodes: every episode has a single step"
@@ -25,6 +25,8 @@ class SequentialMemory(rl.memory.SequentialMemory):
         ignore_episode_boundaries: Let states reach back into the episode before.
         seed: Seed of the generator that draws samples; None takes one from the operating system.
     """
+
+    _arguments: tuple[str, ...] = ("limit", "window_length")  # which a memory to resume with must share
 
     def __init__(
         self,
@@ -189,19 +191,23 @@ class SequentialMemory(rl.memory.SequentialMemory):
         return Transitions(frames, self._actions.take(rows), self._rewards.take(rows), discounts)
 
     def _gather_several(self, indexes: np.ndarray, n_step: int, gamma: float) -> Transitions:
-        """Collect transitions of `n_step` steps, as `_gather`."""
-        window, nb = self.window_length, len(indexes)
-        rows = self._rows(indexes[:, None] + np.arange(-1, n_step - 1))  # [n, N]
-        rewards, nb_rewards = add_up(self._rewards.take(rows), self._terminals.take(rows), gamma)
-        last = rows[np.arange(nb), nb_rewards - 1]
-        discounts = gamma**nb_rewards * ~self._terminated.take(last)
-        newest = np.stack([indexes - 1, indexes - 1 + nb_rewards], axis=1)  # of the states before and after
-        history = newest[:, :, None] + self._offsets[1:]  # [n, 2, W]
-        frames = [array.take(self._rows(history), axis=0) for array in self._frames]
+        """Collect transitions of up to `n_step` steps, as `_gather`."""
+        window = self.window_length
+        steps, factors, discounts, frames_of = spans(n_step, gamma, window)
+        first = indexes - 1
+        rows = self._rows(first[:, None] + steps)  # [n, N]
+        ends = self._terminals.take(rows)
+        ends[:, -1] = True
+        last = ends.argmax(axis=1)  # the step that an episode ended with, or else the last one
+        rewards = np.einsum("ij,ij->i", self._rewards.take(rows), factors.take(last, axis=0))
+        is_worth = ~self._terminated.take(self._rows(first + last))
+        history = first[:, None] + frames_of.take(last, axis=0)  # [n, 2W]
+        in_rows = self._rows(history)
+        frames = [array.take(in_rows, axis=0) for array in self._frames]
         if window > 1 and not self.ignore_episode_boundaries:
-            self._clear_foreign(history[:, :, :-1], [array[:, :, :-1] for array in frames])
-        frames = [array.reshape(nb, 2 * window, *array.shape[3:]) for array in frames]
-        return Transitions(frames, self._actions.take(rows[:, 0]), rewards, discounts)
+            for state in (slice(0, window - 1), slice(window, -1)):
+                self._clear_foreign(history[:, state], [array[:, state] for array in frames])
+        return Transitions(frames, self._actions.take(rows[:, 0]), rewards, discounts.take(last) * is_worth)
 
     def _clear_foreign(self, history: np.ndarray, frames: list[np.ndarray]) -> None:
         """Overwrite with zeros the frames of an earlier episode; `history` has their indexes, the oldest first.
@@ -209,7 +215,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         A frame belongs to the episode unless the step before it, or one closer, ended an episode.
         """
         ended = self._terminals.take(self._rows(history - 1))
-        foreign = np.maximum.accumulate(ended[..., ::-1], axis=-1)[..., ::-1]
+        foreign = np.maximum.accumulate(ended[:, ::-1], axis=1)[:, ::-1]
         for array in frames:
             array[foreign] = 0
 
@@ -304,8 +310,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
     def get_state(self) -> dict[str, Any]:
         """Return all but the stored steps."""
         return {
-            "limit": self.limit,
-            "window_length": self.window_length,
+            **{name: getattr(self, name) for name in self._arguments},
             "nb_appended": self._nb_appended,
             "recent_observations": list(self.recent_observations),
             "recent_terminals": [bool(terminal) for terminal in self.recent_terminals],
@@ -314,9 +319,11 @@ class SequentialMemory(rl.memory.SequentialMemory):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from what `get_state` returned; `put_steps` restores the stored steps."""
-        for name in ("limit", "window_length"):
-            if state[name] != getattr(self, name):
-                raise UserError(f"the memory to resume with has {name} {state[name]}, this one {getattr(self, name)}")
+        for name in self._arguments:
+            if state.get(name) != getattr(self, name):
+                raise UserError(
+                    f"the memory to resume with has {name} {state.get(name)}, this one {getattr(self, name)}"
+                )
         self._frames, self._structure = [], None
         self._nb_appended = state["nb_appended"]
         self.recent_observations.extend(state["recent_observations"])

@@ -1,5 +1,6 @@
-"""What a replay memory hands to an update, and returns of several steps."""
+"""What a replay memory hands to an update, and transitions of several steps."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -17,17 +18,23 @@ class Transitions(NamedTuple):
     actions: np.ndarray  # [n] int64
     rewards: np.ndarray  # [n] float64: the sum of the discounted rewards up to the state after
     discounts: np.ndarray  # [n] float64: what a unit of the state after is worth now, 0 if it is worth nothing
+    weights: np.ndarray | None = None  # [n] float64: of the loss, if the steps were not equally likely
+    rows: np.ndarray | None = None  # [n] int64: what `PrioritizedMemory.update_priorities` asks for
 
 
-def add_up(rewards: np.ndarray, ends: np.ndarray, gamma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the discounted sums of rewards [n, N], and how many of them count [n]: none after an episode's end.
+class Spans(NamedTuple):
+    """What transitions of up to N steps need to know; row k is for one of k + 1 steps. W is the window length."""
 
-    Args:
-        rewards: Rewards of N steps that follow each other [n, N]; those that do not count are overwritten.
-        ends: Whether an episode ended after each of them [n, N].
-        gamma: Discount factor.
-    """
-    nb_rewards = rewards.shape[1]
-    is_over = np.logical_or.accumulate(ends[:, :-1], axis=1)
-    rewards[:, 1:][is_over] = 0.0
-    return rewards @ gamma ** np.arange(nb_rewards), nb_rewards - np.count_nonzero(is_over, axis=1)
+    steps: np.ndarray  # [N]: 0, 1, ...
+    factors: np.ndarray  # [N, N]: of the rewards, 0 for those that do not count
+    discounts: np.ndarray  # [N]: of the state after
+    frames: np.ndarray  # [N, 2W]: those of the states before and after, counted from the first step
+
+
+@functools.cache
+def spans(n_step: int, gamma: float, window_length: int) -> Spans:
+    """Return the tables for transitions of up to `n_step` steps."""
+    steps = np.arange(n_step)
+    frames = np.arange(1 - window_length, 1)
+    frames = np.stack([np.concatenate([frames, frames + k + 1]) for k in steps])
+    return Spans(steps, np.tril(np.tile(gamma**steps, (n_step, 1))), gamma ** (steps + 1.0), frames)

@@ -11,7 +11,7 @@ import rl.memory
 import rl.policy
 from keras import layers
 
-from kerasrl import DQNAgent, SequentialMemory, UserError
+from kerasrl import DQNAgent, PrioritizedMemory, SequentialMemory, UserError
 
 NB_ACTIONS = 3
 LIMIT = 40
@@ -106,6 +106,38 @@ class UniformDrawsOneByOne(UniformDraws):
 
     def draw(self, batch_size, nb_batches):
         return [UniformDraws.draw(self, batch_size, 1)[0] for _ in range(nb_batches)]
+
+
+class PriorityDraws:
+    """Schaul et al. 2016, algorithm 1, over a list of priorities; the ranges are those of the ring's rows."""
+
+    def __init__(self, plain, alpha=0.7, beta=0.5, beta_end=0.9, nb_steps_annealed=70, epsilon=0.01):
+        self.plain, self.alpha, self.epsilon = plain, alpha, epsilon
+        self.beta, self.beta_end, self.nb_steps_annealed = beta, beta_end, nb_steps_annealed
+        self.priorities, self.largest, self.rng = {}, 1.0, np.random.default_rng(3)
+
+    def append(self, *step):
+        pass
+
+    def draw(self, batch_size, nb_batches):
+        steps = sorted(self.plain.drawable(), key=lambda k: k % LIMIT)
+        for k in steps:
+            self.priorities.setdefault(k, self.largest)
+        powers = np.array([self.priorities[k] for k in steps]) ** self.alpha
+        probabilities = powers / powers.sum()
+        share = min(1.0, len(self.plain.steps) / self.nb_steps_annealed)
+        weights = (len(steps) * probabilities) ** -(self.beta + share * (self.beta_end - self.beta))
+        batches = []
+        for _ in range(nb_batches):
+            points = (np.arange(batch_size) + self.rng.random(batch_size)) / batch_size
+            found = np.searchsorted(np.cumsum(probabilities), points, side="right")
+            batches.append(([steps[i] for i in found], weights[found] / weights[found].max()))
+        return batches
+
+    def update(self, drawn, errors):
+        for k, error in zip(drawn, errors, strict=True):
+            self.priorities[k] = abs(error) + self.epsilon
+            self.largest = max(self.largest, self.priorities[k])
 
 
 class NumpyNetwork:
@@ -360,3 +392,214 @@ def test_a_second_fit_takes_the_end_of_the_first_for_a_time_limit():
 def test_what_returns_cannot_be_made_of_is_refused(options, problem):
     with pytest.raises(UserError, match=problem):
         DQNAgent(model=build_model(1, False), nb_actions=NB_ACTIONS, **{"memory": SequentialMemory(20), **options})
+
+
+# Prioritised replay
+
+
+@pytest.mark.parametrize("n_step", [1, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_prioritised_replay_equals_numpy(case, n_step):
+    memory = PrioritizedMemory(
+        LIMIT, CASES[case].get("window_length", 1), alpha=0.7, beta=0.5, beta_end=0.9, nb_steps_annealed=70,
+        epsilon=0.01, seed=3,
+    )  # fmt: skip
+    assert_fit_equals_numpy(case, n_step, memory, PriorityDraws)
+
+
+def filled(memory, nb_steps, nb_episode_steps=9):
+    """Append episodes; observations count from 0, and every tenth is an episode's last, from which nothing leads."""
+    for i in range(nb_steps):
+        is_end = i % (nb_episode_steps + 1) == nb_episode_steps - 1
+        memory.append(np.array([i]), 0, 1.0, terminal=is_end, truncated=True)
+    return memory
+
+
+def give_priorities(memory, error):
+    """Draw until each transition has the priority of `error(number)`; return the numbers of all."""
+    known, last_new = set(), 0
+    while last_new < 200:
+        sample = memory.draw(64)
+        numbers = sample.frames[0][:, 0, 0]
+        last_new = last_new + 1 if known.issuperset(numbers.tolist()) else 0
+        known.update(numbers.tolist())
+        memory.update_priorities(sample.rows, error(numbers))
+    return np.array(sorted(known))
+
+
+def chi_squared_per_freedom(counts, expected):
+    return np.sum((counts - expected) ** 2 / expected) / (len(counts) - 1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_transitions_are_drawn_in_proportion_to_their_priorities(batch_size):
+    memory = filled(PrioritizedMemory(120, alpha=0.6, epsilon=1e-6, seed=0), 200)
+    numbers = give_priorities(memory, lambda number: 3.0 ** (number % 7) * np.where(number % 2, 1, -1))
+    assert numbers.tolist() == [i for i in range(81, 199) if i % 10 != 9]
+    nb_draws = 64_000
+    drawn = np.concatenate([memory.draw(batch_size).frames[0][:, 0, 0] for _ in range(nb_draws // batch_size)])
+    counts = np.bincount(drawn, minlength=200)[numbers]
+    assert counts.sum() == nb_draws
+
+    def misfit(alpha):
+        powers = 3.0 ** (numbers % 7 * alpha)
+        expected = nb_draws * powers / powers.sum()
+        by_priority = [np.bincount(numbers % 7, weights) for weights in (counts, expected)]
+        return chi_squared_per_freedom(counts, expected), chi_squared_per_freedom(*by_priority)
+
+    of_transitions, of_priorities = misfit(0.6)
+    assert of_transitions < 1.5 and of_priorities < 3.0  # 1 is expected, or less since each range has its draw
+    assert min(misfit(alpha)[1] for alpha in (0.0, 0.55, 0.57, 0.63, 0.65, 1.0)) > 10.0
+
+
+def test_without_alpha_all_transitions_are_equally_likely():
+    memory = filled(PrioritizedMemory(120, alpha=0.0, seed=0), 200)
+    numbers = give_priorities(memory, lambda number: number**2 + 1.0)
+    counts = np.bincount(np.concatenate([memory.draw(32).frames[0][:, 0, 0] for _ in range(1000)]))[numbers]
+    assert chi_squared_per_freedom(counts, 32_000 / len(numbers)) < 1.5
+    assert set(memory.draw(32).weights) == {1.0}
+
+
+@pytest.mark.parametrize("limit", [5, 64, 1000, 70_000])  # 70,000: a level more
+def test_draws_equal_those_by_all_priorities_added_up(limit):
+    memory = filled(PrioritizedMemory(limit, alpha=1.0, epsilon=1e-9, seed=5), 3 * limit // 2 + 20, 50)
+    rng, twin = np.random.default_rng(1), np.random.default_rng(5)
+    priorities = np.zeros(limit)
+    stored = np.arange(memory.nb_appended - limit, memory.nb_appended)
+    drawable = stored[1:-1][(stored[1:-1] % 51) != 50]
+    priorities[drawable % limit] = 1.0
+    for batch_size in (1, 8, 32, 200) * 10:
+        sample = memory.draw(batch_size, 2)
+        points = (np.arange(batch_size) + twin.random((2, batch_size))) / batch_size * priorities.sum()
+        rows = np.searchsorted(np.cumsum(priorities), points.ravel(), side="right")
+        np.testing.assert_array_equal(sample.rows, rows)
+        by_batch = priorities[rows].reshape(2, -1)
+        smallest = by_batch.min(axis=1, keepdims=True)
+        np.testing.assert_allclose(sample.weights, ((smallest / by_batch) ** memory.current_beta).ravel(), 1e-12)
+        errors = rng.normal(size=2 * batch_size) ** 5
+        memory.update_priorities(sample.rows, errors)
+        priorities[rows] = np.abs(errors) + 1e-9
+
+
+def test_new_steps_get_the_largest_priority_so_far():
+    memory = filled(PrioritizedMemory(100, alpha=1.0, seed=0), 20, 99)
+    sample = memory.draw(64)
+    memory.update_priorities(sample.rows, np.full(64, 500.0))
+    for errors in (0.0, 1.0):  # what was largest counts, not what is
+        sample = memory.draw(64)
+        memory.update_priorities(sample.rows, np.full(64, errors))
+    filled(memory, 1)
+    filled(memory, 1)
+    drawn = [set(memory.draw(1).rows.tolist()) for _ in range(50)]
+    assert drawn.count({20}) + drawn.count({19}) > 45
+
+
+def test_one_seed_one_sequence_of_prioritised_draws():
+    def draws(seed):
+        memory = filled(PrioritizedMemory(90, seed=seed), 300)
+        return [memory.draw(8).rows.tolist() for _ in range(10)]
+
+    assert draws(5) == draws(5) != draws(6)
+
+
+def test_beta_is_annealed_with_the_steps_stored():
+    memory = PrioritizedMemory(10, beta=0.2, beta_end=0.8, nb_steps_annealed=40)
+    for nb_steps, beta in ((0, 0.2), (10, 0.35), (30, 0.8), (7, 0.8)):
+        assert filled(memory, nb_steps).current_beta == pytest.approx(beta)
+
+
+def test_draws_with_more_steps_after_draws_with_fewer_wait_for_their_rewards():
+    memory = filled(PrioritizedMemory(50, seed=0), 30, 99)
+    assert memory.draw(500).rows.max() == 28
+    assert memory.draw(500, 1, 5).rows.max() == 24
+    filled(memory, 3, 99)
+    assert memory.draw(500, 1, 5).rows.max() == 27
+    assert memory.draw(500).rows.max() == 31
+
+
+def test_too_few_steps_for_a_prioritised_sample_are_told():
+    memory = filled(PrioritizedMemory(20, window_length=2), 5, 99)
+    assert memory.draw(4).rows.tolist() == [2, 2, 3, 3]
+    with pytest.raises(UserError, match="5 steps are stored; a sample needs 6"):
+        memory.draw(4, 1, 3)
+    memory = PrioritizedMemory(20)
+    for i in range(10):
+        memory.append(np.array([i]), 0, 0.0, terminal=True)
+    with pytest.raises(UserError, match="single step"):
+        memory.draw(4)
+
+
+def test_a_prioritised_memory_gives_keras_rls_experiences():
+    memory = filled(PrioritizedMemory(40, window_length=2, seed=1), 60)
+    for experience in memory.sample(30):
+        (newest,) = experience.state0[-1]
+        assert (experience.state1[-1][0], newest % 10 != 9) == (newest + 1, True)
+    assert memory.get_config()["limit"] == 40 and isinstance(memory, rl.memory.SequentialMemory)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"alpha": 1.1}, "alpha must be between 0 and 1, is 1.1"),
+        ({"alpha": float("nan")}, "alpha must be between 0 and 1, is nan"),
+        ({"beta": 0.5, "beta_end": 0.4}, "beta <= beta_end"),
+        ({"beta_end": 2.0}, "beta_end 2.0"),
+        ({"nb_steps_annealed": 0}, "nb_steps_annealed must be at least 1, is 0"),
+        ({"epsilon": 0.0}, "epsilon must be positive, is 0.0"),
+        ({"limit": 2}, "limit must be at least window_length"),
+    ],
+)
+def test_impossible_priorities_are_refused(options, problem):
+    with pytest.raises(UserError, match=problem):
+        PrioritizedMemory(**{"limit": 10, **options})
+
+
+@pytest.mark.parametrize(("nb_steps", "limit"), [(30, 90), (300, 90), (70_500, 70_000)])
+@pytest.mark.parametrize("n_step", [1, 3])
+def test_a_restored_memory_draws_the_same_bit_for_bit(nb_steps, limit, n_step):
+    memory = filled(PrioritizedMemory(limit, seed=2), nb_steps)
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        sample = memory.draw(32, 1, n_step)
+        memory.update_priorities(sample.rows, rng.normal(size=32).astype(np.float32))
+        filled(memory, 1)
+    other = PrioritizedMemory(limit)
+    state, first = memory.get_state(), memory.nb_appended - memory.nb_entries
+    for _ in range(3):  # what comes later is none of the state's business
+        memory.draw(32, 1, n_step)
+    other.set_state(state)
+    other.put_steps(first, memory.steps(first, memory.nb_appended))
+    memory.rng.bit_generator.state = state["rng"]
+    for _ in range(50):
+        for one, same in zip(memory.draw(32, 1, n_step), other.draw(32, 1, n_step), strict=True):
+            np.testing.assert_array_equal(one, same)
+        errors = rng.normal(size=32)
+        for each in (memory, other):
+            each.update_priorities(each.draw(32, 1, n_step).rows, errors)
+            filled(each, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("priorities", np.ones(29)),
+        ("priorities", -np.ones(30)),
+        ("priorities", np.full(30, np.inf)),
+        ("largest", np.nan),
+        ("first", -5),
+        ("end", 2**53),
+    ],
+)
+def test_priorities_that_are_none_are_refused(name, value):
+    memory = filled(PrioritizedMemory(90), 30)
+    memory.draw(8)
+    with pytest.raises(ValueError, match="priorities that are none"):
+        PrioritizedMemory(90).set_state({**memory.get_state(), name: value})
+
+
+def test_a_memory_with_other_arguments_is_not_resumed():
+    state = filled(PrioritizedMemory(90), 30).get_state()
+    with pytest.raises(UserError, match=r"the memory to resume with has alpha 0.6, this one 0.5"):
+        PrioritizedMemory(90, alpha=0.5).set_state(state)
+    with pytest.raises(UserError, match=r"has alpha None, this one 0.6"):
+        PrioritizedMemory(90).set_state(filled(SequentialMemory(90), 30).get_state())

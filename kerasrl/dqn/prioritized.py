@@ -1,0 +1,144 @@
+"""Prioritised experience replay."""
+
+from typing import Any
+
+import numpy as np
+
+from kerasrl.dqn.memory import NO_TRANSITIONS, SequentialMemory
+from kerasrl.dqn.sum_tree import SumTree
+from kerasrl.dqn.transitions import Transitions
+from kerasrl.errors import UserError
+
+
+class PrioritizedMemory(SequentialMemory):
+    """The last `limit` steps, sampled in proportion to priorities: Schaul et al. 2016, the proportional variant.
+
+    A transition is drawn with probability p^alpha / sum of all p^alpha, one from each of `batch_size` equal parts of
+    that sum. p is |error| + epsilon, where the error is the temporal-difference error (not clipped) when it was learned
+    from last; until then, the largest p so far. Its loss is weighted by (its probability * number of
+    transitions)^-beta, divided by the largest weight of the batch.
+
+    Several batches that are drawn at once are all drawn by the same priorities; a transition that is in more than one
+    of them gets its priority from the last.
+
+    Args:
+        limit: Number of steps to keep, at least window_length + 2.
+        window_length: Number of consecutive observations that make a state.
+        alpha: How much priorities count, from 0 (not at all: uniform) to 1. 0.6 is the paper's.
+        beta: How much of the bias weights take away at the beginning, from 0 to 1. 0.4 is the paper's.
+        beta_end: ... and at the end.
+        nb_steps_annealed: Steps stored until the end is reached.
+        epsilon: What is added to the size of an error, positive.
+        ignore_episode_boundaries: Let states reach back into the episode before.
+        seed: Seed of the generator that draws samples; None takes one from the operating system.
+
+    Raises:
+        UserError: An argument cannot be used.
+    """
+
+    _arguments = ("limit", "window_length", "alpha", "beta", "beta_end", "nb_steps_annealed", "epsilon")
+
+    def __init__(
+        self,
+        limit: int,
+        window_length: int = 1,
+        alpha: float = 0.6,
+        beta: float = 0.4,
+        beta_end: float = 1.0,
+        nb_steps_annealed: int = 50_000,
+        epsilon: float = 1e-6,
+        ignore_episode_boundaries: bool = False,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(limit, window_length, ignore_episode_boundaries, seed)
+        if not 0 <= alpha <= 1:
+            raise UserError(f"alpha must be between 0 and 1, is {alpha}")
+        if not 0 <= beta <= beta_end <= 1:
+            raise UserError(f"0 <= beta <= beta_end <= 1 must hold; beta is {beta}, beta_end {beta_end}")
+        if nb_steps_annealed < 1:
+            raise UserError(f"nb_steps_annealed must be at least 1, is {nb_steps_annealed}")
+        if not 0 < epsilon < float("inf"):
+            raise UserError(f"epsilon must be positive, is {epsilon}")
+        self.alpha, self.beta, self.beta_end, self.nb_steps_annealed = alpha, beta, beta_end, nb_steps_annealed
+        self.epsilon = epsilon
+        self._tree = SumTree(limit)  # p^alpha of each row; 0 where no transition begins
+        self._largest = 1.0  # of all p^alpha so far
+        self._first, self._end = window_length, window_length  # the steps that have been put into the tree
+
+    @property
+    def current_beta(self) -> float:
+        """Exponent of the weights, annealed with the number of steps ever stored."""
+        return self.beta + (self.beta_end - self.beta) * min(1.0, self.nb_appended / self.nb_steps_annealed)
+
+    def draw(self, batch_size: int, nb_batches: int = 1, n_step: int = 1, gamma: float = 1.0) -> Transitions:
+        """Return `nb_batches` samples of `batch_size` transitions, one after the other; arguments as in the base."""
+        if self.nb_entries < self.window_length + 1 + n_step:
+            raise UserError(f"{self.nb_entries} steps are stored; a sample needs {self.window_length + 1 + n_step}")
+        self._bring_up_to_date(n_step)
+        rows = self._tree.draw(self.rng, batch_size, nb_batches)
+        if rows is None:
+            raise UserError(NO_TRANSITIONS)
+        priorities = self._tree.numbers.take(rows)
+        if nb_batches == 1:
+            smallest = priorities.min()
+        else:
+            smallest = priorities.reshape(nb_batches, batch_size).min(axis=1).repeat(batch_size)
+        # The number of transitions and the sum of the priorities cancel out.
+        weights = (smallest / priorities) ** self.current_beta
+        indexes = rows if self.nb_appended <= self.limit else (rows - self.nb_appended) % self.limit
+        sample = self._gather(indexes + 1, n_step, gamma)
+        return Transitions(*sample[:4], weights, rows)
+
+    def update_priorities(self, rows: np.ndarray, errors: np.ndarray) -> None:
+        """Set the priorities of transitions from their temporal-difference errors, before any other step is stored.
+
+        Args:
+            rows: `Transitions.rows` of a sample; of a row that stands there twice, the last error counts.
+            errors: Temporal-difference errors, finite, one for each of them.
+        """
+        priorities = (np.abs(errors).astype(np.float64) + self.epsilon) ** self.alpha
+        self._tree.put(rows, priorities)
+        self._largest = max(self._largest, float(priorities.max()))
+
+    def _bring_up_to_date(self, n_step: int) -> None:
+        """Give priorities to the steps from which a transition leads by now, and take them from those forgotten.
+
+        All steps that have come since the last draw get the largest priority: none has been larger in the meantime.
+        """
+        put, limit = self._tree.put_one, self.limit
+        first = max(0, self.nb_appended - limit) + self.window_length
+        end = self.nb_appended - n_step
+        for step in range(max(end, self._first), self._end):  # drawn with fewer steps before: it has to wait now
+            put(step % limit, 0.0)
+        for step in range(self._first, min(first, self._end)):
+            put(step % limit, 0.0)
+        for step in range(max(self._end, first), end):
+            is_reset = self._terminals[(step - 1) % limit]
+            put(step % limit, 0.0 if is_reset else self._largest)
+        self._first, self._end = first, end
+
+    # What `TrainingState` needs
+
+    def get_state(self) -> dict[str, Any]:
+        """Return all but the stored steps. The priorities are a copy, 8 bytes for each step."""
+        priorities = {"priorities": self._tree.numbers[: self.nb_entries].copy(), "largest": self._largest}
+        return {**super().get_state(), **priorities, "first": self._first, "end": self._end}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `get_state` returned; `put_steps` restores the stored steps."""
+        super().set_state(state)
+        priorities, largest, first, end = (state[name] for name in ("priorities", "largest", "first", "end"))
+        is_sound = (
+            priorities.shape == (self.nb_entries,)
+            and np.isfinite(priorities).all()
+            and not (priorities < 0).any()
+            and 0 < largest < np.inf
+            and self.window_length <= first <= end <= max(first, self.nb_appended)
+            and end - first <= self.limit
+        )
+        if not is_sound:
+            raise ValueError("priorities that are none")
+        numbers = np.zeros(self.limit)
+        numbers[: len(priorities)] = priorities
+        self._tree.put_all(numbers)
+        self._largest, self._first, self._end = largest, first, end

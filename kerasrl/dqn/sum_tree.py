@@ -1,0 +1,94 @@
+"""Numbers by whose size their places are drawn."""
+
+from typing import Any
+
+import numpy as np
+
+from kerasrl.dqn.arrays import zeros
+
+_SHIFT = 6
+_WIDTH = 1 << _SHIFT  # numbers in a block
+_MOST_AT_THE_TOP = 1_024  # numbers that are searched without blocks
+_BELOW_ONE = 1 - 2**-50
+
+
+class SumTree:
+    """`size` numbers that are at least 0, and draws of their places in proportion to them.
+
+    A tree of few levels with wide nodes instead of a binary one: a draw goes down the paths of a whole batch at once,
+    in a handful of NumPy calls for each level, whose cost hardly depends on the width. Sums are always added up anew,
+    so they depend on the numbers alone and not on what these were before.
+
+    Args:
+        size: How many numbers.
+    """
+
+    def __init__(self, size: int) -> None:
+        nb_blocks = -(-size // _WIDTH)
+        self._levels = [zeros((nb_blocks, _WIDTH), np.dtype(np.float64))]  # each holds the sums of the blocks below it
+        while nb_blocks > _MOST_AT_THE_TOP:
+            nb_blocks = -(-nb_blocks // _WIDTH)
+            self._levels.append(np.zeros((nb_blocks, _WIDTH)))
+        self._top = np.zeros(nb_blocks)
+        self._starts = np.zeros(nb_blocks + 1)  # the sum of all before, and of all
+        self._flat = [level.reshape(-1) for level in self._levels]
+        self.numbers = self._flat[0][:size]  # to read; `put` changes them
+        self._stale: list[Any] = []  # arrays of places whose blocks have to be added up,
+        self._stale_singles: list[int] = []  # and single ones
+
+    def put(self, places: np.ndarray, numbers: np.ndarray) -> None:
+        """Put numbers in their places; of several for one place, the last."""
+        self.numbers[places] = numbers
+        self._stale.append(places)
+
+    def put_one(self, place: int, number: float) -> None:
+        """Put one number in its place, faster than `put`."""
+        self.numbers[place] = number
+        self._stale_singles.append(place)
+
+    def put_all(self, numbers: np.ndarray) -> None:
+        """Put a number in each place."""
+        self.numbers[:] = numbers
+        self._stale, self._stale_singles = [np.arange(0, len(numbers), _WIDTH)], []
+
+    def draw(self, rng: np.random.Generator, batch_size: int, nb_batches: int = 1) -> np.ndarray | None:
+        """Return places [nb_batches * batch_size], drawn in proportion to their numbers; None if all numbers are 0.
+
+        The sum of all numbers is divided into `batch_size` equal ranges, and a batch has one draw from each of them.
+        """
+        self._add_up()
+        total = float(self._starts[-1])
+        if not total > 0:
+            return None
+        points = rng.random(batch_size) if nb_batches == 1 else rng.random((nb_batches, batch_size))
+        points += np.arange(batch_size)
+        points *= total / batch_size * _BELOW_ONE
+        points = points.reshape(-1)
+        places = self._starts[1:].searchsorted(points, "right")
+        points -= self._starts.take(places)
+        for level in reversed(self._levels):
+            # The blocks that were found, one behind the other; a point counts from the beginning of its own.
+            blocks = level.take(places, axis=0).reshape(-1)
+            ends = blocks.cumsum()
+            points[1:] += ends[_WIDTH - 1 : -1 : _WIDTH]
+            if points[-1] >= ends[-1]:  # by rounding
+                points[-1] = np.nextafter(ends[-1], 0)
+            # The first end beyond a point is that of a number above 0.
+            found = ends.searchsorted(points, "right")
+            if level is not self._levels[0]:
+                points -= ends.take(found) - blocks.take(found)
+                np.maximum(points, 0.0, out=points)  # rounding, too
+            places = (places.take(found >> _SHIFT) << _SHIFT) + (found & (_WIDTH - 1))
+        return places
+
+    def _add_up(self) -> None:
+        """Bring the sums up to date."""
+        if self._stale_singles:
+            self._stale.append(self._stale_singles)
+        if self._stale:
+            blocks = np.concatenate(self._stale)
+            self._stale, self._stale_singles = [], []
+            for level, sums in zip(self._levels, [*self._flat[1:], self._top], strict=True):
+                blocks = blocks >> _SHIFT
+                sums[blocks] = np.add.reduce(level.take(blocks, axis=0), axis=1)
+            np.cumsum(self._top, out=self._starts[1:])
