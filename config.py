@@ -98,10 +98,22 @@ class Exploration:
 class Memory:
     """The replay memory."""
 
+    memory: Literal["sequential", "prioritized"] = "sequential"
+    """sequential: all transitions are equally likely. prioritized: those with large errors are more likely."""
     memory_limit: Count = 50_000
     """Steps kept in the replay memory."""
     window_length: Annotated[int, Meta(ge=1, le=1_000)] = 1
     """Number of latest observations that make up a state."""
+    priority_alpha: Fraction = 0.6
+    """prioritized: how much errors count. 0: not at all."""
+    priority_beta: Fraction = 0.4
+    """prioritized: how much of the bias is taken away by weights at the beginning."""
+    priority_beta_end: Fraction = 1.0
+    """prioritized: how much of it at the end."""
+    priority_nb_steps: Count = 50_000
+    """prioritized: steps until the end is reached."""
+    priority_epsilon: Annotated[Positive, _FINITE] = 1e-6
+    """prioritized: what is added to the size of an error, so that none is never drawn again."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,8 @@ class Learning:
 
     gamma: Fraction = 0.99
     """Discount factor."""
+    n_step: Annotated[int, Meta(ge=1, le=100)] = 1
+    """Steps whose rewards are added up before the value of the state after them is estimated."""
     optimizer: Literal["adam", "nadam", "rmsprop", "sgd"] = "adam"
     """Keras optimizer."""
     learning_rate: Annotated[Positive, _FINITE] = 1e-3
@@ -206,10 +220,20 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
             if isinstance(value, str) and value.encode(errors="replace").decode() != value:
                 raise UserError(f"{name} has characters that are not UTF-8: {value!a}; in a C locale set LANG=C.UTF-8")
         check(self)
-        if self.memory_limit < self.window_length + 3:  # the fewest of which one is never the beginning of an episode
+        fewest = self.window_length + self.n_step + 2  # of which one is never the beginning of an episode
+        if self.memory_limit < fewest:
             raise UserError(
-                f"memory_limit must be at least window_length + 3 = {self.window_length + 3}, so that there is always "
-                f"a step to draw; it is {self.memory_limit}"
+                f"memory_limit must be at least window_length + n_step + 2 = {fewest}, so that there is always a step "
+                f"to draw; it is {self.memory_limit}"
+            )
+        priorities = [name for name in vars(self) if name.startswith("priority_")]
+        unused = [name for name in priorities if getattr(self, name) != getattr(Config, name)]
+        if self.memory != "prioritized" and unused:
+            raise UserError(f"{', '.join(unused)} need{'s' if len(unused) == 1 else ''} memory to be 'prioritized'")
+        if self.priority_beta > self.priority_beta_end:
+            raise UserError(
+                f"priority_beta must be at most priority_beta_end, which is {self.priority_beta_end}; "
+                f"it is {self.priority_beta}"
             )
         if self.eps_min > self.eps_max:
             raise UserError(f"eps_min must be at most eps_max, which is {self.eps_max}; it is {self.eps_min}")

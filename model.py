@@ -6,7 +6,12 @@ import warnings
 from dataclasses import asdict
 from typing import Any, Literal
 
-from kerasrl import DQNAgent, ExponentialAnnealedPolicy, SequentialMemory  # first: it lets Keras-RL import
+from kerasrl import (  # first: it lets Keras-RL import
+    DQNAgent,
+    ExponentialAnnealedPolicy,
+    PrioritizedMemory,
+    SequentialMemory,
+)
 
 # isort: split
 
@@ -167,7 +172,18 @@ def build_agent(
     jit_compile: bool | Literal["auto"] = "auto",
 ) -> DQNAgent:
     """Return the compiled agent: replay memory, exploration policy, DQN."""
-    memory = SequentialMemory(limit=config.memory_limit, window_length=config.window_length)
+    size = {"limit": config.memory_limit, "window_length": config.window_length}
+    if config.memory == "sequential":
+        memory = SequentialMemory(**size)
+    else:
+        memory = PrioritizedMemory(
+            **size,
+            alpha=config.priority_alpha,
+            beta=config.priority_beta,
+            beta_end=config.priority_beta_end,
+            nb_steps_annealed=config.priority_nb_steps,
+            epsilon=config.priority_epsilon,
+        )
     eps: dict[str, Any] = {"value_max": config.eps_max, "value_min": config.eps_min, "value_test": config.eps_test}
     if config.eps_schedule == "linear":
         policy = LinearAnnealedPolicy(EpsGreedyQPolicy(), attr="eps", nb_steps=config.eps_nb_steps, **eps)
@@ -183,6 +199,7 @@ def build_agent(
         nb_steps_warmup=config.nb_steps_warmup,
         train_interval=config.train_interval,
         gradient_steps=config.gradient_steps,
+        n_step=config.n_step,
         target_model_update=config.target_model_update,
         delta_clip=config.delta_clip,
         enable_double_dqn=config.enable_double_dqn,

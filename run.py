@@ -256,7 +256,7 @@ def rehearse(run: Prepared) -> None:
     from kerasrl import environments
     from model import build_agent, build_network, observed
 
-    nb_steps = run.config.window_length + 8
+    nb_steps = run.config.window_length + run.config.n_step + 7
     config = dataclasses.replace(run.config, nb_steps_warmup=0, train_interval=1, memory_limit=nb_steps)
     env = run.objects.make_env(config)
     with contextlib.ExitStack() as stack:

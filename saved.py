@@ -69,7 +69,8 @@ def _settings(config: TestConfig, metadata: dict[str, Any] | None) -> Config:
     from kerasrl import environments
 
     trained = Config.from_metadata(metadata, config.weights)
-    trained = dataclasses.replace(trained, memory_limit=trained.window_length + 3)  # nothing is stored
+    # Nothing is stored.
+    trained = dataclasses.replace(trained, memory_limit=trained.window_length + trained.n_step + 2)
     given = {name: getattr(config, name) for name in ("env", "network", "processor") if getattr(config, name)}
     if not config.trust:
         require_trust(config.weights, {**dataclasses.asdict(trained), "callback": (), **given}, given)

@@ -166,7 +166,23 @@ def test_files_that_cannot_be_read(tmp_path):
         ({"env": ""}, "env must be a name, is ''"),
         ({"seed": 2**32}, "seed must be between 0 and 4294967295, is 4294967296"),
         ({"eps_min": 0.5, "eps_max": 0.25}, "eps_min must be at most eps_max, which is 0.25; it is 0.5"),
-        ({"memory_limit": 2}, r"memory_limit must be at least window_length \+ 3 = 4, .*; it is 2"),
+        ({"memory_limit": 2}, r"memory_limit must be at least window_length \+ n_step \+ 2 = 4, .*; it is 2"),
+        (
+            {"memory_limit": 5, "n_step": 5},
+            r"memory_limit must be at least window_length \+ n_step \+ 2 = 8, .*; it is 5",
+        ),
+        ({"n_step": 0}, "n_step must be between 1 and 100, is 0"),
+        ({"memory": "priority"}, "memory must be one of 'sequential', 'prioritized', is 'priority'"),
+        ({"priority_alpha": 0.7}, "priority_alpha needs memory to be 'prioritized'"),
+        (
+            {"priority_epsilon": 0.1, "priority_nb_steps": 5},
+            "priority_nb_steps, priority_epsilon need memory to be 'prioritized'",
+        ),
+        ({"memory": "prioritized", "priority_alpha": 1.5}, "priority_alpha must be between 0 and 1, is 1.5"),
+        (
+            {"memory": "prioritized", "priority_beta_end": 0.3},
+            "priority_beta must be at most priority_beta_end, which is 0.3; it is 0.4",
+        ),
     ],
 )
 def test_impossible_values(settings, problem):

@@ -127,6 +127,16 @@ def test_killed_at_any_moment_and_resumed_is_as_never_killed(server, uninterrupt
         assert not list(path.glob("*/.*.tmp"))
 
 
+def test_priorities_and_returns_of_several_steps_go_on_as_if_never_killed(server, tmp_path):
+    options = [*SHORT, "--memory", "prioritized", "--priority-nb-steps", "1500", "--n-step", "3"]
+    assert server.run(options + folders(tmp_path / "whole")) == 0
+    for nb_states in (2, 4, 6):  # before and after the memory's ring wraps round
+        path = tmp_path / str(nb_states)
+        assert server.kill_after(nb_states, 0.01, options + folders(path), path / "checkpoints") == -signal.SIGKILL
+        assert server.run([*folders(path), "--resume"]) == 0
+        assert_same_result(path, result(tmp_path / "whole"))
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_stopped_by_a_signal_and_resumed_is_as_never_stopped(server, uninterrupted, tmp_path, number, status):
     state = tmp_path / "checkpoints" / "dqn_CartPole-v0_state"
