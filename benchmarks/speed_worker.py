@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -21,7 +22,7 @@ import tensorflow as tf
 
 from callbacks import build_callbacks
 from config import Config
-from kerasrl import environments
+from kerasrl import PrioritizedMemory, SequentialMemory, environments
 from kerasrl.dqn.learner import Learner
 from model import build_agent, build_model
 
@@ -35,12 +36,12 @@ class Clock(rl.callbacks.Callback):
 
     def __init__(self, first: int, last: int) -> None:
         super().__init__()
-        self.marks, self.steps, self.first_learned = {first: 0.0, last: 0.0}, 0, 0.0
+        self.marks, self.steps, self.first_learned = {first: (0.0, 0.0), last: (0.0, 0.0)}, 0, 0.0
 
     def on_step_end(self, step: int, logs: dict) -> None:
         self.steps += 1
         if self.steps in self.marks:
-            self.marks[self.steps] = time.perf_counter()
+            self.marks[self.steps] = time.perf_counter(), time.process_time()
         if not self.first_learned and logs["metrics"][0] == logs["metrics"][0]:
             self.first_learned = time.time()
 
@@ -64,11 +65,23 @@ class Flatness(rl.callbacks.Callback):
             self.start = time.perf_counter()
 
 
-def fit(train_interval: int, seed: int, nb_steps: int, callback: rl.callbacks.Callback) -> None:
+def fill(memory: SequentialMemory, nb_steps: int) -> None:
+    """Store steps of random episodes; give their transitions random priorities, if there are any."""
+    rng = np.random.default_rng(0)
+    observations = rng.standard_normal((1_000, 4), np.float32)
+    for step in range(nb_steps):
+        memory.append(observations[step % 1_000], step % 2, 1.0, step % 200 == 199)
+    if isinstance(memory, PrioritizedMemory):
+        for _ in range(nb_steps // 10_000):
+            rows = memory.draw(20_000).rows
+            memory.update_priorities(rows, rng.standard_normal(len(rows)))
+
+
+def fit(seed: int, nb_steps: int, callback: rl.callbacks.Callback, nb_filled: int = 0, **settings: Any) -> None:
     keras.utils.set_random_seed(seed)
     env = environments.make("CartPole-v0")
-    config = Config(train_interval=train_interval, gradient_steps=train_interval)
-    dqn = build_agent(build_model(4, 2), 2, config)
+    dqn = build_agent(build_model(4, 2), 2, Config(**settings))
+    fill(dqn.memory, nb_filled)
     with tempfile.TemporaryDirectory() as folder:
         callbacks = build_callbacks("CartPole-v0", checkpoint_dir=folder, log_dir=folder)
         dqn.fit(env, nb_steps, callbacks=[*callbacks, callback], verbose=0, seed=seed)
@@ -92,6 +105,9 @@ def floor(nb_updates: int = 20_000) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--train-interval", type=int, default=1)
+    parser.add_argument("--memory", default="sequential")
+    parser.add_argument("--n-step", type=int, default=1)
+    parser.add_argument("--filled", type=int, default=0, help="steps in the replay memory, which holds no more")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=2_000)
     parser.add_argument("--last", type=int, default=22_000)
@@ -99,16 +115,24 @@ def main() -> None:
     parser.add_argument("--flat", action="store_true")
     options = parser.parse_args()
     device.configure((4,))
+    settings = {"train_interval": options.train_interval, "gradient_steps": options.train_interval}
+    settings |= {"memory": options.memory, "n_step": options.n_step, "memory_limit": options.filled or 50_000}
     if options.floor:
         print(floor())
     elif options.flat:
-        fit(options.train_interval, options.seed, 1_000_000, Flatness(100_000))
+        fit(options.seed, 1_000_000, Flatness(100_000), **settings)
     else:
         clock = Clock(options.first, options.last)
-        fit(options.train_interval, options.seed, options.last, clock)
-        seconds = clock.marks[options.last] - clock.marks[options.first]
+        fit(options.seed, options.last, clock, options.filled, **settings)
+        marks = zip(clock.marks[options.first], clock.marks[options.last], strict=True)
+        seconds, processor = (end - start for start, end in marks)
         versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
-        found = {"seconds": seconds, "first_learned": clock.first_learned, "peak_memory": peak_memory()}
+        found = {
+            "seconds": seconds,
+            "processor_seconds": processor,
+            "first_learned": clock.first_learned,
+            "peak_memory": peak_memory(),
+        }
         print(json.dumps({**found, "versions": versions}))
 
 
