@@ -110,9 +110,12 @@ class DQNAgent(Agent, KerasRLDQNAgent):
             raise UserError(f"n_step above 1 needs a kerasrl.SequentialMemory, not {self.memory!r}")
         if self.n_step > 1 and self.memory_interval > 1:
             raise UserError(f"n_step above 1 needs every step: memory_interval must be 1, is {self.memory_interval}")
-        self._nb_needed = self.memory.window_length + 1 + self.n_step  # stored steps
-        if self.n_step > 1 and self.memory.limit < self._nb_needed:
-            raise UserError(f"the memory's limit must be at least window_length + n_step + 1, is {self.memory.limit}")
+        self._nb_needed = self.memory.window_length + self.n_step + 1  # stored steps
+        if self.n_step > 1 and self.memory.limit <= self._nb_needed:
+            raise UserError(
+                f"the memory's limit must be at least window_length + n_step + 2 = {self._nb_needed + 1}, so that "
+                f"there is always a step to draw; it is {self.memory.limit}"
+            )
 
     # Models
 

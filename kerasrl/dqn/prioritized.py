@@ -22,7 +22,7 @@ class PrioritizedMemory(SequentialMemory):
     of them gets its priority from the last.
 
     Args:
-        limit: Number of steps to keep, at least window_length + 2.
+        limit: Number of steps to keep, at least window_length + 3.
         window_length: Number of consecutive observations that make a state.
         alpha: How much priorities count, from 0 (not at all: uniform) to 1. 0.6 is the paper's.
         beta: How much of the bias weights take away at the beginning, from 0 to 1. 0.4 is the paper's.
