@@ -112,7 +112,7 @@ class Memory:
     """prioritized: how much of it at the end."""
     priority_nb_steps: Count = 50_000
     """prioritized: steps until the end is reached."""
-    priority_epsilon: Annotated[Positive, _FINITE] = 1e-6
+    priority_epsilon: Annotated[float, Meta(ge=1e-30, le=1e30)] = 1e-6
     """prioritized: what is added to the size of an error, so that none is never drawn again."""
 
 

@@ -75,6 +75,25 @@ def images(folder: str) -> None:
     )
 
 
+def priorities(folder: str) -> None:
+    env = environments.make("CartPole-v0")
+    for limit in (50_000, 1_000_000):
+        for kind in ("sequential", "prioritized"):
+            dqn = build_agent(build_model(4, 2), 2, Config(memory=kind, memory_limit=limit))
+            state, seconds = TrainingState(Path(folder) / f"{kind}_{limit}"), []
+            for nb_steps in (limit, *[5_000] * 5):
+                for step in range(nb_steps):
+                    dqn.memory.append(np.zeros(4, np.float32), 0, 0.0, terminal=step % 200 == 199)
+                dqn.memory.draw(32)
+                start = time.perf_counter()
+                state.save(dqn, 0, [], env)
+                seconds.append(time.perf_counter() - start)
+            print(
+                f"{kind} memory of {limit:,} steps: {np.median(seconds[1:]) * 1e3:.0f} ms for 5,000 new steps, "
+                f"{state.path.stat().st_size / 1e6:.1f} MB beside the steps"
+            )
+
+
 def log(folder: str) -> None:
     for kind, nb_episodes in ((FileLogger, 100_000), (rl.callbacks.FileLogger, 20_000)):
         logger = kind(str(Path(folder) / "log.json"), interval=100)
@@ -95,6 +114,6 @@ def log(folder: str) -> None:
 
 if __name__ == "__main__":
     device.configure((4,))
-    for measure in (training, images, log):
+    for measure in (training, images, priorities, log):
         with tempfile.TemporaryDirectory() as folder:
             measure(folder)

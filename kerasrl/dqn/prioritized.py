@@ -28,7 +28,7 @@ class PrioritizedMemory(SequentialMemory):
         beta: How much of the bias weights take away at the beginning, from 0 to 1. 0.4 is the paper's.
         beta_end: ... and at the end.
         nb_steps_annealed: Steps stored until the end is reached.
-        epsilon: What is added to the size of an error, positive.
+        epsilon: What is added to the size of an error, from 1e-30 to 1e30.
         ignore_episode_boundaries: Let states reach back into the episode before.
         seed: Seed of the generator that draws samples; None takes one from the operating system.
 
@@ -57,10 +57,11 @@ class PrioritizedMemory(SequentialMemory):
             raise UserError(f"0 <= beta <= beta_end <= 1 must hold; beta is {beta}, beta_end {beta_end}")
         if nb_steps_annealed < 1:
             raise UserError(f"nb_steps_annealed must be at least 1, is {nb_steps_annealed}")
-        if not 0 < epsilon < float("inf"):
-            raise UserError(f"epsilon must be positive, is {epsilon}")
+        if not 1e-30 <= epsilon <= 1e30:  # in 32 bits, there is not much more on either side
+            raise UserError(f"epsilon must be between 1e-30 and 1e30, is {epsilon}")
         self.alpha, self.beta, self.beta_end, self.nb_steps_annealed = alpha, beta, beta_end, nb_steps_annealed
         self.epsilon = epsilon
+        self._alpha, self._epsilon = np.float32(alpha), np.float32(epsilon)
         self._tree = SumTree(limit)  # p^alpha of each row; 0 where no transition begins
         self._largest = 1.0  # of all p^alpha so far
         self._first, self._end = window_length, window_length  # the steps that have been put into the tree
@@ -96,7 +97,8 @@ class PrioritizedMemory(SequentialMemory):
             rows: `Transitions.rows` of a sample; of a row that stands there twice, the last error counts.
             errors: Temporal-difference errors, finite, one for each of them.
         """
-        priorities = (np.abs(errors).astype(np.float64) + self.epsilon) ** self.alpha
+        # In 32 bits, as the errors are, so that a training state needs no more for them.
+        priorities = (np.abs(errors, dtype=np.float32) + self._epsilon) ** self._alpha
         self._tree.put(rows, priorities)
         self._largest = max(self._largest, float(priorities.max()))
 
@@ -120,8 +122,8 @@ class PrioritizedMemory(SequentialMemory):
     # What `TrainingState` needs
 
     def get_state(self) -> dict[str, Any]:
-        """Return all but the stored steps. The priorities are a copy, 8 bytes for each step."""
-        priorities = {"priorities": self._tree.numbers[: self.nb_entries].copy(), "largest": self._largest}
+        """Return all but the stored steps, with 4 bytes for the priority of each."""
+        priorities = {"priorities": self._tree.numbers[: self.nb_entries].astype(np.float32), "largest": self._largest}
         return {**super().get_state(), **priorities, "first": self._first, "end": self._end}
 
     def set_state(self, state: dict[str, Any]) -> None:

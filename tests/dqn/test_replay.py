@@ -481,7 +481,7 @@ def test_draws_equal_those_by_all_priorities_added_up(limit):
         np.testing.assert_allclose(sample.weights, ((smallest / by_batch) ** memory.current_beta).ravel(), 1e-12)
         errors = rng.normal(size=2 * batch_size) ** 5
         memory.update_priorities(sample.rows, errors)
-        priorities[rows] = np.abs(errors) + 1e-9
+        priorities[rows] = np.abs(errors.astype(np.float32)) + np.float32(1e-9)
 
 
 def test_new_steps_get_the_largest_priority_so_far():
@@ -548,7 +548,7 @@ def test_a_prioritised_memory_gives_keras_rls_experiences():
         ({"beta": 0.5, "beta_end": 0.4}, "beta <= beta_end"),
         ({"beta_end": 2.0}, "beta_end 2.0"),
         ({"nb_steps_annealed": 0}, "nb_steps_annealed must be at least 1, is 0"),
-        ({"epsilon": 0.0}, "epsilon must be positive, is 0.0"),
+        ({"epsilon": 0.0}, "epsilon must be between 1e-30 and 1e30, is 0.0"),
         ({"limit": 2}, "limit must be at least window_length"),
     ],
 )
@@ -585,9 +585,9 @@ def test_a_restored_memory_draws_the_same_bit_for_bit(nb_steps, limit, n_step):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("priorities", np.ones(29)),
-        ("priorities", -np.ones(30)),
-        ("priorities", np.full(30, np.inf)),
+        ("priorities", np.ones(29, np.float32)),
+        ("priorities", -np.ones(30, np.float32)),
+        ("priorities", np.full(30, np.inf, np.float32)),
         ("largest", np.nan),
         ("first", -5),
         ("end", 2**53),
