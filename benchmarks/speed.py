@@ -1,7 +1,7 @@
 """Measure training speed side by side with Stable-Baselines3 and keras-rl2 on identical work.
 
     python benchmarks/speed.py                 every peer, 5 repetitions, about 15 minutes
-    python benchmarks/speed.py --replay        prioritised replay and returns of several steps only, about 5 minutes
+    python benchmarks/speed.py --replay        prioritised replay and n-step returns only, about 3 minutes
     python benchmarks/speed.py --flat          one run of a million steps: does a step's cost grow?
     python benchmarks/speed.py --help
 
@@ -29,19 +29,6 @@ FIRST_STEP = 2_000
 OURS = {
     "this project": ["--train-interval", "1"],
     "this project, train_interval=8, gradient_steps=8": ["--train-interval", "8"],
-}
-# Steps in a full replay memory -> name -> arguments. What is compared is processor time, which others hardly change.
-REPLAY = {
-    nb_steps: {
-        name: [*arguments, "--filled", str(nb_steps)]
-        for name, arguments in {
-            "uniform": [],
-            "prioritised": ["--memory", "prioritized"],
-            "n_step=3": ["--n-step", "3"],
-            "prioritised, n_step=3": ["--memory", "prioritized", "--n-step", "3"],
-        }.items()
-    }
-    for nb_steps in (50_000, 1_000_000)
 }
 
 
@@ -114,7 +101,6 @@ def measure(command: list[str], seed: int, steps: int) -> dict:
     found = json.loads(result.stdout.strip().splitlines()[-1])
     return {
         "steps_per_second": steps / found["seconds"],
-        "processor_microseconds": found.get("processor_seconds", 0.0) / steps * 1e6,
         "cold_start": found["first_learned"] - started,
         "peak_memory": found["peak_memory"],
         "versions": found["versions"],
@@ -137,17 +123,22 @@ def compare(repetitions: int, python38: str | None) -> dict:
     return {"medians": medians, "runs": runs, "missing": missing, "versions": versions}
 
 
-def replay(repetitions: int) -> dict:
+def replay() -> dict:
     """Return the median microseconds of processor time of a step, by steps in the memory and kind of replay."""
-    found = {}
-    for nb_steps, kinds in REPLAY.items():
-        runs: dict[str, list[float]] = {name: [] for name in kinds}
-        for repetition in range(repetitions):
-            for name, options in kinds.items():
-                command = [sys.executable, str(HERE / "speed_worker.py"), *options]
-                runs[name].append(measure(command, repetition, 20_000)["processor_microseconds"])
-                print(f"  {repetition + 1}/{repetitions} {nb_steps:,} {name}: {runs[name][-1]:.0f} us", flush=True)
-        found[str(nb_steps)] = {name: statistics.median(values) for name, values in runs.items()}
+    worker, found = [sys.executable, str(HERE / "speed_worker.py")], {}
+    for nb_steps in (50_000, 1_000_000):
+        result = run([*worker, "--replay", str(nb_steps)])
+        if result.returncode:
+            raise RuntimeError(f"the comparison of replays failed:\n{result.stderr[-2000:]}")
+        runs = json.loads(result.stdout.strip().splitlines()[-1])
+        # Blocks are compared with the uniform one of their turn.
+        found[str(nb_steps)] = {
+            name: {
+                "microseconds": statistics.median(values),
+                "ratio": statistics.median(a / b for a, b in zip(values, runs["uniform"], strict=True)),
+            }
+            for name, values in runs.items()
+        }
     return found
 
 
@@ -155,7 +146,7 @@ def replay_table(found: dict) -> str:
     lines = ["| replay | steps in the memory | microseconds a step | x uniform |", "| --- | ---: | ---: | ---: |"]
     for nb_steps, kinds in found.items():
         for name, value in kinds.items():
-            lines.append(f"| {name} | {int(nb_steps):,} | {value:.0f} | {value / kinds['uniform']:.2f} |")
+            lines.append(f"| {name} | {int(nb_steps):,} | {value['microseconds']:.0f} | {value['ratio']:.2f} |")
     return "\n".join(lines)
 
 
@@ -175,7 +166,7 @@ def table(found: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--replay", action="store_true", help="measure kinds of replay only")
+    parser.add_argument("--replay", action="store_true", help="compare kinds of replay only")
     parser.add_argument("--flat", action="store_true", help="measure the cost of steps up to the millionth instead")
     parser.add_argument("--python38", help="a Python 3.8 for keras-rl2")
     parser.add_argument("--json", default=str(HERE / "speed.json"), help="where to write the figures")
@@ -188,16 +179,16 @@ def main() -> None:
         subprocess.run([*worker, "--flat"], check=True)
         return
     if options.replay:
-        found = json.loads(Path(options.json).read_text()) | {"replay": replay(options.repetitions)}
+        found = json.loads(Path(options.json).read_text()) | {"replay": replay()}
         Path(options.json).write_text(json.dumps(found, indent=1) + "\n")
-        print(f"\n{machine}; medians of {options.repetitions} interleaved runs\n\n{replay_table(found['replay'])}")
+        print(f"{machine}; medians of processor time\n\n{replay_table(found['replay'])}")
         return
     found = {"machine": machine, **compare(options.repetitions, options.python38)}
-    found["replay"] = replay(options.repetitions)
+    found["replay"] = replay()
     found["floor_microseconds"] = json.loads(run([*worker, "--floor"]).stdout.strip().splitlines()[-1])
     Path(options.json).write_text(json.dumps(found, indent=1) + "\n")
     print(f"\n{machine}; medians of {options.repetitions} interleaved runs\n\n{table(found)}")
-    print(f"\n{replay_table(found['replay'])}")
+    print(f"\nReplay, medians of processor time:\n\n{replay_table(found['replay'])}")
     print(f"\nThe floor, the same update inside one compiled loop: {found['floor_microseconds']:.1f} microseconds")
 
 

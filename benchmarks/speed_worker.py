@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -26,6 +25,13 @@ from kerasrl import PrioritizedMemory, SequentialMemory, environments
 from kerasrl.dqn.learner import Learner
 from model import build_agent, build_model
 
+REPLAY = {
+    "uniform": {},
+    "prioritised": {"memory": "prioritized"},
+    "n_step=3": {"n_step": 3},
+    "prioritised, n_step=3": {"memory": "prioritized", "n_step": 3},
+}
+
 
 def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -36,12 +42,12 @@ class Clock(rl.callbacks.Callback):
 
     def __init__(self, first: int, last: int) -> None:
         super().__init__()
-        self.marks, self.steps, self.first_learned = {first: (0.0, 0.0), last: (0.0, 0.0)}, 0, 0.0
+        self.marks, self.steps, self.first_learned = {first: 0.0, last: 0.0}, 0, 0.0
 
     def on_step_end(self, step: int, logs: dict) -> None:
         self.steps += 1
         if self.steps in self.marks:
-            self.marks[self.steps] = time.perf_counter(), time.process_time()
+            self.marks[self.steps] = time.perf_counter()
         if not self.first_learned and logs["metrics"][0] == logs["metrics"][0]:
             self.first_learned = time.time()
 
@@ -65,23 +71,11 @@ class Flatness(rl.callbacks.Callback):
             self.start = time.perf_counter()
 
 
-def fill(memory: SequentialMemory, nb_steps: int) -> None:
-    """Store steps of random episodes; give their transitions random priorities, if there are any."""
-    rng = np.random.default_rng(0)
-    observations = rng.standard_normal((1_000, 4), np.float32)
-    for step in range(nb_steps):
-        memory.append(observations[step % 1_000], step % 2, 1.0, step % 200 == 199)
-    if isinstance(memory, PrioritizedMemory):
-        for _ in range(nb_steps // 10_000):
-            rows = memory.draw(20_000).rows
-            memory.update_priorities(rows, rng.standard_normal(len(rows)))
-
-
-def fit(seed: int, nb_steps: int, callback: rl.callbacks.Callback, nb_filled: int = 0, **settings: Any) -> None:
+def fit(train_interval: int, seed: int, nb_steps: int, callback: rl.callbacks.Callback) -> None:
     keras.utils.set_random_seed(seed)
     env = environments.make("CartPole-v0")
-    dqn = build_agent(build_model(4, 2), 2, Config(**settings))
-    fill(dqn.memory, nb_filled)
+    config = Config(train_interval=train_interval, gradient_steps=train_interval)
+    dqn = build_agent(build_model(4, 2), 2, config)
     with tempfile.TemporaryDirectory() as folder:
         callbacks = build_callbacks("CartPole-v0", checkpoint_dir=folder, log_dir=folder)
         dqn.fit(env, nb_steps, callbacks=[*callbacks, callback], verbose=0, seed=seed)
@@ -102,37 +96,62 @@ def floor(nb_updates: int = 20_000) -> float:
     return (time.perf_counter() - start) / nb_updates * 1e6
 
 
+def fill(memory: SequentialMemory) -> None:
+    """Store steps of random episodes until it is full; give their transitions random priorities, if there are any."""
+    rng = np.random.default_rng(0)
+    observations = rng.standard_normal((1_000, 4), np.float32)
+    for step in range(memory.limit):
+        memory.append(observations[step % 1_000], step % 2, 1.0, step % 200 == 199)
+    memory.recent_observations.clear()
+    memory.recent_terminals.clear()
+    if isinstance(memory, PrioritizedMemory):
+        for _ in range(memory.limit // 10_000):
+            rows = memory.draw(20_000).rows
+            memory.update_priorities(rows, rng.standard_normal(len(rows)))
+
+
+def replay(nb_steps: int, nb_blocks: int) -> dict[str, list[float]]:
+    """Return the microseconds of processor time of a step, block by block, for each kind of replay.
+
+    In each block, all kinds take their turns of 1,000 steps, so that a busy machine is busy for all.
+    """
+    env, found = environments.make("CartPole-v0"), {name: [] for name in REPLAY}
+    agents = {}
+    for name, settings in REPLAY.items():
+        agents[name] = build_agent(build_model(4, 2), 2, Config(memory_limit=nb_steps, **settings))
+        fill(agents[name].memory)
+    for block in range(nb_blocks + 1):  # the first one compiles
+        for name, dqn in agents.items():
+            start = time.process_time()
+            dqn.fit(env, 1_000, verbose=0, seed=block)
+            found[name].append((time.process_time() - start) / 1_000 * 1e6)
+    return {name: values[1:] for name, values in found.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--train-interval", type=int, default=1)
-    parser.add_argument("--memory", default="sequential")
-    parser.add_argument("--n-step", type=int, default=1)
-    parser.add_argument("--filled", type=int, default=0, help="steps in the replay memory, which holds no more")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=2_000)
     parser.add_argument("--last", type=int, default=22_000)
     parser.add_argument("--floor", action="store_true")
     parser.add_argument("--flat", action="store_true")
+    parser.add_argument("--replay", type=int, help="steps in the replay memory for which its kinds are compared")
+    parser.add_argument("--blocks", type=int, default=15)
     options = parser.parse_args()
     device.configure((4,))
-    settings = {"train_interval": options.train_interval, "gradient_steps": options.train_interval}
-    settings |= {"memory": options.memory, "n_step": options.n_step, "memory_limit": options.filled or 50_000}
     if options.floor:
         print(floor())
+    elif options.replay:
+        print(json.dumps(replay(options.replay, options.blocks)))
     elif options.flat:
-        fit(options.seed, 1_000_000, Flatness(100_000), **settings)
+        fit(options.train_interval, options.seed, 1_000_000, Flatness(100_000))
     else:
         clock = Clock(options.first, options.last)
-        fit(options.seed, options.last, clock, options.filled, **settings)
-        marks = zip(clock.marks[options.first], clock.marks[options.last], strict=True)
-        seconds, processor = (end - start for start, end in marks)
+        fit(options.train_interval, options.seed, options.last, clock)
+        seconds = clock.marks[options.last] - clock.marks[options.first]
         versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
-        found = {
-            "seconds": seconds,
-            "processor_seconds": processor,
-            "first_learned": clock.first_learned,
-            "peak_memory": peak_memory(),
-        }
+        found = {"seconds": seconds, "first_learned": clock.first_learned, "peak_memory": peak_memory()}
         print(json.dumps({**found, "versions": versions}))
 
 

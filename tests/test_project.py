@@ -17,6 +17,8 @@ import command_line
 import config
 import export
 import plot
+from kerasrl import DQNAgent
+from model import build_model
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -38,6 +40,7 @@ PYTHON = [
     "import gym\n",
     "class StopWhenGood",
     "from config import Config\nfrom train",
+    "from kerasrl import PrioritizedMemory",
     "import kerasrl.compat.gym",
     "import kerasrl.recipe",
     "from kerasrl.dqn",
@@ -214,6 +217,13 @@ def test_the_training_with_an_object(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("minimum") == 2
     assert "resume at step" in done.stdout
+
+
+def test_the_prioritised_agent():
+    namespace = {"DQNAgent": DQNAgent, "model": build_model(4, 2)}
+    exec(python_block("from kerasrl import PrioritizedMemory"), namespace)
+    assert namespace["dqn"].n_step == 3
+    assert namespace["dqn"].memory.alpha == 0.6
 
 
 def test_the_choice_of_threads(capsys):
