@@ -146,7 +146,7 @@ def test_a_command_parses(command, tmp_path, monkeypatch):
 def test_options_in_the_text_exist():
     fields = [field.name for kind in (config.Config, *SETTINGS.values()) for field in dataclasses.fields(kind)]
     known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help", "debug"]}
-    others = {"--presets", "--logdir"}  # benchmarks/learning.py's, TensorBoard's
+    others = {"--presets", "--replay", "--logdir"}  # of benchmarks/, TensorBoard's
     others |= set(re.findall(r"--[a-z-]+", run("-m", "kerasrl", "--help", cwd=ROOT).stdout))
     named = {option for span in SPANS for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)}
     assert len(named) > 20
