@@ -1,14 +1,12 @@
 """Numbers by whose size their places are drawn."""
 
-from typing import Any
-
 import numpy as np
 
 from kerasrl.dqn.arrays import zeros
 
-_SHIFT = 6
+_SHIFT = 5
 _WIDTH = 1 << _SHIFT  # numbers in a block
-_MOST_AT_THE_TOP = 1_024  # numbers that are searched without blocks
+_MOST_AT_THE_TOP = 2_048  # numbers that are searched without blocks
 _BELOW_ONE = 1 - 2**-50
 
 
@@ -33,23 +31,28 @@ class SumTree:
         self._starts = np.zeros(nb_blocks + 1)  # the sum of all before, and of all
         self._flat = [level.reshape(-1) for level in self._levels]
         self.numbers = self._flat[0][:size]  # to read; `put` changes them
-        self._stale: list[Any] = []  # arrays of places whose blocks have to be added up,
-        self._stale_singles: list[int] = []  # and single ones
+        self._stale = np.zeros(len(self._levels[0]), np.int64)  # the first are places whose blocks have to be added up
+        self._nb_stale = 0
 
     def put(self, places: np.ndarray, numbers: np.ndarray) -> None:
         """Put numbers in their places; of several for one place, the last."""
         self.numbers[places] = numbers
-        self._stale.append(places)
+        before = self._nb_stale
+        self._nb_stale += len(places)
+        if self._nb_stale <= len(self._stale):
+            self._stale[before : self._nb_stale] = places
 
     def put_one(self, place: int, number: float) -> None:
         """Put one number in its place, faster than `put`."""
         self.numbers[place] = number
-        self._stale_singles.append(place)
+        if self._nb_stale < len(self._stale):
+            self._stale[self._nb_stale] = place
+        self._nb_stale += 1
 
     def put_all(self, numbers: np.ndarray) -> None:
         """Put a number in each place."""
         self.numbers[:] = numbers
-        self._stale, self._stale_singles = [np.arange(0, len(numbers), _WIDTH)], []
+        self._nb_stale = len(self._stale) + 1
 
     def draw(self, rng: np.random.Generator, batch_size: int, nb_batches: int = 1) -> np.ndarray | None:
         """Return places [nb_batches * batch_size], drawn in proportion to their numbers; None if all numbers are 0.
@@ -83,12 +86,13 @@ class SumTree:
 
     def _add_up(self) -> None:
         """Bring the sums up to date."""
-        if self._stale_singles:
-            self._stale.append(self._stale_singles)
-        if self._stale:
-            blocks = np.concatenate(self._stale)
-            self._stale, self._stale_singles = [], []
-            for level, sums in zip(self._levels, [*self._flat[1:], self._top], strict=True):
-                blocks = blocks >> _SHIFT
-                sums[blocks] = np.add.reduce(level.take(blocks, axis=0), axis=1)
-            np.cumsum(self._top, out=self._starts[1:])
+        if not self._nb_stale:
+            return
+        places = self._stale[: self._nb_stale]
+        if self._nb_stale > len(self._stale):  # so many that all blocks may as well be added up
+            places = np.arange(0, len(self.numbers), _WIDTH)
+        for level, sums in zip(self._levels, [*self._flat[1:], self._top], strict=True):
+            places = places >> _SHIFT
+            sums[places] = np.add.reduce(level.take(places, axis=0), axis=1)
+        np.cumsum(self._top, out=self._starts[1:])
+        self._nb_stale = 0
