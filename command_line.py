@@ -20,7 +20,7 @@ import sys
 import traceback
 import typing
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -63,7 +63,7 @@ def parse(settings: type[Settings], argv: Sequence[str] | None = None) -> Settin
 
 
 @dataclasses.dataclass(frozen=True)
-class _Start:
+class Start:
     """Options override a file, a file overrides a preset, a preset overrides the defaults."""
 
     preset: Name | None = None
@@ -78,7 +78,35 @@ def parse_config(argv: Sequence[str] | None = None) -> Config:
     Raises:
         UserError: An option or a setting in a file is unknown, or its value is impossible.
     """
-    given = _given([_Start, *GROUPS], argv)
+    return _layered(_given([Start, *GROUPS], argv), [Start, *GROUPS], Config.__doc__)
+
+
+def parse_with_config(
+    own: type[Settings], refused: Mapping[str, str], argv: Sequence[str] | None = None
+) -> tuple[Settings, Start, Config]:
+    """Read a dataclass and a training's configuration from one command line.
+
+    Args:
+        own: The dataclass.
+        refused: Settings of a training that are no options here, and what to say instead.
+        argv: The command line.
+
+    Raises:
+        UserError: As `parse_config`, or a setting is given that is refused.
+    """
+    groups: list[type] = [Start, own, *GROUPS]
+    given = _given(groups, argv)
+    if "help" not in given and (wrong := [name for name in given if name in refused]):
+        raise UserError(f"{_option(wrong[0])} is no option of this command: {refused[wrong[0]]}")
+    names = {field.name for field in dataclasses.fields(own)}  # type: ignore[arg-type]
+    settings = {name: value for name, value in given.items() if name not in names}
+    config = _layered(dict(settings), groups, own.__doc__)
+    start = Start(given.get("preset"), given.get("config"))
+    return own(**{name: given[name] for name in names if name in given}), start, config
+
+
+def _layered(given: dict[str, Any], groups: Sequence[type], description: str | None) -> Config:
+    """Return the configuration that the words of a command line stand for; prints what was overridden, or help."""
     layers = [("", Config())]
     preset, file = given.pop("preset", None), given.pop("config", None)
     if preset is not None:
@@ -88,7 +116,7 @@ def parse_config(argv: Sequence[str] | None = None) -> Config:
         if not given.get("trust"):
             require_trust(file, layers[-1][1].changes(layers[-2][1]), given)
     if "help" in given:
-        _print_help([_Start, *GROUPS], (Config.__doc__ or "").partition("\n")[0], layers[-1][1])
+        _print_help(groups, (description or "").partition("\n")[0], layers[-1][1])
     config = dataclasses.replace(layers[-1][1], **given)
     object.__setattr__(config, "given", frozenset([*layers[-1][1].changes(Config()), *given]))
     layers.append(("options", config))

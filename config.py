@@ -264,11 +264,11 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
         if preset is not None:
             config = config.changed_by(preset_file(preset))
         for name in settings:
-            _require_known(name)
+            require_known(name)
         if file is not None:
             config = config.changed_by(Path(file))
             if not settings.get("trust"):
-                require_trust(_shown(Path(file)), read(Path(file)), settings)
+                require_trust(shown_path(Path(file)), read(Path(file)), settings)
         return dataclasses.replace(config, **settings)
 
     def changed_by(self, file: Path) -> "Config":
@@ -277,7 +277,7 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
         try:
             return dataclasses.replace(self, **settings)
         except UserError as error:
-            raise UserError(f"{_shown(file)}: {error}") from None
+            raise UserError(f"{shown_path(file)}: {error}") from None
 
     def changes(self, before: "Config") -> dict[str, Any]:
         """Return the settings that differ from those of another configuration."""
@@ -349,40 +349,46 @@ def preset_file(name: str) -> Path:
     return PRESETS / f"{name}.toml"
 
 
-def read(file: Path) -> dict[str, Any]:
-    """Return the settings in a TOML file, without its table [run].
-
-    Raises:
-        UserError: It cannot be read, or has an unknown key.
-    """
+def read_toml(file: Path, what: str = "configuration file") -> dict[str, Any]:
+    """Return what a TOML file says; raises `UserError` that says so if it cannot be read, or there is no such file."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
 
     try:
-        content = tomllib.loads(read_file(file, _MOST_TOML).decode("utf-8-sig"))
+        return tomllib.loads(read_file(file, _MOST_TOML).decode("utf-8-sig"))
     except FileNotFoundError:
-        raise UserError(f"there is no configuration file {_shown(file)}") from None
+        raise UserError(f"there is no {what} {shown_path(file)}") from None
     except OSError as error:
-        raise UserError(f"{_shown(file)} cannot be read: {error.strerror}") from None
+        raise UserError(f"{shown_path(file)} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{_shown(file)} is not TOML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{shown_path(file)} is not TOML: {' '.join(str(error).split())}") from None
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Return the settings in a TOML file, without its table [run].
+
+    Raises:
+        UserError: It cannot be read, or has an unknown key.
+    """
+    content = read_toml(file)
     try:
         if "run" in content and isinstance(content["run"], dict):
             del content["run"]
         for name, value in content.items():
             if isinstance(value, dict):
                 raise UserError(f"there is no table {shown(name)}; settings stand above and outside all tables")
-            _require_known(name)
+            require_known(name)
         if content.get("trust"):
             raise UserError("a file cannot ask for trust; give --trust yourself")
     except UserError as error:
-        raise UserError(f"{_shown(file)}: {error}") from None
+        raise UserError(f"{shown_path(file)}: {error}") from None
     return content
 
 
-def _require_known(name: str) -> None:
+def require_known(name: str) -> None:
+    """Raise `UserError` naming the nearest ones if there is no such setting."""
     known = [field.name for field in dataclasses.fields(Config)]
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=3)
@@ -392,7 +398,7 @@ def _require_known(name: str) -> None:
         raise UserError(f"there is no setting {shown(name)}; {hint}")
 
 
-def _shown(file: Path) -> str:
+def shown_path(file: Path) -> str:
     """Name a file from the current folder if it is below it."""
     return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
 

@@ -23,10 +23,13 @@ class Objects:
     """rl.core.Processor between environment and agent."""
     callbacks: Sequence[Any] | None = None
     """Callbacks beside those of the settings."""
+    observers: Sequence[Any] = ()
+    """Callbacks that only look on, or end the training: no file names them, and a resume does without them."""
 
     def metadata(self) -> dict[str, Any]:
         """Return what files say of the objects, which they cannot hold: their names."""
-        names = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        names = [field.name for field in fields(self) if field.name != "observers"]
+        names = [name for name in names if getattr(self, name) is not None]
         return {"objects": names} if names else {}
 
     def missing(self, metadata: dict[str, Any] | None) -> list[str]:

@@ -32,6 +32,7 @@ def train(
     model: Any = None,
     processor: Any = None,
     callbacks: Sequence[Any] | None = None,
+    observers: Sequence[Any] = (),
 ) -> Trained:
     """Train as `config` says; weights, log, curve and configuration are written to its folders.
 
@@ -44,11 +45,12 @@ def train(
             state_size, num_actions and, optionally, config that builds one.
         processor: rl.core.Processor between environment and agent.
         callbacks: Callbacks beside those of the settings.
+        observers: Callbacks that only look on, or end the training: no file names them, and a resume does without them.
 
     Raises:
         UserError: The configuration or an object cannot be used.
     """
-    with prepared(config, Objects(env, model, processor, callbacks)) as run:
+    with prepared(config, Objects(env, model, processor, callbacks, observers)) as run:
         return _train(run)
 
 
@@ -76,7 +78,7 @@ def _train(run: Prepared) -> Trained:
         callbacks.insert(0, evaluation)  # first, so that the others can log what it finds
     if config.tensorboard:
         callbacks.append(build_tensorboard(config, files))
-    callbacks += own_callbacks(config, run.objects.callbacks)
+    callbacks += [*own_callbacks(config, run.objects.callbacks), *run.objects.observers]
     if not run.resume:
         rehearse(run)
     with signals.StopOnSignal(dqn) as stop:

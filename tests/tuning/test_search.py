@@ -1,0 +1,208 @@
+"""Many settings, as tune.py's command line tries them."""
+
+import csv
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+
+import tune
+from command_line import parse_config
+from config import Config, read_toml
+from tuning.space import Choice, Range, read_space
+
+ROOT = Path(tune.__file__).parent
+SPACE = """
+learning_rate = {low = 1e-4, high = 1e-2, log = true}
+batch_size = [16, 32]
+hidden_layers = [[16], [24, 24]]
+"""
+SHORT = ["--nb-steps", "600", "--eval-interval", "200", "--trial-seeds", "2"]
+
+
+def search(folder, *arguments):
+    (folder / "space.toml").write_text(SPACE)
+    return ["--space", str(folder / "space.toml"), "--folder", str(folder / "runs"), *SHORT, *arguments]
+
+
+def trials(folder):
+    with (folder / "runs" / "trials.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_search_finds_settings_and_trains_the_best_again(ray, tmp_path, capsys, error):
+    assert tune.main(search(tmp_path, "--trials", "3")) == 0
+    told, table = capsys.readouterr().out.splitlines(), trials(tmp_path)
+    assert [row["trial"] for row in table] == ["0", "1", "2"]
+    for row in table:
+        assert 1e-4 <= float(row["learning_rate"]) <= 1e-2
+        assert row["batch_size"] in ("16", "32")
+        assert row["hidden_layers"] in ("[16]", "[24, 24]")
+        assert row["state"] in ("finished", "stopped")
+    finished = [row for row in table if row["state"] == "finished"]
+    for row in finished:  # the mean of the best weights' evaluations over its seeds, which train.py finds, too
+        values = []
+        for seed in (1000, 1001):
+            folder = tmp_path / "runs" / "trials" / f"{int(row['trial']):03}" / f"seed-{seed}"
+            log = json.loads((folder / "dqn_CartPole-v0_log.json").read_text())
+            values.append(max(reward for reward in log["evaluation_reward"] if reward is not None))
+            assert list(folder.glob("*state*")) == []  # hundreds of them would fill a disk
+        assert float(row["score"]) >= statistics.fmean(values) - 1e-9
+    ranked = sorted((row for row in finished), key=lambda row: -float(row["fresh_score"]))
+    first = next(line for line in told if line.startswith("1. "))
+    assert first.startswith(f"1. trial {ranked[0]['trial']}: ")
+    assert f"{float(ranked[0]['score']):.1f}"[:3] in first
+    for name in ("history.png", "importance.png"):
+        made = tmp_path / "runs" / name
+        assert f"{made.stem} {made}" in told
+        assert made.read_bytes().startswith(b"\x89PNG")
+
+    best = tmp_path / "runs" / "best.toml"
+    about = read_toml(best)["run"]
+    assert about["score_on_fresh_seeds"] == float(ranked[0]["fresh_score"])
+    assert about["score_in_search"] == float(ranked[0]["score"])
+    assert about["tuned_on"] == "CartPole-v0, seeds 1000 to 1001"
+    config = parse_config(["--config", str(best)])
+    assert config.learning_rate == float(ranked[0]["learning_rate"])
+    assert str(list(config.hidden_layers)) == ranked[0]["hidden_layers"]
+    assert (config.nb_steps, config.eval_interval, config.seed) == (600, 200, None)
+
+    # More trials: only those are made, and what was trained stays.
+    capsys.readouterr()
+    assert tune.main(search(tmp_path, "--trials", "4")) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert trials(tmp_path)[:3] == [
+        {**row, "fresh_score": new["fresh_score"]} for row, new in zip(table, trials(tmp_path), strict=False)
+    ]
+    assert {line.partition(":")[0] for line in told if "seed 1000 begins" in line} == {"trial 3"}
+
+    assert "trial_seeds is 1 here and was 2; choose another --folder" in error(*search(tmp_path, "--trial-seeds", "1"))
+    (tmp_path / "space.toml").write_text("gamma = [0.9]")
+    assert "space is {'gamma'" in error(
+        "--space", str(tmp_path / "space.toml"), "--folder", str(tmp_path / "runs"), *SHORT
+    )
+
+
+def test_what_lags_is_stopped_and_what_fails_is_told(ray, tmp_path, capsys):
+    # Settings that cannot learn, that diverge, and that are impossible together.
+    (tmp_path / "space.toml").write_text(
+        "learning_rate = [1e-9, 1e-3, 1e38]\neps_max = [0.1, 1.0]\neps_min = [0.05, 0.2]\n"
+    )
+    arguments = ["--space", str(tmp_path / "space.toml"), "--folder", str(tmp_path / "runs"), "--trials", "12"]
+    arguments += ["--nb-steps", "600", "--eval-interval", "100"]
+    tune.main([*arguments, "--trial-seeds", "1"])
+    out, _ = capsys.readouterr()
+    table = trials(tmp_path)
+    impossible = [row for row in table if (row["eps_max"], row["eps_min"]) == ("0.1", "0.2")]
+    assert impossible
+    assert all(row["reason"] == "eps_min must be at most eps_max, which is 0.1; it is 0.2" for row in impossible)
+    diverged = [row for row in table if row not in impossible and row["learning_rate"] == "1e+38"]
+    assert diverged
+    assert all(row["state"] == "failed" and "loss" in row["reason"] for row in diverged)
+    assert "failed: eps_min must be at most eps_max" in out
+    stopped = [row for row in table if row["state"] == "stopped"]
+    assert stopped
+    assert all(int(row["step"]) < 600 for row in stopped)
+    assert all(f"trial {row['trial']}: stopped, it lags at step {int(row['step']):,}" in out for row in stopped)
+
+
+def test_a_search_that_was_stopped_goes_on_with_what_it_was_at(tmp_path, same_training):
+    command = [sys.executable, str(ROOT / "tune.py"), *search(tmp_path, "--trials", "2", "--jobs", "1")]
+    command += ["--nb-steps", "4000", "--state-interval", "500", "--trial-seeds", "1", "--eval-interval", "1000"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    for line in process.stdout:
+        if line.startswith("trial 0: step 1,"):
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^trial 0: goes on from step [\d,]+$", done.stdout, re.MULTILINE)
+    table = trials(tmp_path)
+    assert [row["trial"] for row in table] == ["0", "1"]
+    # The setting is the one that was tried, and its weights are those of a training in one piece.
+    config = tmp_path / "runs" / "trials" / "000" / "seed-1000" / "dqn_CartPole-v0_config.toml"
+    alone = ["--checkpoint-dir", str(tmp_path / "alone"), "--log-dir", str(tmp_path / "alone"), "--verbose", "0"]
+    subprocess.run([sys.executable, str(ROOT / "train.py"), "--config", str(config), *alone], check=True)
+    assert read_toml(config)["learning_rate"] == float(table[0]["learning_rate"])
+    left = ["best", "weights"]
+    assert all((tmp_path / "alone" / f"dqn_CartPole-v0_{which}.h5f").exists() for which in left)
+    same_training(config.parent, tmp_path / "alone", but={"verbose"})
+
+
+def test_the_study_is_optunas_own_and_holds_no_pickle(ray, tmp_path, error):
+    arguments = search(tmp_path, "--trials", "1", "--trial-seeds", "1")
+    assert tune.main(arguments) == 0
+    study = optuna.load_study(study_name="search", storage=f"sqlite:///{tmp_path / 'runs' / 'study.db'}")
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"]
+    files = [file for file in (tmp_path / "runs").rglob("*") if file.is_file()]
+    assert all(not file.read_bytes().startswith((b"\x80\x04", b"\x80\x05")) for file in files)
+    (tmp_path / "runs" / "study.db").write_bytes(b"from a stranger")
+    assert "study.db cannot be used: " in error(*arguments)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "spaces").glob("*.toml")), ids=lambda file: file.stem)
+def test_shipped_spaces_hold_the_defaults_and_say_why(file):
+    space, config = read_space(file, Config(), {}), Config()
+    for name, part in space.items():
+        default = getattr(config, name)
+        if isinstance(part, Range):
+            assert part.low <= default <= part.high, name
+        else:
+            assert isinstance(part, Choice)
+            assert default in part.values, name
+    text = file.read_text()
+    assert all(re.search(rf"^# .*\n{name} = ", text, re.MULTILINE) for name in space)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no setting to vary"),
+        ("gama = [0.9]", "there is no setting 'gama'; did you mean gamma?"),
+        ("gamma = []", "gamma has no choices"),
+        ("gamma = [0.9, 0.9]", "gamma names 0.9 twice"),
+        ("gamma = 0.9", "must be a range"),
+        ("gamma = [2]", "gamma must be between 0 and 1, is 2.0"),
+        ("gamma = ['x']", "gamma must be a number, is 'x'"),
+        ("gamma = {low = 0.5, high = 1.5}", "gamma must be between 0 and 1, is 1.5"),
+        ("gamma = {low = 0.9, high = 0.5}", "low must be at most high, 0.9 is above 0.5"),
+        ("gamma = {low = 0.5}", "gamma needs high"),
+        ("gamma = {low = 0.5, hihg = 1}", "gamma has no 'hihg'"),
+        ("gamma = {low = nan, high = 1}", "low and high must be numbers"),
+        ("gamma = {low = 0.1, high = 1, log = 1}", "log must be true or false"),
+        ("gamma = {low = 0, high = 1, log = true}", "low must be positive for log = true"),
+        ("batch_size = {low = 1.5, high = 3}", "must be whole numbers, is 1.5"),
+        ("batch_size = {low = true, high = 3}", "must be whole numbers, is True"),
+        ("hidden_layers = {low = 1, high = 2}", "hidden_layers has no range"),
+        ("optimizer = ['adma']", "optimizer must be one of"),
+        ("seed = [1, 2]", "seed cannot be varied"),
+        ("trust = [true]", "trust cannot be varied"),
+        ("env = ['os:system']", "env cannot be varied"),
+        ("network = ['os:system']", "names network os:system, which would be imported and run"),
+        ("callback = [['os:system']]", "names callback os:system, which would be imported and run"),
+        ("gamma = ", "is not TOML"),
+    ],
+)
+def test_a_wrong_space_is_told_in_a_line_before_anything_starts(text, words, tmp_path, error, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("space.toml").write_text(text)
+    assert words in (line := error("--space", "space.toml"))
+    assert line.startswith("error: space.toml")
+    assert [file.name for file in tmp_path.iterdir()] == ["space.toml"]
+
+
+def test_no_space_file_and_no_evaluations(tmp_path, error):
+    assert error("--space", str(tmp_path / "no.toml")).startswith("error: there is no file ")
+    (tmp_path / "space.toml").write_text(SPACE)
+    line = error("--space", str(tmp_path / "space.toml"), "--eval-interval", "0")
+    assert line == "error: a search needs evaluations: eval_interval must not be 0"

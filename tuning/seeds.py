@@ -1,0 +1,198 @@
+"""Many seeds of one setting: what they are, how they are trained, what can be said of all of them."""
+
+import dataclasses
+import json
+import re
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from command_line import command_to_type, in_words
+from config import Config
+from kerasrl.errors import UserError
+from run import RunFiles
+from tuning.table import Table
+from tuning.worker import NB_EPISODES, Job, News, read_result
+
+if TYPE_CHECKING:
+    from tuning.cluster import Cluster
+
+_MOST, _LAST = 10_000, 2**32 - 1
+_SETTINGS = "settings.json"  # of all runs in a folder
+# Settings in which runs of one folder may differ, or which these commands choose themselves.
+OWN = {"seed", "checkpoint_dir", "log_dir", "resume", "overwrite", "trust", "verbose", "visualize", "play"}
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds that a text means: "10" is 0 to 9, "3,17,40" and "20-29" are those.
+
+    Raises:
+        UserError: It means none, or one twice.
+    """
+    parts = text.replace(" ", "").split(",")
+    if not all(re.fullmatch(r"\d{1,10}(-\d{1,10})?", part) for part in parts):
+        raise UserError(f"--seeds: {text!r} is neither a number of seeds (10) nor seeds (3,17,40 or 20-29)")
+    if len(parts) == 1 and "-" not in text:
+        ranges = [range(int(text))]
+    else:
+        ends = [(int(part.partition("-")[0]), int(part.rpartition("-")[2])) for part in parts]
+        for first, last in ends:
+            if first > last:
+                raise UserError(f"--seeds: {first}-{last} ends before it begins")
+        ranges = [range(first, last + 1) for first, last in ends]
+    if not 1 <= sum(map(len, ranges)) <= _MOST:
+        raise UserError(f"--seeds: {text!r} means {sum(map(len, ranges)):,} seeds; 1 to {_MOST:,} can be trained")
+    seeds = [seed for part in ranges for seed in part]
+    if max(seeds) > _LAST:
+        raise UserError(f"--seeds: a seed must be between 0 and {_LAST}, is {max(seeds)}")
+    twice = [seed for seed in dict.fromkeys(seeds) if seeds.count(seed) > 1] if len(set(seeds)) < len(seeds) else []
+    if twice:
+        raise UserError(f"--seeds: {text!r} names seed {twice[0]} twice")
+    return seeds
+
+
+def claim(folder: Path, config: Config, others: dict[str, Any]) -> None:
+    """Note with which settings the runs in a folder are made, or check that it is with these.
+
+    Raises:
+        UserError: It holds runs with other settings.
+    """
+    from kerasrl.storage.files import write_whole
+
+    about = {name: value for name, value in dataclasses.asdict(config).items() if name not in OWN} | others
+    about = json.loads(json.dumps(about))  # lists for tuples
+    file = folder / _SETTINGS
+    if file.exists():
+        try:
+            before = dict(json.loads(file.read_text()))
+        except (OSError, ValueError, TypeError):
+            raise UserError(f"{file} is damaged; choose another --folder") from None
+        names = [name for name in {**before, **about} if before.get(name) != about.get(name)]
+        if names:
+            differences = "; ".join(f"{name} is {about.get(name)} here and was {before.get(name)}" for name in names)
+            raise UserError(f"{folder} holds runs with other settings: {differences}; choose another --folder")
+    write_whole(file, (json.dumps(about, indent=1) + "\n").encode())
+
+
+def train_seeds(
+    config: Config,
+    seeds: Sequence[int],
+    folder: Path,
+    cluster: "Cluster",
+    command: Sequence[str],
+    on_result: Callable[[int, dict[str, Any]], None] = lambda seed, result: None,
+) -> tuple[dict[int, dict[str, Any]], dict[int, str]]:
+    """Train and score seeds side by side, each in its folder; those that are finished already are only read.
+
+    Args:
+        config: Settings; the environment's name is in full.
+        seeds: Seeds.
+        folder: Gets a folder seed-N for each seed.
+        cluster: Where to train.
+        command: What the user typed, for the runs' configuration files.
+        on_result: Called with each seed that is finished, and its result.
+
+    Returns:
+        The result of each seed that was finished, and the reason of each that failed.
+    """
+    jobs = {f"seed {seed}": seed for seed in seeds}
+    with Table("seed") as table:
+        results, failures = run_jobs(
+            [Job(name, config, (seed,), folder, True, tuple(command), cluster.storage) for name, seed in jobs.items()],
+            cluster,
+            table,
+            lambda job, result: on_result(job.seeds[0], result),
+        )
+    finished = {seed: results[name] for name, seed in jobs.items() if name in results}
+    return finished, {seed: failures[name] for name, seed in jobs.items() if name in failures}
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    cluster: "Cluster",
+    table: Table,
+    on_result: Callable[[Job, dict[str, Any]], None] = lambda job, result: None,
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Do jobs of one seed each; return the results of those that were finished and the failures, by the jobs' names."""
+    results: dict[str, dict[str, Any]] = {}
+    failures: dict[str, str] = {}
+
+    def keep(job: Job, how: str) -> bool:
+        result = read_result(job.home(job.seeds[0]))
+        if result is not None:
+            results[job.name] = result
+            on_result(job, result)
+            best, last = (in_words(result[name]) for name in ("mean_best", "mean_last"))
+            table.end(job.name, f"{how}, best weights {best}, last weights {last}")
+        return result is not None
+
+    def unfinished() -> Iterator[Job]:
+        for job in jobs:
+            table.add(job.name, job.config.nb_steps)
+            if not keep(job, "was finished"):
+                yield job
+
+    def on_news(job: Job, news: News) -> bool:
+        table.update(job.name, news)
+        return True
+
+    def on_end(job: Job, failure: str) -> None:
+        if failure or not keep(job, "finished"):
+            failures[job.name] = failure or "it left no result"
+            table.end(job.name, f"failed: {failures[job.name]}", is_failure=True)
+
+    waiting = unfinished()
+    cluster.run(lambda: next(waiting, None), on_news, on_end)
+    return results, failures
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 95% bootstrap interval of the mean; of a single value, or of equal ones, that value."""
+    from scipy.stats import bootstrap
+
+    if len(set(values)) == 1:
+        return values[0], values[0]
+    found = bootstrap((values,), statistics.fmean, vectorized=False, method="percentile", rng=0).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def mean_in_words(values: Sequence[float]) -> str:
+    """Return the mean and its interval as text."""
+    low, high = interval(values)
+    return f"{in_words(statistics.fmean(values))} [{in_words(low)}, {in_words(high)}]"
+
+
+def solved(results: Sequence[dict[str, Any]], threshold: float) -> int:
+    """Return how many seeds' best weights reach the threshold in the 100 episodes."""
+    return sum(result["mean_best"] >= threshold for result in results)
+
+
+def steps_to_solve(results: Sequence[dict[str, Any]], threshold: float) -> float | None:
+    """Return the median step of the first evaluation that reaches the threshold, None if there is none."""
+    first = [next((s for s, reward in one["evaluations"] if reward >= threshold), None) for one in results]
+    return statistics.median(reached) if (reached := [step for step in first if step is not None]) else None
+
+
+def summarise(config: Config, folder: Path, results: dict[int, dict[str, Any]], threshold: float | None) -> None:
+    """Print what can be said of all seeds, and draw their curves."""
+    from plot import plot
+
+    found = list(results.values())
+    print(f"{len(found)} seeds of {config.env}, {NB_EPISODES} greedy episodes each: mean [95% bootstrap interval]")
+    print(f"best weights {mean_in_words([result['mean_best'] for result in found])}")
+    print(f"last weights {mean_in_words([result['mean_last'] for result in found])}")
+    if threshold is not None:
+        print(f"solved (at least {threshold:g}): {solved(found, threshold)} of {len(found)}")
+        median = steps_to_solve(found, threshold)
+        print(f"steps to solve: {'never' if median is None else f'median {median:,.0f}'}")
+    places = {seed: folder / f"seed-{seed}" for seed in results}
+    logs = [RunFiles(config.env, place, place).log for place in places.values()]
+    try:
+        print(f"curves {plot(logs, folder / 'curves.png', threshold)}")
+    except UserError as error:
+        print(f"no curves: {error}")
+    best = max(results, key=lambda seed: results[seed]["mean_best"])
+    files = RunFiles(config.env, places[best], places[best])
+    weights = files.best if files.best.exists() else files.weights
+    print(f"play the best of them:\n{command_to_type('test.py', '--weights', str(weights))}")

@@ -1,0 +1,230 @@
+"""What a worker does: trains a setting with its seeds one after another, scores the weights, tells how far it is."""
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config import Config
+from kerasrl.errors import describe, shell
+from run import RunFiles
+from tuning import storage
+
+NB_EPISODES, FIRST_TEST_SEED = 100, 1_000_000  # the games that score weights; no training or evaluation has their seeds
+RESULT = "result.json"  # beside what train.py writes, once a seed is finished
+_SECONDS = 0.5  # between two tellings of the step
+
+
+@dataclass(frozen=True)
+class Job:
+    """Seeds to train one after another, in one task."""
+
+    name: str
+    config: Config
+    seeds: tuple[int, ...]
+    folder: Path
+    """Where the folder of each seed is, or comes back to from another machine."""
+    play: bool
+    """Score best and last weights in 100 greedy episodes."""
+    command: tuple[str, ...]
+    """What the user typed, for the runs' configuration files."""
+    storage: str = ""
+    """Folder or URL to which each training state is copied, and from which a task that is started again goes on."""
+    can_end: bool = False
+    """Wait after each evaluation to hear whether to go on."""
+
+    def home(self, seed: int) -> Path:
+        """Return the folder of a seed where the command runs."""
+        return self.folder / f"seed-{seed}"
+
+    def away(self, seed: int) -> Path:
+        """Return the folder of a seed where it is trained: the same, but below the worker's own if it is elsewhere."""
+        home = self.home(seed)
+        if not self.storage or not (home.is_absolute() or ".." in home.parts):
+            return home
+        return Path(*Path(os.path.abspath(home)).parts[1:])  # noqa: PTH100  # as it is written, links and all
+
+    def stored(self, seed: int) -> str:
+        """Return where the copies of a seed's folder are."""
+        return f"{self.storage}/{self.away(seed).as_posix()}"
+
+
+@dataclass(frozen=True)
+class News:
+    """How far a job is: the seed, the steps of all seeds so far, and, if there is one, an evaluation at this step."""
+
+    seed: int
+    step: int
+    begins: str = ""
+    """Words that say so if the seed is begun or gone on with."""
+    reward: float | None = None
+    """Mean reward of the evaluation."""
+    best: float | None = None
+    """That of the best weights so far."""
+    score: float | None = None
+    """Mean of the best weights' evaluations over the seeds so far."""
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """Return what a finished seed reached, None if it is not finished."""
+    try:
+        result = json.loads((folder / RESULT).read_text())
+    except (OSError, ValueError):
+        return None
+    return result if isinstance(result, dict) else None
+
+
+def work(job: Job, tell: Callable[[News], bool]) -> str:
+    """Train the job's seeds; return "" if all are finished, "ended" if `tell` ended it, or else what failed."""
+    with _in_its_place(job.command), shell():
+        try:
+            scores: list[float] = []
+            for seed in job.seeds:
+                if job.storage:
+                    storage.fetch(job.stored(seed), job.away(seed))
+                result = read_result(job.away(seed)) or _train(job, seed, scores, tell)
+                if result is None:
+                    return "ended"
+                scores.append(result["best"][0])
+        except Exception as error:
+            return describe(error)
+    return ""
+
+
+def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], bool]) -> dict[str, Any] | None:
+    """Train and score a seed; return its result, None if `tell` ended it."""
+    from kerasrl import environments
+    from kerasrl.compat import keras_rl  # noqa: F401  # late, as in train.py
+
+    # isort: split
+
+    import keras
+
+    from train import train
+
+    folder = job.away(seed)
+    files = RunFiles(environments.full_name(job.config.env), folder, folder)
+    resume = files.state.exists()
+    config = dataclasses.replace(
+        job.config, seed=seed, checkpoint_dir=str(folder), log_dir=str(folder), resume=resume, verbose=1
+    )
+    keras.backend.clear_session()  # so that layers are named as in a process of their own
+    watch = _watch(job, seed, files, scores, tell)
+    begin = time.process_time()
+    trained = train(config, observers=[watch])
+    if trained.status:  # the machine is being taken away: the task has to be started again
+        watch.save()
+        os._exit(trained.status)
+    if watch.has_ended:
+        return None
+    result: dict[str, Any] = {
+        "best": trained.best or trained.last or (math.nan, 0),
+        "evaluations": evaluations(files.log),
+        "seconds": None if resume else time.process_time() - begin,
+    }
+    if job.play:
+        result |= {"mean_best": _mean(files.best, seed), "mean_last": _mean(files.weights, seed)}
+        if result["mean_best"] is None:  # there were no evaluations
+            result["mean_best"] = result["mean_last"]
+    (folder / RESULT).write_text(json.dumps(result))
+    watch.save(last=True)
+    return result
+
+
+def evaluations(log: Path) -> list[tuple[int, float]]:
+    """Return step and mean reward of each evaluation in a log; none if there is no log yet."""
+    if not log.is_file():
+        return []
+    columns = json.loads(log.read_text())
+    both = zip(columns["nb_steps"], columns.get("evaluation_reward", []), strict=False)
+    return [(step, reward) for step, reward in both if reward is not None]
+
+
+def _mean(weights: Path, seed: int) -> float | None:
+    """Return the mean reward of 100 greedy episodes, None if there are no such weights."""
+    from play import play
+
+    if not weights.is_file():
+        return None
+    rewards = play(weights, NB_EPISODES, seed=(FIRST_TEST_SEED + seed) % 2**32, trust=True)  # the user named them
+    return sum(rewards) / len(rewards)
+
+
+def _watch(job: Job, seed: int, files: RunFiles, scores: Sequence[float], tell: Callable[[News], bool]) -> Any:
+    """Return a callback that tells how far the training is, ends it if asked to, and stores its states."""
+    import rl.callbacks
+
+    before = job.seeds.index(seed) * job.config.nb_steps
+
+    class Watch(rl.callbacks.Callback):
+        def __init__(self) -> None:
+            self.best: float | None = None
+            self.told, self.stored, self.has_ended = 0.0, _modified(files.state), False
+
+        def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+            earlier = [reward for step, reward in evaluations(files.log) if step <= self.model.step]
+            self.best = max(earlier, default=None)
+            words = f"goes on from step {self.model.step:,}" if self.model.step else "begins"
+            which = f"seed {seed} " if len(job.seeds) > 1 else ""
+            tell(News(seed, before + self.model.step, which + words, best=self.best))
+
+        def on_episode_begin(self, episode: int, logs: dict[str, Any] | None = None) -> None:
+            # States are saved between episodes, so this is the first moment at which a new one is whole.
+            if job.storage and _modified(files.state) != self.stored:
+                self.save()
+
+        def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
+            if not self.evaluated(logs) and time.monotonic() - self.told > _SECONDS:
+                tell(News(seed, before + logs["nb_steps"]))
+                self.told = time.monotonic()
+
+        def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+            self.evaluated(logs or {})
+
+        def evaluated(self, logs: dict[str, Any]) -> bool:
+            reward = logs.get("evaluation_reward", math.nan)
+            if not math.isfinite(reward):
+                return False
+            self.best = reward if self.best is None else max(self.best, reward)
+            best = [*scores, self.best]
+            news = News(seed, before + logs["nb_steps"], "", reward, self.best, sum(best) / len(best))
+            if not tell(news):
+                self.has_ended = self.model.stop_training = True
+            return True
+
+        def save(self, last: bool = False) -> None:
+            if job.storage:
+                self.stored = _modified(files.state)
+                storage.store(files.state.parent, job.stored(seed), math.inf if last else self.model.step)
+
+    return Watch()
+
+
+def _modified(file: Path) -> int:
+    return file.stat().st_mtime_ns if file.exists() else 0
+
+
+@contextlib.contextmanager
+def _in_its_place(command: Sequence[str]) -> Iterator[None]:
+    """Let a training think that it was started by the user's command, and print nowhere."""
+    before, sys.argv = sys.argv, list(command)
+    with Path(os.devnull).open("w") as nowhere:
+        try:
+            with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+                yield
+        finally:
+            sys.argv = before
+
+
+def clear(folder: Path) -> None:
+    """Remove what only a resume needs, and the weights between: of hundreds of trials it fills a disk."""
+    for file in [*folder.glob("seed-*/dqn_*_state*"), *folder.glob("seed-*/dqn_*_weights_*.h5f")]:
+        shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
