@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a training sees the GPUs that train.py sees
-    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what it would print of lost machines, which the table tells in a line
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 _PATIENCE = 8  # seconds, for a cluster to answer
@@ -215,8 +215,13 @@ def _require_cluster(address: str) -> None:
     if address != "auto":
         check += ["--address", address]
     try:
-        answered = subprocess.run(check, capture_output=True, timeout=_PATIENCE, check=False).returncode == 0
+        found = subprocess.run(check, capture_output=True, timeout=_PATIENCE, check=False)
     except subprocess.TimeoutExpired:
-        answered = False
-    if not answered:
+        found = None
+    if found is not None and b"InvalidAuthToken" in found.stderr:
+        raise UserError(
+            f"the Ray cluster at {address} asks for its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, as where it "
+            "was started"
+        )
+    if found is None or found.returncode:
         raise UserError(f"no Ray cluster answers at {address}; start one with: ray start --head --port 6379")

@@ -27,6 +27,7 @@ class _Row:
     reward: float | None = None
     best: float | None = None
     state: str = "starts"
+    seed: int = -1  # that is being trained
 
     def left(self) -> str:
         """Return the time left in words, "" if it is not known."""
@@ -67,11 +68,11 @@ class Table:
         """Show how far a job is."""
         row = self._rows[name]
         if news.begins:
-            if row.state == "runs" and news.step < row.step:
+            if news.seed == row.seed:
                 self.line(f"{name}: its worker was lost after step {row.step:,}; {news.begins}")
             else:
                 self._tell(f"{name}: {news.begins}")
-            row.first, row.begin, row.state = news.step, time.monotonic(), "runs"
+            row.first, row.begin, row.state, row.seed = news.step, time.monotonic(), "runs", news.seed
         row.step = news.step
         row.best = news.best if news.best is not None else row.best
         if news.reward is not None:
