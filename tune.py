@@ -82,7 +82,7 @@ def tune(options: Tune, start: Start, config: Config) -> int:
     from tuning.cluster import Cluster
 
     wanted = seeds.parse_seeds(options.seeds) if options.seeds is not None else []
-    config, threshold = _checked(config)
+    config, threshold = seeds.checked(config)
     varied: space.Space = {}
     if options.space is not None:
         varied = space.read_space(Path(options.space), config, dataclasses.asdict(config))
@@ -111,23 +111,6 @@ def tune(options: Tune, start: Start, config: Config) -> int:
         for seed, failure in failures.items():
             print(f"failed: seed {seed}: {failure}", file=sys.stderr)
         return 1 if failures else 0
-
-
-def _checked(config: Config) -> tuple[Config, float | None]:
-    """Make the environment once; return the settings, with one thread, and the reward that solves it."""
-    from kerasrl import environments
-    from objects import Objects
-
-    config = dataclasses.replace(config, env=environments.full_name(config.env), visualize=False, seed=None)
-    env = Objects().make_env(config)
-    try:
-        shape, _ = environments.check_spaces(env)
-        shapes = shape.values() if isinstance(shape, dict) else [shape]
-        if not config.threads and (config.processor or any(len(shape) > 1 for shape in shapes)):
-            config = dataclasses.replace(config, threads=1)  # of images, train.py would use all cores
-        return config, config.stop_at if config.stop_at is not None else environments.reward_threshold(env)
-    finally:
-        environments.close(env)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import command_line
 import config
 import export
 import plot
+import tune
 from kerasrl import DQNAgent
 from model import build_model
 
@@ -56,11 +57,12 @@ def python_block(beginning):
 
 
 def commands():
-    """The lines that run train.py, test.py, plot.py or export.py, from the script's name on."""
+    """The lines that run train.py, test.py, plot.py, export.py or tune.py, from the script's name on."""
     lines = [line for language, source in BLOCKS if language == "sh" for line in source.splitlines()]
+    scripts = "train|test|plot|export|tune"
     for line in [*lines, *SPANS]:
-        line = re.sub(r"-m kerasrl (train|test|plot|export)\b", r"\1.py", line)
-        for command in re.findall(r"^(?:.*&& )?[\w./]*python ((?:train|test|plot|export)\.py .*|train\.py)$", line):
+        line = re.sub(rf"-m kerasrl ({scripts})\b", r"\1.py", line)
+        for command in re.findall(rf"^(?:.*&& )?[\w./]*python ((?:{scripts})\.py .*|train\.py)$", line):
             yield shlex.join(shlex.split(command, comments=True))
 
 
@@ -125,6 +127,7 @@ def test_commands_are_found():
     assert sum(command.startswith("train.py") for command in commands()) > 10
     assert sum(command.startswith("test.py") for command in commands()) > 2
     assert sum(command.startswith("plot.py") for command in commands()) > 1
+    assert sum(command.startswith("tune.py") for command in commands()) > 5
 
 
 @pytest.mark.parametrize("command", sorted(set(commands())))
@@ -134,17 +137,20 @@ def test_a_command_parses(command, tmp_path, monkeypatch):
     arguments = [{"NAME": "cartpole", "N": "1"}.get(argument, argument) for argument in arguments]
     if "--config" in arguments:
         file = tmp_path / arguments[arguments.index("--config") + 1]
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     with contextlib.suppress(SystemExit) if "--help" in arguments else contextlib.nullcontext():
-        if script == "train.py":
+        if script == "tune.py":
+            command_line.parse_with_config(tune.Tune, {}, arguments)
+        elif script == "train.py":
             command_line.parse_config(arguments)
         else:
             command_line.parse(SETTINGS[script], arguments)
 
 
 def test_options_in_the_text_exist():
-    fields = [field.name for kind in (config.Config, *SETTINGS.values()) for field in dataclasses.fields(kind)]
+    kinds = (config.Config, tune.Tune, *SETTINGS.values())
+    fields = [field.name for kind in kinds for field in dataclasses.fields(kind)]
     known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help", "debug"]}
     others = {"--presets", "--replay", "--logdir"}  # of benchmarks/, TensorBoard's
     others |= set(re.findall(r"--[a-z-]+", run("-m", "kerasrl", "--help", cwd=ROOT).stdout))

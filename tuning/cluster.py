@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -83,48 +84,51 @@ class Cluster:
         Raises:
             UserError: Ray is not installed, or there is no such cluster.
         """
+        self._jobs, self._cpus, self.storage = jobs, max(1, threads), place or ""
         os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
-        try:
-            import ray
-        except ModuleNotFoundError:
-            raise UserError(f"this needs Ray and Optuna: {to_install('tune')}") from None
-        if address is not None:
-            _require_cluster(address)
-        if place is not None:
-            storage.check(place)
-        self._ray, self._jobs, self._cpus, self.storage = ray, jobs, max(1, threads), place or ""
-        self._exit = contextlib.ExitStack()
-        try:
+        with contextlib.ExitStack() as stack:
+            if address is None:  # only this command's processes may use its Ray; else Ray leaves a token in the home
+                token = os.environ.get("RAY_AUTH_TOKEN") or secrets.token_hex(32)
+                stack.enter_context(_environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token))
+            try:
+                import ray
+            except ModuleNotFoundError:
+                raise UserError(f"this needs Ray and Optuna: {to_install('tune')}") from None
+            self._ray = ray
+            if address is not None:
+                _require_cluster(address)
+            if place is not None:
+                storage.check(place)
             if not ray.is_initialized():
-                self._join(address)
+                self._join(address, stack)
             here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
                 ray.get_runtime_context().get_node_id(), soft=False
             )
-            board = ray.remote(Board)
-            self._board = board.options(num_cpus=0, scheduling_strategy=here).remote()
+            self._board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
             # A worker that is used again has imported TensorFlow; after many trainings it has grown.
             self._run = ray.remote(max_calls=20)(run_job).options(num_cpus=self._cpus, max_retries=_STARTS)
-        except BaseException:
-            self._exit.close()
-            raise
+            self._exit = stack.pop_all()
 
-    def _join(self, address: str | None) -> None:
+    def _join(self, address: str | None, stack: contextlib.ExitStack) -> None:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.FATAL}
         try:
             if address is not None:
-                self._exit.callback(self._ray.shutdown)
+                stack.callback(self._ray.shutdown)
                 code = {"working_dir": str(ROOT), "excludes": [".git", ".venv", "tune", "tests", "docs"]}
                 self._ray.init(address, runtime_env=code, **quiet)
                 return
             # Ray's sockets are in there, whose names have at most 107 letters: TMPDIR may be too long.
             folder = tempfile.mkdtemp(prefix=f"ray-{os.getpid()}-", dir="/tmp" if Path("/tmp").is_dir() else None)
-            self._exit.callback(shutil.rmtree, folder, ignore_errors=True)
-            self._exit.callback(self._ray.shutdown)
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.callback(self._ray.shutdown)
             # Workers inherit what this process finds its modules by.
             with _environment(PYTHONPATH=os.pathsep.join([str(ROOT), *filter(None, sys.path)])):
-                cpus = self._jobs * self._cpus or None
                 self._ray.init(
-                    num_cpus=cpus, include_dashboard=False, _temp_dir=folder, object_store_memory=100 * 2**20, **quiet
+                    num_cpus=self._jobs * self._cpus or None,
+                    include_dashboard=False,
+                    _temp_dir=folder,
+                    object_store_memory=100 * 2**20,
+                    **quiet,
                 )
         except (RuntimeError, ConnectionError, ValueError) as error:
             where = "does not start" if address is None else f"at {address} cannot be joined"

@@ -52,6 +52,27 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
+def checked(config: Config) -> tuple[Config, float | None]:
+    """Make the environment once; return the settings, with one thread, and the reward that solves it.
+
+    Raises:
+        UserError: It cannot be made, or its spaces are not supported.
+    """
+    from kerasrl import environments
+    from objects import Objects
+
+    config = dataclasses.replace(config, env=environments.full_name(config.env), visualize=False, seed=None)
+    env = Objects().make_env(config)
+    try:
+        shape, _ = environments.check_spaces(env)
+        shapes = shape.values() if isinstance(shape, dict) else [shape]
+        if not config.threads and (config.processor or any(len(shape) > 1 for shape in shapes)):
+            config = dataclasses.replace(config, threads=1)  # of images, train.py would use all cores
+        return config, config.stop_at if config.stop_at is not None else environments.reward_threshold(env)
+    finally:
+        environments.close(env)
+
+
 def claim(folder: Path, config: Config, others: dict[str, Any]) -> None:
     """Note with which settings the runs in a folder are made, or check that it is with these.
 
@@ -163,15 +184,11 @@ def mean_in_words(values: Sequence[float]) -> str:
     return f"{in_words(statistics.fmean(values))} [{in_words(low)}, {in_words(high)}]"
 
 
-def solved(results: Sequence[dict[str, Any]], threshold: float) -> int:
-    """Return how many seeds' best weights reach the threshold in the 100 episodes."""
-    return sum(result["mean_best"] >= threshold for result in results)
-
-
-def steps_to_solve(results: Sequence[dict[str, Any]], threshold: float) -> float | None:
-    """Return the median step of the first evaluation that reaches the threshold, None if there is none."""
+def steps_to_solve(results: Sequence[dict[str, Any]], threshold: float) -> str:
+    """Return the median step of the first evaluation that reaches the threshold as text, or "never"."""
     first = [next((s for s, reward in one["evaluations"] if reward >= threshold), None) for one in results]
-    return statistics.median(reached) if (reached := [step for step in first if step is not None]) else None
+    reached = [step for step in first if step is not None]
+    return f"{statistics.median(reached):,.0f}" if reached else "never"
 
 
 def summarise(config: Config, folder: Path, results: dict[int, dict[str, Any]], threshold: float | None) -> None:
@@ -183,9 +200,9 @@ def summarise(config: Config, folder: Path, results: dict[int, dict[str, Any]], 
     print(f"best weights {mean_in_words([result['mean_best'] for result in found])}")
     print(f"last weights {mean_in_words([result['mean_last'] for result in found])}")
     if threshold is not None:
-        print(f"solved (at least {threshold:g}): {solved(found, threshold)} of {len(found)}")
-        median = steps_to_solve(found, threshold)
-        print(f"steps to solve: {'never' if median is None else f'median {median:,.0f}'}")
+        solved = sum(result["mean_best"] >= threshold for result in found)
+        print(f"solved (at least {threshold:g}): {solved} of {len(found)}")
+        print(f"steps to solve, median of those that do: {steps_to_solve(found, threshold)}")
     places = {seed: folder / f"seed-{seed}" for seed in results}
     logs = [RunFiles(config.env, place, place).log for place in places.values()]
     try:
