@@ -21,9 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from command_line import Start, command_line, command_to_type, parse_with_config  # first, as in plot.py
+
+# isort: split
+
 from msgspec import Meta
 
-from command_line import Start, command_line, command_to_type, parse_with_config
 from config import Config, Count, CountOrZero, File, Folder
 from kerasrl.errors import UserError
 

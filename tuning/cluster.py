@@ -87,9 +87,8 @@ class Cluster:
         self._jobs, self._cpus, self.storage = jobs, max(1, threads), place or ""
         os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
         with contextlib.ExitStack() as stack:
-            if address is None:  # only this command's processes may use its Ray; else Ray leaves a token in the home
-                token = os.environ.get("RAY_AUTH_TOKEN") or secrets.token_hex(32)
-                stack.enter_context(_environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token))
+            if address is None:  # Ray would keep one in the home; a process has the same one to its end
+                os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             try:
                 import ray
             except ModuleNotFoundError:

@@ -61,7 +61,9 @@ def checked(config: Config) -> tuple[Config, float | None]:
     from kerasrl import environments
     from objects import Objects
 
-    config = dataclasses.replace(config, env=environments.full_name(config.env), visualize=False, seed=None)
+    config = dataclasses.replace(
+        config, env=environments.full_name(config.env), visualize=False, seed=None, resume=False, overwrite=False
+    )
     env = Objects().make_env(config)
     try:
         shape, _ = environments.check_spaces(env)

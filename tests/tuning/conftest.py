@@ -11,6 +11,12 @@ from kerasrl.storage import weights
 from tuning.cluster import Cluster
 
 
+@pytest.fixture(autouse=True)
+def no_cluster(monkeypatch):
+    """A cluster that the person who runs the tests may use is not theirs."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
 @pytest.fixture(scope="package")
 def own(tmp_path_factory):
     """A folder for modules of one's own, which this process and Ray's workers find."""

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+import train
 import tune
 from command_line import parse_config
 from config import Config, read_toml
@@ -113,30 +115,29 @@ def test_what_lags_is_stopped_and_what_fails_is_told(ray, tmp_path, capsys):
     assert all(f"trial {row['trial']}: stopped, it lags at step {int(row['step']):,}" in out for row in stopped)
 
 
-def test_a_search_that_was_stopped_goes_on_with_what_it_was_at(tmp_path, same_training):
-    command = [sys.executable, str(ROOT / "tune.py"), *search(tmp_path, "--trials", "2", "--jobs", "1")]
-    command += ["--nb-steps", "4000", "--state-interval", "500", "--trial-seeds", "1", "--eval-interval", "1000"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    for line in process.stdout:
-        if line.startswith("trial 0: step 1,"):
-            break
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(r"^trial 0: goes on from step [\d,]+$", done.stdout, re.MULTILINE)
-    table = trials(tmp_path)
-    assert [row["trial"] for row in table] == ["0", "1"]
+def test_a_search_that_was_killed_goes_on_with_what_it_was_at(ray, tmp_path, capsys, same_training):
+    options = search(tmp_path, "--trials", "1", "--nb-steps", "4000", "--state-interval", "500")
+    options += ["--eval-interval", "1000", "--trial-seeds", "1"]
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "tune.py"), *options], cwd=tmp_path, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        for line in process.stdout:
+            if line.startswith("trial 0: step 1,"):
+                break
+        os.killpg(process.pid, signal.SIGKILL)
+    for left in Path("/tmp").glob(f"ray-{process.pid}-*"):
+        shutil.rmtree(left)
+    assert tune.main(options) == 0
+    assert re.search(r"^trial 0: goes on from step [\d,]+$", capsys.readouterr().out, re.MULTILINE)
+    (trial,) = trials(tmp_path)
     # The setting is the one that was tried, and its weights are those of a training in one piece.
     config = tmp_path / "runs" / "trials" / "000" / "seed-1000" / "dqn_CartPole-v0_config.toml"
-    alone = ["--checkpoint-dir", str(tmp_path / "alone"), "--log-dir", str(tmp_path / "alone"), "--verbose", "0"]
-    subprocess.run([sys.executable, str(ROOT / "train.py"), "--config", str(config), *alone], check=True)
-    assert read_toml(config)["learning_rate"] == float(table[0]["learning_rate"])
-    left = ["best", "weights"]
-    assert all((tmp_path / "alone" / f"dqn_CartPole-v0_{which}.h5f").exists() for which in left)
-    same_training(config.parent, tmp_path / "alone", but={"verbose"})
+    assert read_toml(config)["learning_rate"] == float(trial["learning_rate"])
+    alone = tmp_path / "alone"
+    folders = ["--checkpoint-dir", str(alone), "--log-dir", str(alone)]
+    assert train.main(["--config", str(config), *folders]) == 0
+    same_training(config.parent, alone)
 
 
 def test_the_study_is_optunas_own_and_holds_no_pickle(ray, tmp_path, error):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -101,29 +102,30 @@ def test_a_seed_that_fails_is_shown_with_its_reason_and_the_others_go_on(ray, ow
     assert re.search(rf"^seed {seed}: goes on from step [\d,]+$", out, re.MULTILINE)
 
 
-def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path, same_training):
-    arguments = [sys.executable, str(ROOT / "tune.py"), "--seeds", "1", "--folder", "runs", "--nb-steps", "4000"]
-    arguments += ["--eval-interval", "1000", "--state-interval", "500", "--jobs", "1"]
-    process = subprocess.Popen(
-        arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )  # fmt: skip
-    for line in process.stdout:
-        if "step 1," in line:
-            break
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate()
+def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, tmp_path, capsys, same_training):
+    options = ["--seeds", "1", "--folder", str(tmp_path / "runs"), "--nb-steps", "4000", "--eval-interval", "1000"]
+    options += ["--state-interval", "500"]
+    command = [sys.executable, str(ROOT / "tune.py"), *options]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        for line in process.stdout:
+            if "step 1," in line:
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate()
     assert process.returncode == 130
     assert errors.splitlines()[-2].startswith("all is kept; to go on: ")
-    assert errors.splitlines()[-2].endswith("--eval-interval 1000 --state-interval 500 --jobs 1")
+    assert errors.splitlines()[-2].endswith(shlex.join(options))
     assert errors.splitlines()[-1] == "stopped by Ctrl-C"
     assert not list(Path("/tmp").glob(f"ray-{process.pid}-*"))  # Ray's own files
-    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(r"^seed 0: goes on from step [\d,]+$", done.stdout, re.MULTILINE)
-    alone = tmp_path / "alone"
-    train.train(Config(seed=0, nb_steps=4000, eval_interval=1000, state_interval=500, checkpoint_dir=str(alone),
-                       log_dir=str(alone)))  # fmt: skip
-    same_training(tmp_path / "runs" / "seed-0", alone)
+    assert tune.main(options) == 0
+    assert re.search(r"^seed 0: goes on from step [\d,]+$", capsys.readouterr().out, re.MULTILINE)
+    alone = str(tmp_path / "alone")
+    train.train(
+        Config(seed=0, nb_steps=4000, eval_interval=1000, state_interval=500, checkpoint_dir=alone, log_dir=alone)
+    )
+    same_training(tmp_path / "runs" / "seed-0", tmp_path / "alone")
 
 
 def test_a_training_in_any_thread_leaves_signals_alone(tmp_path):
@@ -205,7 +207,6 @@ def test_the_interval_is_the_bootstraps():
 )
 def test_wrong_calls_are_told_in_a_line(arguments, words, error, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     assert words in error(*arguments)
     assert list(tmp_path.iterdir()) == []
 
