@@ -120,7 +120,8 @@ class Search:
             if step in self.study.trials[trial.number].intermediate_values:  # before it was interrupted
                 return True
             trial.report(news.score, step)
-            return not trial.should_prune()
+            is_over = news.step >= self.config.nb_steps * self.trial_seeds  # then nothing is saved any more
+            return is_over or not trial.should_prune()
 
         def on_end(job: Job, outcome: str) -> None:
             trial, row = trials.pop(job.name), job.name

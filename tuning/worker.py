@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from config import Config
 from kerasrl.errors import describe, shell
 from run import RunFiles
@@ -116,6 +118,7 @@ def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], 
     config = dataclasses.replace(
         job.config, seed=seed, checkpoint_dir=str(folder), log_dir=str(folder), resume=resume, verbose=1
     )
+    _wait_for(folder)
     keras.backend.clear_session()  # so that layers are named as in a process of their own
     watch = _watch(job, seed, files, scores, tell)
     begin = time.process_time()
@@ -137,6 +140,13 @@ def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], 
     (folder / RESULT).write_text(json.dumps(result))
     watch.save(last=True)
     return result
+
+
+def _wait_for(folder: Path) -> None:
+    """Wait until the worker of a command that was killed has noticed it, and left the folder; at most a minute."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(Timeout), FileLock(folder / ".lock", timeout=60):
+        pass  # otherwise `train` says that it is in use
 
 
 def evaluations(log: Path) -> list[tuple[int, float]]:
