@@ -120,13 +120,13 @@ def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], 
     )
     _wait_for(folder)
     keras.backend.clear_session()  # so that layers are named as in a process of their own
-    watch = _watch(job, seed, files, scores, tell)
+    watch, seen = _watch(job, seed, files, scores, tell)
     begin = time.process_time()
     trained = train(config, observers=[watch])
     if trained.status:  # the machine is being taken away: the task has to be started again
-        watch.save()
+        _store(job, seed, trained.agent.step)
         os._exit(trained.status)
-    if watch.has_ended:
+    if seen.has_ended:
         return None
     result: dict[str, Any] = {
         "best": trained.best or trained.last or (math.nan, 0),
@@ -138,14 +138,14 @@ def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], 
         if result["mean_best"] is None:  # there were no evaluations
             result["mean_best"] = result["mean_last"]
     (folder / RESULT).write_text(json.dumps(result))
-    watch.save(last=True)
+    _store(job, seed, math.inf)
     return result
 
 
 def _wait_for(folder: Path) -> None:
     """Wait until the worker of a command that was killed has noticed it, and left the folder; at most a minute."""
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(Timeout), FileLock(folder / ".lock", timeout=60):
+    with contextlib.suppress(Timeout, OSError, NotImplementedError), FileLock(folder / ".lock", timeout=60):
         pass  # otherwise `train` says that it is in use
 
 
@@ -168,54 +168,63 @@ def _mean(weights: Path, seed: int) -> float | None:
     return sum(rewards) / len(rewards)
 
 
-def _watch(job: Job, seed: int, files: RunFiles, scores: Sequence[float], tell: Callable[[News], bool]) -> Any:
+@dataclass
+class _Seen:
+    """What has been seen of a training; beside the callback, whose attributes training states would keep."""
+
+    best: float | None = None
+    told: float = 0.0  # seconds
+    state: int = 0  # when the state that was stored last was written
+    has_ended: bool = False
+
+
+def _watch(
+    job: Job, seed: int, files: RunFiles, scores: Sequence[float], tell: Callable[[News], bool]
+) -> tuple[Any, _Seen]:
     """Return a callback that tells how far the training is, ends it if asked to, and stores its states."""
     import rl.callbacks
 
     before = job.seeds.index(seed) * job.config.nb_steps
+    seen = _Seen(state=_modified(files.state))
 
     class Watch(rl.callbacks.Callback):
-        def __init__(self) -> None:
-            self.best: float | None = None
-            self.told, self.stored, self.has_ended = 0.0, _modified(files.state), False
-
         def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
             earlier = [reward for step, reward in evaluations(files.log) if step <= self.model.step]
-            self.best = max(earlier, default=None)
+            seen.best = max(earlier, default=None)
             words = f"goes on from step {self.model.step:,}" if self.model.step else "begins"
             which = f"seed {seed} " if len(job.seeds) > 1 else ""
-            tell(News(seed, before + self.model.step, which + words, best=self.best))
+            tell(News(seed, before + self.model.step, which + words, best=seen.best))
 
         def on_episode_begin(self, episode: int, logs: dict[str, Any] | None = None) -> None:
             # States are saved between episodes, so this is the first moment at which a new one is whole.
-            if job.storage and _modified(files.state) != self.stored:
-                self.save()
+            if job.storage and _modified(files.state) != seen.state:
+                seen.state = _modified(files.state)
+                _store(job, seed, self.model.step)
 
         def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
-            if not self.evaluated(logs) and time.monotonic() - self.told > _SECONDS:
+            if not self._evaluated(logs) and time.monotonic() - seen.told > _SECONDS:
                 tell(News(seed, before + logs["nb_steps"]))
-                self.told = time.monotonic()
+                seen.told = time.monotonic()
 
         def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-            self.evaluated(logs or {})
+            self._evaluated(logs or {})
 
-        def evaluated(self, logs: dict[str, Any]) -> bool:
+        def _evaluated(self, logs: dict[str, Any]) -> bool:
             reward = logs.get("evaluation_reward", math.nan)
             if not math.isfinite(reward):
                 return False
-            self.best = reward if self.best is None else max(self.best, reward)
-            best = [*scores, self.best]
-            news = News(seed, before + logs["nb_steps"], "", reward, self.best, sum(best) / len(best))
-            if not tell(news):
-                self.has_ended = self.model.stop_training = True
+            seen.best = reward if seen.best is None else max(seen.best, reward)
+            best = [*scores, seen.best]
+            if not tell(News(seed, before + logs["nb_steps"], "", reward, seen.best, sum(best) / len(best))):
+                seen.has_ended = self.model.stop_training = True
             return True
 
-        def save(self, last: bool = False) -> None:
-            if job.storage:
-                self.stored = _modified(files.state)
-                storage.store(files.state.parent, job.stored(seed), math.inf if last else self.model.step)
+    return Watch(), seen
 
-    return Watch()
+
+def _store(job: Job, seed: int, step: float) -> None:
+    if job.storage:
+        storage.store(job.away(seed), job.stored(seed), step)
 
 
 def _modified(file: Path) -> int:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import train
 import tune
 from config import Config
 from kerasrl.errors import UserError
+from kerasrl.storage import TrainingState
 from play import play
 from tuning.seeds import interval, parse_seeds
 
@@ -49,6 +51,14 @@ def test_seeds_are_those_of_train_py_and_the_same_command_trains_only_what_is_mi
     train.train(Config(seed=1, nb_steps=900, eval_interval=300, state_interval=200, checkpoint_dir=str(alone),
                        log_dir=str(alone)))  # fmt: skip
     same_training(folder / "seed-1", alone)
+    capsys.readouterr()
+
+    # Nothing of tune.py is in the training state, from which train.py goes on.
+    kept = [TrainingState(place / "dqn_CartPole-v0_state").load()["kept"] for place in (folder / "seed-1", alone)]
+    assert kept[0] == kept[1]
+    shutil.copytree(folder / "seed-1", tmp_path / "more")
+    more = str(tmp_path / "more")
+    assert train.main(["--resume", "--nb-steps", "1000", "--checkpoint-dir", more, "--log-dir", more]) == 0
     capsys.readouterr()
 
     # The scores are what test.py finds in 100 episodes.
