@@ -105,6 +105,7 @@ def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], 
     """Train and score a seed; return its result, None if `tell` ended it."""
     from kerasrl import environments
     from kerasrl.compat import keras_rl  # noqa: F401  # late, as in train.py
+    from kerasrl.storage.files import write_whole
 
     # isort: split
 
@@ -137,7 +138,7 @@ def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], 
         result |= {"mean_best": _mean(files.best, seed), "mean_last": _mean(files.weights, seed)}
         if result["mean_best"] is None:  # there were no evaluations
             result["mean_best"] = result["mean_last"]
-    (folder / RESULT).write_text(json.dumps(result))
+    write_whole(folder / RESULT, json.dumps(result).encode())
     _store(job, seed, math.inf)
     return result
 

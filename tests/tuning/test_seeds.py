@@ -21,7 +21,7 @@ from config import Config
 from kerasrl.errors import UserError
 from kerasrl.storage import TrainingState
 from play import play
-from tuning.seeds import interval, parse_seeds
+from tuning.seeds import checked, interval, parse_seeds
 
 ROOT = Path(tune.__file__).parent
 SHORT = ["--nb-steps", "900", "--eval-interval", "300", "--state-interval", "200"]
@@ -136,6 +136,11 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, tmp_path, capsys, sa
         Config(seed=0, nb_steps=4000, eval_interval=1000, state_interval=500, checkpoint_dir=alone, log_dir=alone)
     )
     same_training(tmp_path / "runs" / "seed-0", tmp_path / "alone")
+
+
+def test_each_training_has_one_thread_unless_it_is_given_more():
+    assert [checked(Config(env=env))[0].threads for env in ("CartPole-v0", "MinAtar/Breakout-v1")] == [0, 1]
+    assert checked(Config(env="MinAtar/Breakout-v1", threads=2))[0].threads == 2
 
 
 def test_a_training_in_any_thread_leaves_signals_alone(tmp_path):
