@@ -121,7 +121,7 @@ def _told_how_to_go_on() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(f"all is kept; to go on: {command_to_type('tune.py', *sys.argv[1:])}", file=sys.stderr)
+        print(f"all is kept; to go on: {command_to_type('tune', *sys.argv[1:])}", file=sys.stderr)
         raise
 
 

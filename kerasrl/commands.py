@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-COMMANDS = ("train", "test", "plot", "export")
+COMMANDS = ("train", "test", "plot", "export", "tune")
 
 _INSTALLED = Path(__file__).with_name("_recipe")
 IS_INSTALLED = _INSTALLED.is_dir()

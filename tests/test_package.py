@@ -17,7 +17,7 @@ pytest.importorskip("build")
 
 ROOT = Path(__file__).parents[1]
 ENGINE = {path.relative_to(ROOT).as_posix() for path in (ROOT / "kerasrl").rglob("*.py")}
-RECIPE = {path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.py"), *ROOT.glob("presets/*.toml")]}
+RECIPE = {path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.py"), *ROOT.glob("tuning/*.py"), *ROOT.glob("[ps]*/*.toml")]}
 NOT_SOURCES = shutil.ignore_patterns(
     ".*", "__pycache__", "build", "*.egg-info", "dist", "checkpoints", "logs", "benchmarks"
 )
@@ -106,7 +106,7 @@ def test_the_curve_of_plot_is_that_of_the_training(run, tmp_path):
     assert drawn.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["train", "test", "plot", "export"])
+@pytest.mark.parametrize("name", ["train", "test", "plot", "export", "tune"])
 def test_help_says_what_was_typed(name, run):
     assert run("-m", "kerasrl", name, "--help").startswith(f"usage: python -m kerasrl {name} ")
 

@@ -198,7 +198,7 @@ class Search:
             best = next(iter(ranked))
             self._write_best(best, ranked[best])
             print(f"best settings {self.folder / BEST}, to train with:")
-            print(command_to_type("train.py", "--config", str(self.folder / BEST)))
+            print(command_to_type("train", "--config", str(self.folder / BEST)))
 
     def write_trials(self, ranked: dict[int, list[float]]) -> None:
         """Write the table of all trials."""

@@ -214,4 +214,4 @@ def summarise(config: Config, folder: Path, results: dict[int, dict[str, Any]], 
     best = max(results, key=lambda seed: results[seed]["mean_best"])
     files = RunFiles(config.env, places[best], places[best])
     weights = files.best if files.best.exists() else files.weights
-    print(f"play the best of them:\n{command_to_type('test.py', '--weights', str(weights))}")
+    print(f"play the best of them:\n{command_to_type('test', '--weights', str(weights))}")

@@ -113,7 +113,9 @@ def killed(server, kind, arguments, path, draws, usual):
             time.sleep(0.001)
     with contextlib.suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
-    return server.wait() == -signal.SIGKILL
+    status = server.wait()
+    assert status in (0, -signal.SIGKILL), status
+    return status != 0
 
 
 def main(nb_kills, seed):
