@@ -566,11 +566,3 @@ def test_every_setting_has_a_line_of_help():
         source = Path(config.__file__).read_text()
         for name in names:
             assert re.search(rf'\n    {name}: .*\n    """.+\."""\n', source), name
-
-
-def test_only_the_engine_is_installed():
-    text = (ROOT / "pyproject.toml").read_text()
-    assert '[tool.setuptools]\npackages.find = { include = ["kerasrl*"] }\n' in text
-    folders = {path.parent for path in (ROOT / "kerasrl").rglob("*.py")}
-    assert len(folders) > 5 and all((folder / "__init__.py").exists() for folder in folders)
-    assert "py-modules" not in text
