@@ -43,6 +43,7 @@ def two_nodes(tmp_path_factory):
     environment |= {"RAY_USAGE_STATS_ENABLED": "0", "TMPDIR": "/tmp"}
     common = ["--num-cpus", "1", "--object-store-memory", "100000000"]
     head = ["--head", "--port", address.rpartition(":")[2], "--include-dashboard=false", "--temp-dir", str(folder)]
+    head += ["--ray-client-server-port", str(free_port())]  # another cluster on this machine may have the usual one
     processes = []
     try:
         for own in (head, ["--address", address]):
