@@ -140,11 +140,16 @@ def test_a_search_that_was_killed_goes_on_with_what_it_was_at(ray, tmp_path, cap
     same_training(config.parent, alone)
 
 
-def test_the_study_is_optunas_own_and_holds_no_pickle(ray, tmp_path, error):
-    arguments = search(tmp_path, "--trials", "1", "--trial-seeds", "1")
+def test_the_study_is_optunas_own_and_holds_no_pickle(ray, tmp_path, capsys, error):
+    # A single evaluation, at the end: nothing is stopped.
+    arguments = search(tmp_path, "--trials", "3", "--trial-seeds", "1", "--eval-interval", "600")
     assert tune.main(arguments) == 0
+    fresh = {row["trial"]: float(row["fresh_score"]) for row in trials(tmp_path)}
+    ranked = re.findall(r"^\d\. trial (\d):", capsys.readouterr().out, re.MULTILINE)
+    assert len(set(fresh.values())) > 1
+    assert [fresh[number] for number in ranked] == sorted(fresh.values(), reverse=True)
     study = optuna.load_study(study_name="search", storage=f"sqlite:///{tmp_path / 'runs' / 'study.db'}")
-    assert [trial.state.name for trial in study.trials] == ["COMPLETE"]
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
     files = [file for file in (tmp_path / "runs").rglob("*") if file.is_file()]
     assert all(not file.read_bytes().startswith((b"\x80\x04", b"\x80\x05")) for file in files)
     (tmp_path / "runs" / "study.db").write_bytes(b"from a stranger")
