@@ -93,7 +93,7 @@ class Cluster:
                 import ray
             except ModuleNotFoundError:
                 raise UserError(f"this needs Ray and Optuna: {to_install('tune')}") from None
-            self._ray = ray
+            self._ray: Any = ray
             if address is not None:
                 _require_cluster(address)
             if place is not None:
@@ -103,7 +103,7 @@ class Cluster:
             here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
                 ray.get_runtime_context().get_node_id(), soft=False
             )
-            self._board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
+            self._board: Any = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
             # A worker that is used again has imported TensorFlow; after many trainings it has grown.
             self._run = ray.remote(max_calls=20)(run_job).options(num_cpus=self._cpus, max_retries=_STARTS)
             self._exit = stack.pop_all()
