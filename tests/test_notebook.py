@@ -56,6 +56,7 @@ def test_what_is_committed_was_run_and_is_small():
     assert "/tmp" not in json.dumps([printed for _, printed, _ in outputs(notebook)])
 
 
+@pytest.mark.long
 def test_it_runs_in_an_empty_folder(tmp_path, monkeypatch):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     for cell in notebook.cells:

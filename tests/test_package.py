@@ -17,7 +17,8 @@ pytest.importorskip("build")
 
 ROOT = Path(__file__).parents[1]
 ENGINE = {path.relative_to(ROOT).as_posix() for path in (ROOT / "kerasrl").rglob("*.py")}
-RECIPE = {path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.py"), *ROOT.glob("tuning/*.py"), *ROOT.glob("[ps]*/*.toml")]}
+PATTERNS = ("*.py", "tuning/*.py", "presets/*.toml", "spaces/*.toml")
+RECIPE = {path.relative_to(ROOT).as_posix() for pattern in PATTERNS for path in ROOT.glob(pattern)}
 NOT_SOURCES = shutil.ignore_patterns(
     ".*", "__pycache__", "build", "*.egg-info", "dist", "checkpoints", "logs", "benchmarks"
 )
@@ -80,6 +81,7 @@ def test_the_sdist_holds_what_the_wheel_is_made_of(built):
     assert names >= ENGINE | RECIPE | {"README.md", "LICENSE", "pyproject.toml"}
 
 
+@pytest.mark.long
 def test_a_preset_is_trained_played_drawn_and_exported_in_an_empty_folder(run, python, tmp_path):
     out = run("-m", "kerasrl", "train", "--preset", "cartpole-v1", *SHORT)
     assert out.startswith("preset cartpole-v1: env CartPole-v1")
@@ -97,6 +99,7 @@ def test_a_preset_is_trained_played_drawn_and_exported_in_an_empty_folder(run, p
     assert "resume at step" in run("-m", "kerasrl", "train", "--resume", "--nb-steps", "1300")
 
 
+@pytest.mark.long
 def test_the_curve_of_plot_is_that_of_the_training(run, tmp_path):
     run("-m", "kerasrl", "train", *SHORT)
     drawn = tmp_path / "logs" / "dqn_CartPole-v0_curve.png"
@@ -126,6 +129,7 @@ def test_a_setting_that_does_not_exist_is_told_with_the_command_that_lists_them(
     )
 
 
+@pytest.mark.long
 def test_what_is_missing_is_installed_by_the_packages_name(run, tmp_path):
     run("-m", "kerasrl", "train", "--nb-steps", "20", "--eval-interval", "0", "--verbose", "0")
     (tmp_path / "hide.py").write_text(
@@ -140,6 +144,7 @@ def test_what_is_missing_is_installed_by_the_packages_name(run, tmp_path):
     assert re.search(r"needs onnx, which is not installed: \S+ -m pip install 'kerasrl\[export\]'$", errors)
 
 
+@pytest.mark.long
 def test_scripts_run_as_ever(run, tmp_path):
     (tmp_path / "train").write_text("raise SystemExit('a script without an ending')\n")
     (tmp_path / "train.py").write_text(
@@ -150,6 +155,7 @@ def test_scripts_run_as_ever(run, tmp_path):
     assert "train" in run("-m", "kerasrl", "--help")
 
 
+@pytest.mark.long
 def test_the_engine_is_imported_and_the_recipe_is_not(run):
     out = run("-c", "import kerasrl; from kerasrl import DQNAgent, UserError; print(kerasrl.__file__, kerasrl.__all__)")
     assert "site-packages" in out and "SequentialMemory" in out
@@ -157,6 +163,7 @@ def test_the_engine_is_imported_and_the_recipe_is_not(run):
         assert "ModuleNotFoundError" in run("-c", f"import kerasrl, {module}", status=1)
 
 
+@pytest.mark.long
 def test_the_recipe_is_imported_after_a_line_that_asks_for_it(run, tmp_path):
     (code,) = re.findall(
         r"^```python\n(.*?)^```$", (ROOT / "docs" / "package.md").read_text(), re.DOTALL | re.MULTILINE
@@ -167,6 +174,7 @@ def test_the_recipe_is_imported_after_a_line_that_asks_for_it(run, tmp_path):
     assert (tmp_path / "film.gif").is_file()
 
 
+@pytest.mark.long
 def test_ones_own_modules_may_have_the_recipes_names(run, tmp_path):
     (tmp_path / "config.py").write_text("NODES = 7\n")
     (tmp_path / "model.py").write_text(

@@ -176,6 +176,7 @@ def test_the_script_runs(tmp_path):
     assert (tmp_path / "logs" / "own_log.json").exists()
 
 
+@pytest.mark.long
 def test_the_own_environment_is_solved_and_filmed(tmp_path):
     source = python_block("import gym\n")
     (tmp_path / "corridor.py").write_text(source)
@@ -207,6 +208,7 @@ def test_the_own_callback_ends_a_training():
     assert callback.model.stop_training
 
 
+@pytest.mark.long
 def test_the_training_from_python(tmp_path):
     source = python_block("from config import Config\nfrom train").replace("20_000", "300")
     done = run("-c", source + source, cwd=tmp_path, path=ROOT)  # twice, as in a notebook
@@ -214,6 +216,7 @@ def test_the_training_from_python(tmp_path):
     assert len(re.findall(r"^\([\d.]+, \d+\) checkpoints/dqn_CartPole-v1_best.h5f$", done.stdout, re.MULTILINE)) == 2
 
 
+@pytest.mark.long
 def test_the_training_with_an_object(tmp_path):
     (tmp_path / "corridor.py").write_text(python_block("import gym\n"))
     source = python_block("import kerasrl.compat.gym")

@@ -256,6 +256,7 @@ def test_rewards_that_are_no_numbers_are_no_score(tmp_path):
         evaluated(tmp_path, float("nan"))
 
 
+@pytest.mark.long
 def test_the_best_file_scores_what_the_evaluation_says(tmp_path, capsys):
     folders = {"checkpoint_dir": str(tmp_path / "c"), "log_dir": str(tmp_path / "l")}
     settings = Config(nb_steps=3_000, seed=1, eval_interval=500, eval_episodes=4, verbose=0, **folders)
@@ -275,6 +276,7 @@ def run(tmp_path, *arguments):
     return train.main(["--checkpoint-dir", str(tmp_path), "--log-dir", str(tmp_path), "--seed", "1", *arguments])
 
 
+@pytest.mark.long
 def test_stop_at_ends_the_training_and_says_why(tmp_path, capsys):
     assert run(tmp_path, "--stop-at", "12", "--eval-interval", "300", "--nb-steps", "100000") == 0
     out = capsys.readouterr().out
@@ -317,6 +319,7 @@ def films(tmp_path):
     return dict(sorted(found.items()))
 
 
+@pytest.mark.long
 def test_films_of_evaluations(tmp_path, capsys, monkeypatch):
     texts, add = [], video.VideoFile.add
     monkeypatch.setattr(video.VideoFile, "add", lambda self, *args: (texts.append(args[1]), add(self, *args)))

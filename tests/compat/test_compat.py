@@ -126,6 +126,7 @@ def runs():
     return [(json.loads(out.splitlines()[-1]), out, errors) for out, errors in outputs]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("repair", UPSTREAM)
 def test_upstream_fails_and_the_repair_works(runs, repair):
     (without, _, _), (repaired, _, _) = runs

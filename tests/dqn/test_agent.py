@@ -172,6 +172,7 @@ def annealed(nb_steps):
     )
 
 
+@pytest.mark.long
 def test_tutorial_on_cartpole_equals_eager():
     assert_fit_equals_eager(
         environments.make("CartPole-v0"),
@@ -220,6 +221,7 @@ def test_keras_rls_own_memory_equals_eager():
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("callbacks", [[], [LookAtModel()]])
 def test_whitening_processor_equals_eager(callbacks):
     assert_fit_equals_eager(
@@ -299,6 +301,7 @@ class TwoRoundEnv:
         return self.first, float([[0, 3], [1, 2]][self.first][action]), True, False, {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("enable_double_dqn", [False, True])
 def test_learns_the_optimum(enable_double_dqn):
     keras.utils.set_random_seed(12)

@@ -83,6 +83,7 @@ def by_hand(dueling_type):
     return keras.Model(inputs, value + advantages)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("enable_double_dqn", [False, True])
 @pytest.mark.parametrize("dueling_type", BASELINES)
 def test_learns_what_a_network_built_by_hand_learns(dueling_type, enable_double_dqn):

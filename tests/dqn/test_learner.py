@@ -345,6 +345,7 @@ if tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 13):  # Muon of Kera
     OPTIMIZERS["muon"] = lambda: keras.optimizers.Muon(0.01)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizer_gives_what_it_gives_in_eager_keras(name):
     assert_fit_equals_eager(build_model(), OPTIMIZERS[name](), OPTIMIZERS[name]())
@@ -372,6 +373,7 @@ MODELS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 def test_layers_give_what_they_give_in_eager_keras(name):
     model = build_model(1, *[type(layer).from_config(layer.get_config()) for layer in MODELS[name]])

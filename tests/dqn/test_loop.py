@@ -439,6 +439,7 @@ class CheapEnv:
         return self.observation, 1.0, False, False, {}
 
 
+@pytest.mark.long
 def test_counters_do_not_overflow():
     policy = rl.policy.LinearAnnealedPolicy(
         rl.policy.EpsGreedyQPolicy(), attr="eps", value_max=1.0, value_min=0.1, value_test=0.05, nb_steps=33000

@@ -61,7 +61,7 @@ class Older(Silent):
 
 gym.register("Silent-v0", Silent)
 gym.register("Drawn-v0", Drawn)
-gym.register("Older-v0", Older)
+gym.register("DrawnOlder-v0", Older)
 SAYS = "this environment draws no pictures"
 
 
@@ -82,6 +82,7 @@ def test_training_with_pictures_is_refused_before_anything_is_written(tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "says"), [("Silent-v0", "play them:"), ("Drawn-v0", "play them, with --visu")])
 def test_a_window_is_offered_only_by_what_draws(tmp_path, capsys, monkeypatch, name, says):
     monkeypatch.chdir(tmp_path)
@@ -105,7 +106,7 @@ def test_what_draws_arrays_only_has_a_window_too(shown):
 
 
 def test_an_older_environment_is_not_drawn_before_its_reset(shown):
-    env = Environment(environments.make("Older-v0", "human"))
+    env = Environment(environments.make("DrawnOlder-v0", "human"))
     env.reset(seed=0)
     env.step(0)
     assert Older.drawn == [0, 1]

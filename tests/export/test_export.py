@@ -188,6 +188,7 @@ def refused(*arguments, capsys):
     return errors.removeprefix("error: ").rstrip("\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_acts_as_the_agent_does(kind, file, weights, tmp_path, capfd, monkeypatch):
@@ -288,6 +289,7 @@ def build(state_size, num_actions):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("other", "said"),
     [
@@ -365,6 +367,7 @@ def test_an_empty_folder_is_filled(here):
     assert (here / "1" / "saved_model.pb").is_file()
 
 
+@pytest.mark.long
 def test_what_is_stopped_leaves_nothing(here):
     command = [sys.executable, str(ROOT / "export.py"), "--weights", str(PRETRAINED), "--to", "policy.tflite"]
     with subprocess.Popen([*command, "--episodes", "100000"], stdout=subprocess.PIPE, text=True) as process:
@@ -375,6 +378,7 @@ def test_what_is_stopped_leaves_nothing(here):
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("file", FILES)
 def test_nothing_that_libraries_say_is_shown(file, here):
     command = [sys.executable, str(ROOT / "export.py"), "--weights", str(PRETRAINED), "--to", file, "--episodes", "1"]
@@ -407,6 +411,7 @@ def test_a_strangers_weights_are_no_code(here, capsys):
     assert not Path("sprung").exists()
 
 
+@pytest.mark.long
 def test_a_keras_file_with_a_dueling_network_needs_this_project_no_more(weights, here):
     export.export(weights("dueling avg"), "policy.keras", episodes=1)
     code = (

@@ -374,6 +374,7 @@ def plain(answers_of):
     return answers_of({name: source for name, (source, _) in PLAIN.items()})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PLAIN)
 def test_plain_keras_of_keras_1_and_2_works_or_says_what_is_missing(plain, name):
     assert plain[0][name].partition(" (/")[0] == PLAIN[name][1]

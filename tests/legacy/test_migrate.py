@@ -156,6 +156,7 @@ def migrate(run_old, tmp_path):
     return migrate
 
 
+@pytest.mark.long
 def test_lines_are_rewritten(migrate, tmp_path):
     """Each in a module of its own, where nothing else is seen."""
     files = {name: tmp_path / f"case_{index}.py" for index, name in enumerate(REWRITTEN)}

@@ -155,6 +155,7 @@ def found(answers_of):
     return answers_of({name: source for name, (source, _) in SNIPPETS.items()})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_tensorflow_of_version_1_configures_and_refuses(found, name):
     assert found[0][name] == SNIPPETS[name][1]
@@ -164,6 +165,7 @@ def test_nothing_but_the_notes_is_written(found):
     assert [line for line in found[1] if not line.startswith("note: ") and ".py, line " not in line] == []
 
 
+@pytest.mark.long
 def test_a_seed_holds_for_keras_whoever_takes_it_and_when(answers_of):
     """As keras.utils.set_random_seed would, also before Keras is imported."""
     weights = """
@@ -188,6 +190,7 @@ def test_a_seed_holds_for_keras_whoever_takes_it_and_when(answers_of):
     assert found["another"] != found["seed_numpy"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("backend", "level"), [("theano", None), ("cntk", "2")])
 def test_what_the_script_sets_before_it_imports_keras_is_taken(answers_of, backend, level):
     source = f"""
@@ -204,6 +207,7 @@ def test_what_the_script_sets_before_it_imports_keras_is_taken(answers_of, backe
     assert told == [f"early.py, line 7: KERAS_BACKEND={backend} -> tensorflow"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("shape", "imports", "threads"),
     [((1, 4), "import gym, rl.agents", "1"), ((4, 84, 84), "import gym, rl.agents", "cores"), ((1, 4), "", "0")],

@@ -158,6 +158,7 @@ def test_training_says_seed_and_settings_first_and_what_to_type_last(trained):
     assert errors == ""
 
 
+@pytest.mark.long
 def test_the_last_line_works_as_it_stands_and_with_visualize(trained):
     # A real X server where there is one: it once crashed together with TensorFlow.
     screen = "xvfb-run -a" if shutil.which("xvfb-run") else "SDL_VIDEODRIVER=dummy"
@@ -240,6 +241,7 @@ def test_visualize_shows_each_step_of_the_training(short, monkeypatch):
     assert len(frames) > 10
 
 
+@pytest.mark.long
 def test_ctrl_c_saves_the_weights(tmp_path):
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # what the child inherits
     try:
@@ -285,6 +287,7 @@ def test_ctrl_c_while_a_script_is_imported_is_one_line(script, tmp_path, ctrl_c_
     assert (status, out, errors) == (130, "", "stopped by Ctrl-C\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_filming_and_leaves_nothing(tmp_path, number):
     arguments = ["--weights", DATA / "keras_rl_0.4.2_hdf5.h5f", "--record", "film.gif", "--episodes", "1000"]
@@ -335,6 +338,7 @@ def test_keras_rl_weights_play(capsys):
     assert float(re.match(r"mean (.*?),", lines[-1])[1]) > 80  # 98 over 100 episodes, computed with NumPy alone
 
 
+@pytest.mark.long
 def test_keras_rl2_weights_play_without_a_banner(tmp_path):
     status, out, errors = run("test.py", "--weights", DATA / "keras_rl2_tf24_checkpoint.h5f", folder=tmp_path)
     assert (status, errors) == (0, "")

@@ -47,6 +47,7 @@ def test_the_file_of_settings_names_no_command_that_nobody_typed(tmp_path):
     assert "command = " in settings.read_text()
 
 
+@pytest.mark.long
 def test_playing_has_a_name_that_python_does_not_take(tmp_path):
     code = (
         "import sys, test\n"  # Python's own package
@@ -63,6 +64,7 @@ def test_playing_has_a_name_that_python_does_not_take(tmp_path):
     assert done.stdout.count("Testing for 1 episodes") == 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -99,6 +101,7 @@ def test_a_training_shows_itself_as_its_curve(tmp_path):
     assert trained._repr_png_() is None
 
 
+@pytest.mark.long
 def test_what_was_played_shows_itself_as_its_film(tmp_path):
     trained = train.train(Config(**SHORT, verbose=0))
     played = trained.play(1, seed=3)

@@ -198,6 +198,7 @@ def test_what_gyms_wrappers_cannot_take_is_blamed_on_the_environment_too(own, ru
     assert status == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reward", ["1", "np.float32(1)", "np.ones(1)", "np.ones((1, 1), int)", "True", "[1.0]"])
 def test_a_reward_may_be_any_single_number(own, run, tmp_path, reward):
     assert run(*own("1.0, self", f"{reward}, self")) == (0, "")
@@ -247,6 +248,7 @@ IMAGES = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "note"), [(["--hidden-layers"], HIDDEN), (["--memory-limit", "20"], BATCH), (["--batch-size", "1"], "")]
 )
@@ -256,6 +258,7 @@ def test_a_setting_that_is_hardly_meant_is_noted(own, run, options, note):
     assert run(*command, *options, "--verbose", "0") == (0, "")
 
 
+@pytest.mark.long
 def test_images_for_a_dense_network_are_noted_with_a_network_that_takes_them(own, run):
     command = own("np.zeros(4,", "np.zeros((10, 10, 3),")
     source = Path(f"{command[1].partition(':')[0]}.py")
@@ -269,6 +272,7 @@ def test_large_images_are_noted_with_a_processor_too():
         model.warn_of(Config(), (210, 160, 3))
 
 
+@pytest.mark.long
 def test_an_environment_that_never_ends_is_noted_in_training_evaluation_and_test(own, run, capsys):
     command = own("self.nb_steps == 8", "False")
     arguments = [*command, "--nb-steps", "10001", "--train-interval", "1000", "--eval-interval", "5000"]
@@ -299,6 +303,7 @@ def test_an_episode_that_a_test_does_not_end_is_noted():
     dqn.test(Endless(), visualize=False, verbose=0, nb_max_episode_steps=10_000)
 
 
+@pytest.mark.long
 def test_of_an_environment_without_version_the_newest_is_taken_and_recorded(own, run, tmp_path):
     assert run(*own(name="Own-v3")[2:], "--env", "CartPole") == (0, "note: CartPole: CartPole-v1 taken\n")
     (path,) = (tmp_path / "checkpoints").glob("*_weights.h5f")

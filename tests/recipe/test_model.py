@@ -58,6 +58,7 @@ for _name, _space in SPACES.items():
     gym.register(f"Signs-{_name}-v0", lambda space=_space: Signs(space))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:images of 3 x 4 x 2 go into a dense network")
 @pytest.mark.parametrize("kind", SPACES)
 @pytest.mark.parametrize("window_length", [1, 2])
@@ -121,6 +122,7 @@ def own(tmp_path, monkeypatch):
     sys.modules.pop("own_parts", None)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["tutorial", "configured"])
 def test_a_network_of_ones_own(own, name, capsys):
     arguments = [
@@ -226,6 +228,7 @@ SMOKE = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("preset", "module"),
     [

@@ -124,6 +124,7 @@ def test_what_was_trained_with_objects_is_played_and_filmed(tmp_path):
     assert play(trained.weights, 2, seed=1, **fresh) == rewards
 
 
+@pytest.mark.long
 def test_a_run_with_objects_is_resumed_exactly():
     folders = [{"checkpoint_dir": name, "log_dir": name} for name in ("whole", "parted")]
     whole = train.train(Config(**SHORT, **folders[0]), **given())
@@ -275,6 +276,7 @@ def test_a_callback_that_cannot_be_made_touches_nothing(name, said, tmp_path, ca
 # Threads
 
 
+@pytest.mark.long
 def test_other_threads_in_the_same_process_are_refused_and_the_cure_is_named(tmp_path):
     code = (
         "from config import Config\n"

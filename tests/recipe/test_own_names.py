@@ -60,6 +60,7 @@ def run(script, *arguments, folder):
     return done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("env", "project"), [("my_env:Mine-v0", "elsewhere"), ("run:Mine-v1", "below"), ("my_env:Mine-v0", "linked")]
 )

@@ -110,9 +110,10 @@ def uninterrupted(server, tmp_path_factory):
     return result(path)
 
 
-def test_killed_at_any_moment_and_resumed_is_as_never_killed(server, uninterrupted, tmp_path):
-    draws = random.Random(0)
-    for moment in range(20):
+@pytest.mark.parametrize("moments", [range(3), pytest.param(range(3, 20), marks=pytest.mark.long)])
+def test_killed_at_any_moment_and_resumed_is_as_never_killed(server, uninterrupted, tmp_path, moments):
+    draws = random.Random(moments.start)
+    for moment in moments:
         path = tmp_path / str(moment)
         # The state at step 0, those between, and the steps after the last one; moment 0 is killed twice in a row.
         nb_states = draws.randint(1, 7) if moment else 2
@@ -127,6 +128,7 @@ def test_killed_at_any_moment_and_resumed_is_as_never_killed(server, uninterrupt
         assert not list(path.glob("*/.*.tmp"))
 
 
+@pytest.mark.long
 def test_priorities_and_returns_of_several_steps_go_on_as_if_never_killed(server, tmp_path):
     options = [*SHORT, "--memory", "prioritized", "--priority-nb-steps", "1500", "--n-step", "3"]
     assert server.run(options + folders(tmp_path / "whole")) == 0
@@ -137,6 +139,7 @@ def test_priorities_and_returns_of_several_steps_go_on_as_if_never_killed(server
         assert_same_result(path, result(tmp_path / "whole"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_stopped_by_a_signal_and_resumed_is_as_never_stopped(server, uninterrupted, tmp_path, number, status):
     state = tmp_path / "checkpoints" / "dqn_CartPole-v0_state"
@@ -150,6 +153,7 @@ def test_stopped_by_a_signal_and_resumed_is_as_never_stopped(server, uninterrupt
     assert_same_result(tmp_path, uninterrupted)
 
 
+@pytest.mark.long
 def test_a_terminal_that_closes_lets_a_training_save(tmp_path):
     master, terminal = os.openpty()
     command = [sys.executable, str(ROOT / "train.py"), *folders(tmp_path), "--state-interval", "100", "--seed", "1"]
@@ -173,6 +177,7 @@ def test_a_training_in_a_thread_leaves_signals_alone(tmp_path):
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
+@pytest.mark.long
 def test_longer_after_the_end(server, uninterrupted, tmp_path):
     shorter = ["1300" if argument == "2000" else argument for argument in SHORT]
     assert server.run(shorter + folders(tmp_path)) == 0
@@ -198,6 +203,7 @@ def contents(path):
     return {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
+@pytest.mark.long
 def test_what_cannot_be_resumed_is_refused_and_kept(run, tmp_path):
     state = tmp_path / "checkpoints" / "dqn_CartPole-v0_state"
     status, error = run("--resume")
@@ -230,6 +236,7 @@ def test_what_cannot_be_resumed_is_refused_and_kept(run, tmp_path):
     assert run("--resume") == (0, "")
 
 
+@pytest.mark.long
 def test_resume_alone_takes_every_setting_from_the_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     options = ["--nb-steps", "900", "--seed", "3", "--batch-size", "64", "--state-interval", "100", "--verbose", "0"]
@@ -293,6 +300,7 @@ def narrow(state_size, num_actions):
     return model.build_model(state_size - 1, num_actions)
 
 
+@pytest.mark.long
 def test_an_unfinished_run_is_neither_replaced_nor_touched(server, run, tmp_path):
     checkpoints = tmp_path / "checkpoints"
     assert server.kill_after(3, 0.0, SHORT + folders(tmp_path), checkpoints) == -signal.SIGKILL
@@ -311,6 +319,7 @@ def test_an_unfinished_run_is_neither_replaced_nor_touched(server, run, tmp_path
     assert run() == (0, "")  # since that one has come to its end
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_is_unfinished_and_a_solved_one_finished(run, number):
     assert run("--stop-at", "1", "--eval-interval", "100", "--nb-steps", "5000") == (0, "")
@@ -337,6 +346,7 @@ def killed_before(monkeypatch, place, name, run, *arguments):
             run(*arguments)
 
 
+@pytest.mark.long
 def test_a_solved_run_that_is_killed_before_its_last_weights_is_over(run, tmp_path, monkeypatch, capsys):
     solved = ["--stop-at", "12", "--eval-interval", "100", "--nb-steps", "3000", "--seed", "7"]
     expected = tmp_path / "expected"
@@ -352,6 +362,7 @@ def test_a_solved_run_that_is_killed_before_its_last_weights_is_over(run, tmp_pa
     assert result(tmp_path)[1]["nb_steps"][-1] > result(expected)[1]["nb_steps"][-1]
 
 
+@pytest.mark.long
 def test_a_higher_reward_may_be_wanted_of_a_solved_run(run, tmp_path, monkeypatch):
     solved = ["--eval-interval", "100", "--nb-steps", "3000", "--seed", "7"]
     killed_before(monkeypatch, loop.Loop, "_end_training", run, *solved, "--stop-at", "9")
@@ -360,6 +371,7 @@ def test_a_higher_reward_may_be_wanted_of_a_solved_run(run, tmp_path, monkeypatc
     assert scores[-1] >= 13 or result(tmp_path)[1]["nb_steps"][-1] > 2800
 
 
+@pytest.mark.long
 def test_a_finished_run_that_goes_on_is_unfinished(run, tmp_path, monkeypatch):
     assert run("--seed", "1") == (0, "")
     killed_before(monkeypatch, loop.Loop, "_begin_episode", run, "--resume", "--nb-steps", "5000")
@@ -367,6 +379,7 @@ def test_a_finished_run_that_goes_on_is_unfinished(run, tmp_path, monkeypatch):
     assert run("--resume", "--nb-steps", "5000") == (0, "")
 
 
+@pytest.mark.long
 def test_a_state_of_an_earlier_version_is_not_replaced_by_accident(run, tmp_path):
     state = tmp_path / "checkpoints" / "dqn_CartPole-v0_state"
     assert run("--seed", "1") == (0, "")
@@ -378,6 +391,7 @@ def test_a_state_of_an_earlier_version_is_not_replaced_by_accident(run, tmp_path
     assert run("--overwrite") == (0, "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("mistake", "status", "said"),
     [
@@ -386,8 +400,8 @@ def test_a_state_of_an_earlier_version_is_not_replaced_by_accident(run, tmp_path
         (["--network", f"{__name__}:narrow"], 2, "the model takes states of shape"),
         (["--processor", f"{__name__}:Raising"], 1, "too dark"),
         (["--processor", f"{__name__}:Collecting"], 2, "Collecting.seen cannot be saved for a resume"),
-        (["--memory-limit", "3"], 2, "memory_limit must be at least window_length + 3 = 4"),
-        (["--memory-limit", "6", "--window-length", "4"], 2, "memory_limit must be at least window_length + 3 = 7"),
+        (["--memory-limit", "3"], 2, "memory_limit must be at least window_length + n_step + 2 = 4"),
+        (["--memory-limit", "6", "--window-length", "4"], 2, "at least window_length + n_step + 2 = 7"),
         (["--learning-rate", "1e10"], 1, "lower the learning rate"),
         (["--env", "CartPole-v7"], 2, "CartPole-v7"),
     ],
@@ -402,6 +416,7 @@ def test_a_start_that_fails_touches_nothing(run, tmp_path, mistake, status, said
         assert contents(tmp_path) == before
 
 
+@pytest.mark.long
 def test_a_new_run_leaves_nothing_of_the_one_that_it_replaces(run, tmp_path):
     together = ["--checkpoint-dir", str(tmp_path / "all"), "--log-dir", str(tmp_path / "all")]
     for where in ([], together):
@@ -424,6 +439,7 @@ def test_second_run_in_a_folder_is_refused(run, tmp_path):
     assert run() == (0, "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
 def test_a_file_stands_for_a_lock_where_there_are_none(run, tmp_path, monkeypatch, number):
     def no_locks(*_):
@@ -502,6 +518,7 @@ def test_bad_numbers_stop_the_training_and_are_explained(run, tmp_path):
     assert not (tmp_path / "checkpoints" / "dqn_Failing-v0_weights.h5f").exists()
 
 
+@pytest.mark.long
 def test_full_disk_leaves_the_last_good_files(run, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 

@@ -65,6 +65,7 @@ def test_a_library_that_is_missed_while_drawing_is_told_so_too(tmp_path):
 SHORT = "--nb-steps 60 --eval-interval 0"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
 def test_a_closed_output_is_no_error(closed, tmp_path):
     status, _, errors = run("sh", "-c", f"{sys.executable} {ROOT / 'train.py'} {SHORT} {closed}", folder=tmp_path)
@@ -76,6 +77,7 @@ def test_a_closed_output_is_no_error(closed, tmp_path):
     assert (status, errors) == (0, "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "locale", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii:strict"}], ids=lambda locale: [*locale]
 )

@@ -111,6 +111,7 @@ def test_a_settings_file_may_not_bring_code(tmp_path, monkeypatch, capsys):
     assert not Path("sprung").exists()
 
 
+@pytest.mark.long
 def test_a_resumed_run_may_not_bring_code(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     source = "import model\n\n\ndef build(size, num_actions):\n    return model.build_model(size, num_actions)\n"

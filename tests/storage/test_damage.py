@@ -38,6 +38,7 @@ def with_random_bytes(content, draws):
     return content[:start] + draws.randbytes(length) + content[start + length :]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", [truncated, with_flipped_bits, with_swapped_blocks, with_random_bytes])
 def test_damaged_files_give_right_values_or_one_clear_line(tmp_path, damage):
     path = tmp_path / "weights.h5f"

@@ -295,6 +295,7 @@ class Falling(rl.callbacks.Callback):
         logs["loss_"] = float(max(40 - episode, 25))
 
 
+@pytest.mark.long
 @keras_warns
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_callbacks_go_on_counting(tmp_path, monkeypatch, name):

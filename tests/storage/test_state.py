@@ -61,6 +61,7 @@ def fit(path, nb_steps, resume=False, processor=None, policy=None, callbacks=(),
     return agent.model.get_weights()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("processor", "policy"),
     [

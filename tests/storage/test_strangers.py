@@ -289,6 +289,7 @@ def test_a_state_of_the_right_form_with_anything_in_it_is_one_line(resumes):
     assert said == "the training state PATH does not fit this training (TypeError: 'int' object is not subscriptable)"
 
 
+@pytest.mark.long
 def test_files_damaged_at_random_end_in_a_result_or_one_line(tmp_path):
     script = Path(__file__).with_name("fuzz.py")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -63,6 +63,7 @@ def two_nodes(tmp_path_factory):
             process.wait()
 
 
+@pytest.mark.long
 def test_what_a_lost_node_trained_goes_on_from_its_last_state_elsewhere(two_nodes, tmp_path, same_training):
     address, second, environment = two_nodes
     (tmp_path / "storage").mkdir()
@@ -99,6 +100,7 @@ def test_what_a_lost_node_trained_goes_on_from_its_last_state_elsewhere(two_node
     assert not [file for file in (tmp_path / "storage").rglob("dqn_*") if file.is_file()]  # all came back
 
 
+@pytest.mark.long
 def test_an_unreachable_cluster_is_told_in_a_line(error, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     line = error("--seeds", "2", "--address", f"127.0.0.1:{free_port()}", "--storage", str(tmp_path / "storage"))

@@ -39,6 +39,7 @@ def trials(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 def test_a_search_finds_settings_and_trains_the_best_again(ray, tmp_path, capsys, error):
     assert tune.main(search(tmp_path, "--trials", "3")) == 0
     told, table = capsys.readouterr().out.splitlines(), trials(tmp_path)
@@ -92,6 +93,7 @@ def test_a_search_finds_settings_and_trains_the_best_again(ray, tmp_path, capsys
     )
 
 
+@pytest.mark.long
 def test_what_lags_is_stopped_and_what_fails_is_told(ray, tmp_path, capsys):
     # Settings that cannot learn, that diverge, and that are impossible together.
     (tmp_path / "space.toml").write_text(
@@ -115,6 +117,7 @@ def test_what_lags_is_stopped_and_what_fails_is_told(ray, tmp_path, capsys):
     assert all(f"trial {row['trial']}: stopped, it lags at step {int(row['step']):,}" in out for row in stopped)
 
 
+@pytest.mark.long
 def test_a_search_that_was_killed_goes_on_with_what_it_was_at(ray, tmp_path, capsys, same_training):
     options = search(tmp_path, "--trials", "1", "--nb-steps", "4000", "--state-interval", "500")
     options += ["--eval-interval", "1000", "--trial-seeds", "1"]
@@ -140,6 +143,7 @@ def test_a_search_that_was_killed_goes_on_with_what_it_was_at(ray, tmp_path, cap
     same_training(config.parent, alone)
 
 
+@pytest.mark.long
 def test_the_study_is_optunas_own_and_holds_no_pickle(ray, tmp_path, capsys, error):
     # A single evaluation, at the end: nothing is stopped.
     arguments = search(tmp_path, "--trials", "3", "--trial-seeds", "1", "--eval-interval", "600")

@@ -27,6 +27,7 @@ ROOT = Path(tune.__file__).parent
 SHORT = ["--nb-steps", "900", "--eval-interval", "300", "--state-interval", "200"]
 
 
+@pytest.mark.long
 def test_seeds_are_those_of_train_py_and_the_same_command_trains_only_what_is_missing(
     ray, tmp_path, capsys, error, same_training
 ):
@@ -80,6 +81,7 @@ def test_seeds_are_those_of_train_py_and_the_same_command_trains_only_what_is_mi
     )
 
 
+@pytest.mark.long
 def test_a_seed_that_fails_is_shown_with_its_reason_and_the_others_go_on(ray, own, tmp_path, capsys):
     flag = tmp_path / "failed"
     (own / "moody.py").write_text(
@@ -112,6 +114,7 @@ def test_a_seed_that_fails_is_shown_with_its_reason_and_the_others_go_on(ray, ow
     assert re.search(rf"^seed {seed}: goes on from step [\d,]+$", out, re.MULTILINE)
 
 
+@pytest.mark.long
 def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, tmp_path, capsys, same_training):
     options = ["--seeds", "1", "--folder", str(tmp_path / "runs"), "--nb-steps", "4000", "--eval-interval", "1000"]
     options += ["--state-interval", "500"]
