@@ -144,6 +144,7 @@ def fitted(callbacks, nb_steps=700, env_name="CartPole-v0"):
     return dqn
 
 
+@pytest.mark.long
 def test_a_greedy_policy_that_never_ends_an_episode_is_cut_off(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation_module, "_LONGEST_EPISODE", 50)
     callback = Evaluation(Endless(), tmp_path / "best.h5f", interval=10, nb_episodes=2, seed=1)
@@ -297,6 +298,7 @@ def test_an_environment_without_a_threshold_needs_one(tmp_path, capsys):
     assert capsys.readouterr().err.endswith(said)
 
 
+@pytest.mark.long
 def test_play_last_and_no_evaluations(tmp_path, capsys):
     assert run(tmp_path, "--nb-steps", "50", "--play", "last") == 0
     assert capsys.readouterr().out.rstrip().endswith("dqn_CartPole-v0_weights.h5f")

@@ -138,6 +138,7 @@ def test_an_mp4_shows_the_same(tmp_path):
     assert durations == [0.04] * 29
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("fps", "every"), [(15, 1), (30, 1), (50, 2), (60, 2), (500, 20), (None, 1)])
 def test_a_gif_keeps_the_environments_speed_with_pictures_that_browsers_show_in_time(gif, fps, every):
     env = PictureEnv([40], fps=fps)

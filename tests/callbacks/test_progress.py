@@ -261,6 +261,7 @@ def test_a_terminal_of_unknown_width_is_taken_for_80_columns(terminal):
     assert re.fullmatch(r"28/28  5 ep  reward 5.0  eps 0.1  loss \d\S*  [\d.]+/s  took \d\d:\d\d *", last)
 
 
+@pytest.mark.long
 def test_redrawing_takes_its_time(terminal, monkeypatch):
     screen = terminal()
     build_agent(nb_steps_warmup=10**9).fit(Env(), 20_000, verbose=1)

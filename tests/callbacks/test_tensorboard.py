@@ -81,6 +81,7 @@ def test_training_is_the_same_with_and_without(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.long
 def test_a_resumed_training_adds_to_the_folder(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     fit([TensorBoardLogger(str(whole))], nb_steps=600)

@@ -189,6 +189,7 @@ def image(position):
     return np.eye(8, dtype=np.uint8)[[position] * 8] * 255
 
 
+@pytest.mark.long
 def test_stacked_images_equal_eager():
     model = keras.Sequential(
         [

@@ -418,6 +418,7 @@ def test_dropout_gives_what_it_gives_in_eager_keras():
     assert_fit_equals_eager(model, keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), jit_compile=False)
 
 
+@pytest.mark.long
 def test_with_and_without_xla_alike():
     results = []
     model = build_model()

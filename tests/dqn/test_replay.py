@@ -299,6 +299,7 @@ def assert_fit_equals_numpy(case, n_step, memory, plain_draws):
 # Returns of several steps
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_step", [1, 2, 3, 6])
 def test_returns_equal_numpy_with_the_ring_overwritten(n_step):
     assert_fit_equals_numpy("soft", n_step, SequentialMemory(LIMIT, seed=3), UniformDraws)

@@ -234,6 +234,7 @@ def test_what_to_do_with_an_observation_stands_on_the_screen_and_in_the_file(kin
     assert ("take it 2 times" in out) == (KINDS[kind].get("action_repetition") == 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("file", FILES)
 def test_the_metadata_are_in_the_file(file, here):
     export.export(PRETRAINED, file, episodes=1)
@@ -253,6 +254,7 @@ def test_the_metadata_are_in_the_file(file, here):
     assert about["outputs"] == [{"name": "q_values", "shape": ["batch", 2], "dtype": "float32"}]
 
 
+@pytest.mark.long
 def test_ten_seeded_episodes_are_played_with_the_file(here, capsys):
     assert export.main(["--weights", str(PRETRAINED), "--to", "policy.onnx"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -436,6 +436,7 @@ SNIPPETS = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pattern", SNIPPETS)
 def test_a_pattern_of_its_time(pattern, run_old):
     text, expected = SNIPPETS[pattern]

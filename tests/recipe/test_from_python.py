@@ -39,6 +39,7 @@ def test_what_is_learned_is_played_and_filmed_and_told_in_python(capsys, tmp_pat
     assert len(repr(trained)) < 500
 
 
+@pytest.mark.long
 def test_the_file_of_settings_names_no_command_that_nobody_typed(tmp_path):
     train.train(Config(**{**SHORT, "verbose": 0, "nb_steps": 20}))
     settings = tmp_path / "logs/dqn_CartPole-v0_config.toml"
@@ -89,6 +90,7 @@ def test_a_refusal_tells_the_cure_in_python(settings, said):
     assert refused.value._render_traceback_() == [f"UserError: {refused.value}"]  # what a notebook shows
 
 
+@pytest.mark.long
 def test_a_training_shows_itself_as_its_curve(tmp_path):
     trained = train.train(Config(**SHORT, verbose=0))
     picture, metadata = trained._repr_png_()

@@ -161,6 +161,7 @@ class Uncopyable(Tilted):
         self.lock = threading.Lock()
 
 
+@pytest.mark.long
 def test_a_function_makes_what_cannot_be_copied(tmp_path):
     with pytest.raises(UserError, match=r"Uncopyable cannot be copied.*lock.*env=lambda: \.\.\."):
         train.train(Config(**SHORT), env=Uncopyable())

@@ -271,6 +271,7 @@ def test_a_length_that_is_the_default_counts_if_it_is_given():
     assert parse_config(["--resume", "--nb-steps=50000"]).resumed(shorter) == Config(gamma=0.9)
 
 
+@pytest.mark.long
 def test_without_the_memory_a_resumed_run_says_so(run, tmp_path, capsys):
     assert run("--no-save-memory", "--seed", "1")[0] == 0
     assert not list((tmp_path / "checkpoints").glob("*.memory-*"))
@@ -486,6 +487,7 @@ def fail():
     raise ZeroDivisionError("the pole\nbroke")
 
 
+@pytest.mark.long
 def test_failing_environment_is_named_and_nothing_is_lost(run, tmp_path):
     status, error = run(*environment_with(fail))
     assert status == 1

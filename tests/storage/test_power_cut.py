@@ -142,6 +142,7 @@ def recorded(tmp_path_factory):
     return disk, weights
 
 
+@pytest.mark.long
 def test_each_beginning_of_what_is_written_can_be_resumed(recorded, tmp_path):
     disk, expected = recorded
     kinds = [event[0] for event in disk.events]
