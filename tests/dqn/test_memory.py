@@ -291,22 +291,49 @@ def test_observation_without_numbers_is_refused(observation):
 @pytest.mark.parametrize("arguments", [(2, 1), (0, 1), (5, 4), (10, 0), (10, -1)])
 def test_impossible_sizes_are_refused(arguments):
     limit, window_length = arguments
-    with pytest.raises(UserError, match="at least"):
+    least = (
+        rf"at least window_length \+ 3 = {window_length + 3}, .* it is {limit}$" if window_length > 0 else "at least 1"
+    )
+    with pytest.raises(UserError, match=least):
         SequentialMemory(limit, window_length=window_length)
+
+
+@pytest.mark.parametrize("window_length", [1, 4])
+def test_the_smallest_memory_has_a_step_to_draw(window_length):
+    memory = SequentialMemory(window_length + 3, window_length)
+    play([memory], [30], lambda i: np.array([i]))
+    assert len(memory.sample(2)) == 2
+
+
+@pytest.mark.parametrize("nb_steps", range(1, 16))
+def test_a_cut_ends_the_last_step_wherever_the_ring_stands(nb_steps):
+    memory = SequentialMemory(7)
+    for i in range(nb_steps):
+        memory.append(np.array([i]), 0, 1.0, terminal=False)
+    memory.truncate_episode(np.array([nb_steps]))
+    held = min(nb_steps + 1, 7)
+    assert list(memory.terminals) == [False] * (held - 2) + [True, False]
+    assert list(memory.rewards) == [1.0] * (held - 1) + [0.0]
+    assert [observation.item() for observation in memory.observations][-2:] == [nb_steps - 1, nb_steps]
+    memory.append(np.array([100]), 0, 1.0, terminal=True)
+    memory.truncate_episode(np.array([101]))  # the episode has ended: there is nothing to cut
+    assert memory.observations[-1].item() == 100
 
 
 @pytest.mark.parametrize("indexes", [[1], [-3], [19], [25], [5, 6]])
 def test_indexes_out_of_range_are_refused(indexes):
-    for memory in (SequentialMemory(20, window_length=2), rl.memory.SequentialMemory(20, window_length=2)):
-        play([memory], [30], lambda i: np.array([i]))
-        with pytest.raises((UserError, AssertionError)):
-            memory.sample(1, batch_idxs=indexes)
+    memory, keras_rls = SequentialMemory(20, window_length=2), rl.memory.SequentialMemory(20, window_length=2)
+    play([memory, keras_rls], [30], lambda i: np.array([i]))
+    with pytest.raises(UserError, match=r"indexes from 2 to 18$"):
+        memory.sample(1, batch_idxs=indexes)
+    with pytest.raises(AssertionError):
+        keras_rls.sample(1, batch_idxs=indexes)
 
 
 def test_too_few_steps_for_a_sample_are_told():
     memory = SequentialMemory(10, window_length=2)
     play([memory], [2], lambda i: np.array([i]))
-    with pytest.raises(UserError, match="stored"):
+    with pytest.raises(UserError, match=r"^3 steps are stored; a sample needs 4$"):
         memory.sample(4)
 
 
