@@ -110,7 +110,7 @@ def uninterrupted(server, tmp_path_factory):
     return result(path)
 
 
-@pytest.mark.parametrize("moments", [range(3), pytest.param(range(3, 20), marks=pytest.mark.long)])
+@pytest.mark.parametrize("moments", [range(3), pytest.param(range(3, 12), marks=pytest.mark.long)])
 def test_killed_at_any_moment_and_resumed_is_as_never_killed(server, uninterrupted, tmp_path, moments):
     draws = random.Random(moments.start)
     for moment in moments:
