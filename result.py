@@ -54,17 +54,7 @@ class Trained:
         """
         from play import play  # here, so that --help is quick
 
-        return play(
-            self.weights,
-            episodes,
-            record=record,
-            visualize=visualize,
-            env=self.objects.env,
-            model=self.objects.model,
-            processor=self.objects.processor,
-            seed=seed,
-            trust=True,  # these modules have been imported
-        )
+        return play(self.weights, episodes, record=record, visualize=visualize, seed=seed, **self._trained_with())
 
     def export(self, to: str | Path, *, overwrite: bool = False, episodes: int = 10, seed: int = 0) -> Path:
         """Write the network to a file for other programs, check it by playing, print what it takes, return its path.
@@ -81,17 +71,12 @@ class Trained:
         """
         from export import export  # here, so that --help is quick
 
-        return export(
-            self.weights,
-            to,
-            overwrite=overwrite,
-            episodes=episodes,
-            env=self.objects.env,
-            model=self.objects.model,
-            processor=self.objects.processor,
-            seed=seed,
-            trust=True,  # these modules have been imported
-        )
+        return export(self.weights, to, overwrite=overwrite, episodes=episodes, seed=seed, **self._trained_with())
+
+    def _trained_with(self) -> dict[str, Any]:
+        """Return what `play` and `export` have to know of this training; its modules have been imported already."""
+        objects = self.objects
+        return {"env": objects.env, "model": objects.model, "processor": objects.processor, "trust": True}
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:
         """Return the curve, which a notebook shows: half as large on the screen, so that it is sharp on every one."""

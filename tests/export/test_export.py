@@ -443,14 +443,3 @@ def test_what_was_trained_with_objects_is_exported_from_python(here, capsys, wei
         (variable.numpy() == was).all() for variable, was in zip(trained.agent.model.variables, before, strict=1)
     )
     assert "at: float32 [batch, 1, 3]" in capsys.readouterr().out
-
-
-def test_help_is_quick_to_import():
-    code = (
-        "import sys, export\n"
-        "try: export.main(['--help'])\nexcept SystemExit: pass\n"
-        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'gym', 'onnx', 'numpy')))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "--to FILE" in done.stdout

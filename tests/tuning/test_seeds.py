@@ -232,14 +232,3 @@ def test_wrong_calls_are_told_in_a_line(arguments, words, error, tmp_path, monke
 def test_without_ray_a_line_names_the_extra(error, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert error("--seeds", "2", "--folder", str(tmp_path)).endswith("pip install '.[tune]'")
-
-
-def test_help_needs_neither_ray_nor_tensorflow():
-    code = (
-        "import sys, tune, contextlib\n"
-        "with contextlib.suppress(SystemExit): tune.main(['--help'])\n"
-        "assert not {'ray', 'optuna', 'tensorflow', 'gym', 'rich', 'scipy'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "--trial-seeds" in done.stdout
