@@ -165,15 +165,15 @@ class SequentialMemory(rl.memory.SequentialMemory):
         """
         low = self.window_length + 1
         for _ in range(100):
-            resets = self._terminals.take(self._rows(indexes - 2))
-            if not resets.any():
+            (resets,) = self._terminals.take(self._rows(indexes - 2)).nonzero()
+            if not resets.size:
                 return indexes
-            indexes[resets] = self.rng.integers(low, high, np.count_nonzero(resets))
+            indexes[resets] = self.rng.integers(low, high, resets.size)
         candidates = np.arange(low, high)
         candidates = candidates[~self._terminals[self._rows(candidates - 2)]]
         if not candidates.size:
             raise UserError(NO_TRANSITIONS)
-        indexes[resets] = self.rng.choice(candidates, np.count_nonzero(resets))
+        indexes[resets] = self.rng.choice(candidates, resets.size)
         return indexes
 
     def _gather(self, indexes: np.ndarray, n_step: int = 1, gamma: float = 1.0) -> Transitions:
