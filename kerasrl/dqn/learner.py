@@ -115,7 +115,8 @@ class Learner:
         self._target_statistics = [tf.Variable(v.value, trainable=False) for v in self._statistics]
         self._calls: dict[Any, CompiledCall] = {}
         self.model_is_behind = False
-        self._weights = np.zeros(self._online[0].shape, np.float32) if self._as_vector else None  # for NumPy
+        in_numpy = self._as_vector and self._online[0].dtype == "float32"
+        self._weights = np.zeros(self._online[0].shape, np.float32) if in_numpy else None
         self._weights_are_behind = True
         self._in_numpy: dict[tuple[int, ...], DenseNetwork | None] = {}  # by the shape of a state
 
@@ -211,7 +212,9 @@ class Learner:
         if self._weights is None or len(states) > 1 or len(states[0]) > 1 or states[0].dtype != np.float32:
             return self._call("q_values", self._q_values, states)
         if self._weights_are_behind:
-            np.copyto(self._weights, self._online[0].numpy())
+            # The variable's own numpy() takes 35 microseconds, this 10.
+            handle = self._online[0].value.handle
+            np.copyto(self._weights, tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32).numpy())
             self._weights_are_behind = False
         (state,) = states
         if state.shape not in self._in_numpy:
