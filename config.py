@@ -310,7 +310,7 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
         free = {"nb_steps", "resume", "overwrite", "trust", "verbose", "visualize", "checkpoint_dir", "log_dir", "play"}
         free |= {"record_every", "stop_when_solved", "stop_at", "tensorboard"}
         differences = [
-            f"{name} is {value} here and was {getattr(before, name)} there"
+            f"{name} is {value} here and was {getattr(before, name)!s:.200} there"
             for name, value in given.items()
             if name not in free and value != getattr(before, name)
         ]
@@ -363,7 +363,7 @@ def read_toml(file: Path, what: str = "configuration file") -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{shown_path(file)} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{shown_path(file)} is not TOML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{shown_path(file)} is not TOML: {' '.join(str(error).split()):.200}") from None
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -34,7 +34,10 @@ class Objects:
 
     def missing(self, metadata: dict[str, Any] | None) -> list[str]:
         """Return the names of the objects that a run with `metadata` was given and that are not given here."""
-        return [name for name in (metadata or {}).get("objects", []) if getattr(self, name, None) is None]
+        given = (metadata or {}).get("objects")
+        listed = [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
+        names = [field.name for field in fields(self)]
+        return [name for name in names if name in listed and getattr(self, name) is None]
 
     def make_env(self, config: Config, render_mode: str | None = None) -> Any:
         """Return a new environment, of which the given one knows nothing.

@@ -190,7 +190,7 @@ def _decoded(path: Path, decode: Callable[[str], Any], kind: str, hint: str) -> 
     except UnicodeDecodeError:
         raise UserError(f"{path} is not text") from None
     except (ValueError, RecursionError, msgspec.DecodeError) as error:
-        raise UserError(f"{path} is not {kind}: {error}; {hint}") from None
+        raise UserError(f"{path} is not {kind}: {error!s:.200}; {hint}") from None
 
 
 def _groups(runs: Sequence[Log]) -> list[tuple[str, list[Log]]]:

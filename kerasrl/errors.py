@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 
 from kerasrl import commands
 
+_LONGEST, _END = 800, 300  # characters of a message: what it quotes may be as long as a file; of its end, the cure
 _from_shell = ContextVar("from_shell", default=False)
 
 
@@ -23,11 +24,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - _END]} ... {text[-_END:]}"
+
+
 class UserError(ValueError):
     """A wrong setting, environment or file. Command lines print its text and exit with status 2."""
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return _shortened(printable(_shortened(super().__str__())))  # first, since each letter may become ten
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows: the line that says it all, and not where it was raised."""

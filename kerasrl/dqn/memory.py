@@ -322,7 +322,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         for name in self._arguments:
             if state.get(name) != getattr(self, name):
                 raise UserError(
-                    f"the memory to resume with has {name} {state.get(name)}, this one {getattr(self, name)}"
+                    f"the memory to resume with has {name} {state.get(name)!s:.60}, this one {getattr(self, name)}"
                 )
         self._frames, self._structure = [], None
         self._nb_appended = state["nb_appended"]

@@ -123,7 +123,7 @@ def restore(thing: Any, held: Held | None) -> None:
         return
     there, here = "none" if held is None else held.name, "none" if thing is None else type(thing).__qualname__
     if held is None or there != here:
-        raise UserError(f"cannot resume with another object: it was {there} there and is {here} here")
+        raise UserError(f"cannot resume with another object: it was {there!s:.60} there and is {here} here")
     held.thing = thing
     if held.kind == "state":
         thing.set_state(real(held.content))

@@ -173,9 +173,9 @@ class TrainingState:
         """
         with self._fitting():
             self._restore(tree, agent, callbacks)
+            if tree["ended"] and not tree.get("finished") and tree["nb_steps"] == nb_steps:
+                agent.stop_training = True  # all that was missing are the last files
         self.saved_step = agent.step
-        if tree["ended"] and not tree.get("finished") and tree["nb_steps"] == nb_steps:
-            agent.stop_training = True  # all that was missing are the last files
         return int(tree["episode"])
 
     @contextlib.contextmanager
@@ -187,7 +187,7 @@ class TrainingState:
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise UserError(f"the training state {self.path} does not fit this training ({reason})") from error
+            raise UserError(f"the training state {self.path} does not fit this training ({reason:.120})") from error
 
     def _restore(self, tree: dict[str, Any], agent: Any, callbacks: list[Any]) -> None:
         self._known = _encoded({"agent": {name: getattr(agent, name) for name in _PARTS}}, _roots(agent))[1]
@@ -198,7 +198,8 @@ class TrainingState:
         agent.set_state(tree["agent"], warm_up=tree["memory"] is None)
         resumable = [callback for callback in callbacks if has_state(callback)]
         if [type(callback).__qualname__ for callback in resumable] != [held.name for held in tree["callbacks"]]:
-            raise UserError(f"the run to resume had the callbacks {', '.join(held.name for held in tree['callbacks'])}")
+            names = ", ".join(held.name for held in tree["callbacks"])
+            raise UserError(f"the run to resume had the callbacks {names:.200}")
         for callback, held in zip(resumable, tree["callbacks"], strict=True):
             restore(callback, held)
 
@@ -207,6 +208,8 @@ def _require_tree(tree: dict[str, Any]) -> None:
     """Raise `DamagedError`, or anything else, if what is asked of a tree before it is put anywhere is not there."""
     is_tree = isinstance(tree["metadata"], dict | None) and isinstance(tree["memory"], dict | None)
     if not is_tree or not all(isinstance(held, Held) and isinstance(held.name, str) for held in tree["callbacks"]):
+        raise DamagedError
+    if type(tree.get("finished", True)) is not bool:
         raise DamagedError
     numbers = [tree["agent"]["step"], *((tree["memory"] or {}).get(name, 0) for name in ("limit", "window_length"))]
     for number in [*numbers, tree["episode"]]:

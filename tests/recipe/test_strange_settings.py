@@ -25,6 +25,11 @@ def sealed(path, metadata):
     return path
 
 
+PLAY_WITH_ENV = (
+    " was trained with env given as objects, which no file holds; play it from Python: play('{path}', env=...), "
+    "or name an environment: env=..."
+)
+ANOTHER_NETWORK = " does not fit CartPole-v0: the weights are another network's: the file has 4x2, the model 4x9, 9x2"
 SETTINGS = {
     "a list": ([1, 2], ": the settings are no table"),
     "17 GB a layer": (
@@ -53,6 +58,8 @@ SETTINGS = {
         {"env": "\x1b[2JCartPole-v0"},
         ": env must be without control characters, is '\\x1b[2JCartPole-v0'",
     ),
+    "names of objects": ({"objects": ["x", ["env"], "env"], "env": "x"}, PLAY_WITH_ENV),
+    "number of objects": ({"objects": 5, "hidden_layers": [9]}, ANOTHER_NETWORK),
     "nested": ({"env": eval("[" * 80 + "]" * 80)}, f": env must be text in quotes, is {'[' * 80}{']' * 80}"),
 }
 
@@ -63,7 +70,30 @@ def test_settings_that_ask_for_everything_are_refused_before_it_is_taken(tmp_pat
     path = sealed(tmp_path / "w.h5f", metadata)
     with pytest.raises(UserError) as caught:
         play(PlayConfig(weights=str(path)))
-    assert str(caught.value) == f"{path}{said}"
+    assert str(caught.value) == f"{path}{said}".replace("{path}", str(path))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "end"),
+    [
+        ({"env": "a" * 10**5}, "aaa'; name one of your own as module:Name-v0"),
+        ({"env": f"m:{'a' * 10**5}"}, "aaa', or trust=True, if you trust it"),
+        ({"activation": "a" * 10**5}, "aaa is unknown to Keras; relu, tanh and elu are common"),
+    ],
+    ids=["environment", "module", "activation"],
+)
+def test_a_long_name_is_cut_and_the_cure_stays(tmp_path, metadata, end):
+    with pytest.raises(UserError) as caught:
+        play(PlayConfig(weights=str(sealed(tmp_path / "w.h5f", metadata))))
+    said = str(caught.value)
+    assert said.endswith(end)
+    assert len(said) == len(f"{'a' * 500} ... {'a' * 300}")
+
+
+def test_what_cannot_be_resumed_is_cut(tmp_path):
+    said = r"^cannot resume with other settings: env is x here and was a{200} there$"
+    with pytest.raises(UserError, match=said):
+        Config(env="x").resumed({"env": "a" * 10**5})
 
 
 def test_a_test_needs_no_memory_for_what_is_replayed(tmp_path):
@@ -80,6 +110,7 @@ TOML = {
         ": seed must be between 0 and 4294967295, is too long to be shown",
     ),
     "digits of a fraction": (f"gamma = 0x{'1' * 5_000}", ": gamma must be a number, is too long to be shown"),
+    "name twice": (f"[{'a' * 10_000}]\n" * 2, f"is not TOML: Cannot declare ('{'a' * 100}"),
     "long name": (f"{'a' * 10_000} = 1", f": there is no setting '{'a' * 199}...; help(Config) lists them"),
     "control characters": ('env = "\\u001b[2J"', ": env must be without control characters, is '\\x1b[2J'"),
     "large": ("#" * 2**21, "cannot be read: it is larger than 1,048,576 bytes"),
@@ -108,6 +139,7 @@ def test_errors_do_nothing_to_a_terminal():
     escaped = "weights \\x1b[2J\\x07\\u202e"
     assert str(UserError(text)) == f"{escaped}\\nof \\udce4"
     assert describe(RuntimeError(text)) == f"RuntimeError: {escaped} of \\udce4"
+    assert str(UserError("\U000e0001" * 10**5)) == r"\U000e0001" * 50 + " ... " + r"\U000e0001" * 30
 
 
 # Logs
@@ -135,7 +167,9 @@ def test_logs_that_were_made_to_hurt_are_one_line(tmp_path, log, said):
 
 
 @pytest.mark.parametrize(
-    "config", ["a = " + "[" * 100_000, f"a = 0x{'1' * 5_000}", None], ids=["deep", "digits", "pipe"]
+    "config",
+    ["a = " + "[" * 100_000, f"a = 0x{'1' * 5_000}", f"[{'a' * 10_000}]\n" * 2, None],
+    ids=["deep", "digits", "name twice", "pipe"],
 )
 def test_settings_beside_a_log_that_were_made_to_hurt_are_one_line(tmp_path, config):
     (tmp_path / "x_log.json").write_text(json.dumps(GOOD))
@@ -146,6 +180,7 @@ def test_settings_beside_a_log_that_were_made_to_hurt_are_one_line(tmp_path, con
     with pytest.raises(UserError) as caught:
         plot.plot([tmp_path / "x_log.json"])
     assert str(caught.value).startswith(f"{tmp_path / 'x_config.toml'} ")
+    assert len(str(caught.value)) < 500
 
 
 def test_names_reach_a_picture_short_and_without_control_characters(tmp_path):

@@ -1,6 +1,7 @@
 """Resumes from states that were made to hurt, each in a fork of this process; prints a line of JSON for each."""
 
 from kerasrl.dqn.memory import SequentialMemory
+from kerasrl.dqn.prioritized import PrioritizedMemory
 
 # isort: split
 
@@ -18,7 +19,7 @@ import numpy as np
 from kerasrl.errors import UserError
 from kerasrl.storage import TrainingState
 from kerasrl.storage.files import seal, unseal
-from kerasrl.storage.objects import ObjectEncoder
+from kerasrl.storage.objects import ObjectEncoder, restore
 from kerasrl.storage.trees import Held, decode
 
 KIND = b"kerasrl state 2"
@@ -31,8 +32,8 @@ class Agent:
     processor = policy = test_policy = optimizer = None
     stop_training = did_abort = False
 
-    def __init__(self):
-        self.memory, self.step = SequentialMemory(100, seed=0), 0
+    def __init__(self, memory=SequentialMemory):
+        self.memory, self.step = memory(100, seed=0), 0
 
     def get_state(self):
         return {"step": self.step, "learner": [np.zeros(3, np.float32)], "processor": None}
@@ -40,6 +41,7 @@ class Agent:
     def set_state(self, state, warm_up):
         self.step = state["step"]
         self.learner = state["learner"]
+        restore(self.processor, state["processor"])
 
 
 class Env:
@@ -57,28 +59,37 @@ class Count:
         self.state = state["count"]
 
 
-def write(path):
-    agent = Agent()
+def write(path, memory=SequentialMemory):
+    agent = Agent(memory)
     for step in range(130):
         agent.memory.append(np.full(4, step, np.float32), step % 2, 1.0, step % 10 == 9)
+    draw(agent.memory)
     agent.step = 130
     TrainingState(path, interval=20).save(agent, 13, [Count()], Env())
+
+
+def draw(memory):
+    """Draw a batch as a training does; a prioritised memory learns of its errors."""
+    rows = memory.draw(32).rows
+    if rows is not None:
+        memory.update_priorities(rows, np.arange(32, dtype=np.float32))
 
 
 def encode(tree):
     return ObjectEncoder().encode(tree)
 
 
-def resume(path):
+def resume(path, memory=SequentialMemory):
     """Return what a resume says: "resumed", or the refusal."""
-    agent, state = Agent(), TrainingState(path, interval=20)
+    agent, state = Agent(memory), TrainingState(path, interval=20)
     try:
         saved, callbacks = state.load(), [Count()]
         episode = state.restore(saved, agent, callbacks, 1_000)
         state.begin(agent, episode, callbacks, Env(), 1_000, None, saved)
     except UserError as error:
         return str(error)
-    drawn = np.random.random(1000), random.random(), agent.memory.draw(32)  # noqa: F841
+    drawn = np.random.random(1000), random.random()  # noqa: F841
+    draw(agent.memory)
     return "resumed"
 
 
@@ -115,6 +126,10 @@ def generator(**values):
 def numpy_position(tree):
     name, keys, _, *rest = tree["generators"]["numpy"]
     tree["generators"]["numpy"] = (name, keys, 10**9, *rest)
+
+
+def python_version(tree):
+    tree["generators"]["random"] = ("v" * 10**5, *tree["generators"]["random"][1:])
 
 
 def document(tree, *lengths, content=b""):
@@ -178,6 +193,14 @@ DAMAGES = {
     "no tree": with_tree(lambda tree: tree.pop("generators")),
     "callbacks that are numbers": with_tree(lambda tree: tree.update(callbacks=[1, 2])),
     "callback's state of another kind": with_tree(lambda tree: tree.update(callbacks=[Held("state", "Count", 5)])),
+    "finished by numbers": with_tree(lambda tree: tree.update(finished=np.zeros(2))),
+    "ended by numbers": with_tree(lambda tree: tree.update(ended=np.zeros(2))),
+    "ended without length": with_tree(lambda tree: (tree.update(ended=True), tree.pop("nb_steps"))),
+    "long version": with_tree(python_version),
+    "long callback": with_tree(lambda tree: tree.update(callbacks=[Held("state", "C" * 10**5, {})])),
+    "long processor": with_tree(lambda tree: tree["agent"].update(processor=Held("attributes", "P" * 10**5, {}))),
+    "prioritised": lambda path: None,
+    "prioritised, long epsilon": with_tree(lambda tree: tree["memory"].update(epsilon="e" * 10**5)),
     "one array many times": document(["list", *[["numbers", "|i1", 0]] * 9_000], 10**6, content=MEGABYTE),
     "one number many times": document(["array", 0, "|u1", [10**12], [0], 0], 1, content=b"1"),
     "negative strides": document(["array", 0, "|u1", [100], [-1], 0], 10**6, content=MEGABYTE),
@@ -198,7 +221,8 @@ def main(folder):
     for name, damage in DAMAGES.items():
         path = folder / name.replace(" ", "_").replace("'", "") / "state"
         path.parent.mkdir()
-        write(path)
+        memory = PrioritizedMemory if "prioritised" in name else SequentialMemory
+        write(path, memory)
         damage(path)
         reader, writer = os.pipe()
         process = os.fork()
@@ -207,7 +231,7 @@ def main(folder):
             used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
             try:
-                said = resume(path)
+                said = resume(path, memory)
             except BaseException:
                 said = traceback.format_exc().splitlines()[-1]
             os.write(writer, said.encode())

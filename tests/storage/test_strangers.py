@@ -269,13 +269,15 @@ OF_STATES = {
         *("numpy's place", "another generator's place", "Philox's place", "negative step", "settings in a list"),
         *("limit in words", "no tree", "callbacks that are numbers", "one array many times", "one number many times"),
         *("negative strides", "claiming", "pointers", "long buffer", "negative buffer", "deep", "digits"),
+        "finished by numbers",
     ],
     "PATH.memory-1, the replay memory to resume with, is missing or truncated; start again": [
         *("pipe for steps", "link for steps"),
     ],
     "PATH.memory-1, the replay memory to resume with, is damaged; start again": ["no steps"],
     "the training state PATH cannot be read: it is a pipe or a device": ["pipe for a state"],
-    "resumed": ["untouched"],
+    "the training state PATH does not fit this training (KeyError: 'nb_steps')": ["ended without length"],
+    "resumed": ["untouched", "prioritised"],
 }
 
 
@@ -287,6 +289,21 @@ def test_states_that_were_made_to_hurt_are_refused_in_one_line(resumes, name, sa
 def test_a_state_of_the_right_form_with_anything_in_it_is_one_line(resumes):
     said = resumes["callback's state of another kind"]
     assert said == "the training state PATH does not fit this training (TypeError: 'int' object is not subscriptable)"
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "end"),
+    [
+        ("ended by numbers", "the training state PATH does not fit this training (ValueError: The truth value", ")"),
+        ("long version", "the training state PATH does not fit this training (ValueError: state with version v", "v)"),
+        ("long callback", "the run to resume had the callbacks CCC", "CCC"),
+        ("long processor", "cannot resume with another object: it was PPP", "PPP there and is none here"),
+        ("prioritised, long epsilon", "the memory to resume with has epsilon eee", "eee, this one 1e-06"),
+    ],
+)
+def test_what_a_refusal_quotes_from_a_state_is_cut(resumes, name, begin, end):
+    said = resumes[name]
+    assert (said.startswith(begin), said.endswith(end), len(said) < 300) == (True, True, True), said[:300]
 
 
 @pytest.mark.long
