@@ -5,11 +5,12 @@ PYTHONPATH=. python tests/storage/fuzz.py 10000 [SEED]
 What reads them has to end with a result or one line; prints what did not, and keeps the file in the current folder.
 """
 
-from read_states import KIND, encode, resume, write
+from read_states import KIND, PrioritizedMemory, SequentialMemory, encode, resume, write
 
 # isort: split
 
 import copy
+import dataclasses
 import json
 import os
 import random
@@ -20,15 +21,27 @@ import sys
 import tempfile
 from pathlib import Path
 
+import h5py
+import tomli_w
+
 import plot
 from config import Config
 from kerasrl.errors import UserError
 from kerasrl.storage import checkpoint, weights
 from kerasrl.storage.files import seal, unseal
 from kerasrl.storage.trees import decode
+from objects import Objects
+from trust import require_trust
+from tuning.space import read_space
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
+SPACES = sorted((ROOT / "spaces").glob("*.toml"))
 SECONDS, BYTES = 2, 2**30
 HOSTILE = [None, True, -1, 0, 2**31, 2**63, 10**30, 1e308, float("nan"), "", "x", "\x1b[2J", "../x", [], {}, [[]] * 9]
 HOSTILE += [{"bit_generator": "MT19937", "state": {"pos": 10**9}}, "a" * 10**5]
@@ -59,6 +72,8 @@ def damaged(content, draws):
 def tampered(tree, draws):
     """Put something hostile, or another part of the tree, in the place of a part or two of it."""
     tree = copy.deepcopy(tree)
+    if not tree:
+        return draws.choice(HOSTILE)
     for _ in range(draws.choice([1, 1, 2])):
         places = [(tree, key) for key in (tree if isinstance(tree, dict) else range(len(tree)))]
         for holder, key in places:
@@ -68,7 +83,10 @@ def tampered(tree, draws):
         # Deep places are many: choose among the names first.
         _, holder, key = draws.choice([(str(key), holder, key) for holder, key in places])
         other, name = draws.choice(places)
-        holder[key] = copy.deepcopy(draws.choice([*HOSTILE, other[name]]))
+        if draws.random() < 0.1 and len(tree) > 1:
+            del holder[key]
+        else:
+            holder[key] = copy.deepcopy(draws.choice([*HOSTILE, other[name]]))
     return tree
 
 
@@ -79,7 +97,26 @@ def weights_file(folder, draws):
         path.write_bytes(damaged((DATA / "keras_rl_0.4.2_hdf5.h5f").read_bytes(), draws))
     else:
         path.write_bytes(seal(weights._KIND, damaged(sealed[512:], draws)))
-    return lambda: Config.from_metadata(weights.read(path).metadata, path)
+    return lambda: settings_of(path)
+
+
+def settings_file(folder, draws):
+    """Weights as this project writes them, of which somebody changed the settings."""
+    path = folder / "w.h5f"
+    settings = tampered({**dataclasses.asdict(Config(network="atari:build_atari_network")), "objects": []}, draws)
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file.attrs["layer_names"], file.attrs["kerasrl"] = [b"dense"], json.dumps(settings)
+        file["dense/kernel"] = [[1.0]]
+        file["dense"].attrs["weight_names"] = [b"kernel"]
+    path.write_bytes(seal(weights._KIND, path.read_bytes()[512:]))
+    return lambda: settings_of(path)
+
+
+def settings_of(path):
+    metadata = weights.read(path).metadata
+    require_trust(str(path), dataclasses.asdict(Config.from_metadata(metadata, path)), {})
+    if Objects().missing(metadata):
+        raise UserError("made with objects")
 
 
 def checkpoint_files(folder, draws):
@@ -109,8 +146,8 @@ def without_checksums(read):
 
 
 def state_file(folder, draws):
-    path = folder / "state"
-    write(path)
+    path, memory = folder / "state", draws.choice([SequentialMemory, PrioritizedMemory])
+    write(path, memory)
     content = unseal(KIND, path.read_bytes())
     if draws.random() < 0.7:
         start = 8 + int.from_bytes(content[:8], "little")
@@ -119,19 +156,19 @@ def state_file(folder, draws):
     else:
         content = damaged(content, draws)
     path.write_bytes(seal(KIND, content))
-    return lambda: refused(resume(path))
+    return lambda: refused(resume(path, memory))
 
 
 def memory_file(folder, draws):
-    path = folder / "state"
-    write(path)
+    path, memory = folder / "state", draws.choice([SequentialMemory, PrioritizedMemory])
+    write(path, memory)
     tree = decode(unseal(KIND, path.read_bytes()))
     tree["memory"] = tampered(tree["memory"], draws)
     path.write_bytes(seal(KIND, encode(tree)))
     steps = path.with_name("state.memory-1")
     if draws.random() < 0.3:
         steps.write_bytes(damaged(steps.read_bytes(), draws))
-    return lambda: refused(resume(path))
+    return lambda: refused(resume(path, memory))
 
 
 def refused(said):
@@ -160,7 +197,23 @@ def toml_file(folder, draws):
     return lambda: Config.load(file=path)
 
 
-MAKERS = [weights_file, checkpoint_files, state_file, memory_file, log_file, toml_file]
+def space_file(folder, draws):
+    path, content = folder / "x.toml", draws.choice(SPACES).read_bytes()
+    if draws.random() < 0.5:
+        path.write_bytes(damaged(content, draws))
+    else:
+        tree = tampered(tomllib.loads(content.decode()), draws)
+        try:
+            path.write_text(tomli_w.dumps(tree))
+        except (TypeError, ValueError, AttributeError):  # what TOML cannot say
+            path.write_bytes(damaged(content, draws))
+    return lambda: read_space(path, Config(), {})
+
+
+MAKERS = [
+    *(weights_file, settings_file, checkpoint_files, state_file, memory_file),
+    *(log_file, toml_file, space_file),
+]
 
 
 def outcome(read):
@@ -201,8 +254,14 @@ def main(nb_files, seed):
                 shutil.copytree(name, f"fuzz-{seed}-{number}", symlinks=True)
                 said = "failed"
         counts[maker.__name__, said] = counts.get((maker.__name__, said), 0) + 1
+        if (number + 1) % 500 == 0:
+            print(f"{number + 1} files, {nb_failed(counts)} failed", flush=True)
     for (kind, said), count in sorted(counts.items()):
         print(kind, said, count)
+    return nb_failed(counts)
+
+
+def nb_failed(counts):
     return sum(count for (_, said), count in counts.items() if said == "failed")
 
 
