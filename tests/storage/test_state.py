@@ -102,10 +102,11 @@ def test_what_cannot_be_kept_is_refused(tmp_path):
         fit(tmp_path / "state", 50, policy=Holder())
 
 
-def test_another_memory_is_refused(tmp_path):
+@pytest.mark.parametrize("limit", [200, 400])
+def test_another_memory_is_refused(tmp_path, limit):
     fit(tmp_path / "state", 120)
-    with pytest.raises(UserError, match="limit 300, this one 400"):
-        fit(tmp_path / "state", 200, resume=True, limit=400)
+    with pytest.raises(UserError, match=f"^the memory to resume with has limit 300, this one {limit}$"):
+        fit(tmp_path / "state", 200, resume=True, limit=limit)
 
 
 def test_changes_to_a_model_that_the_caller_holds_take_effect(tmp_path):
