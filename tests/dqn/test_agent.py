@@ -702,6 +702,20 @@ def test_hard_update_on_demand():
     assert_close(agent.target_model.get_weights(), agent.model.get_weights(), 0)
 
 
+def test_the_target_network_has_statistics_of_its_own():
+    model = keras.Sequential([keras.Input((1, 2)), layers.Flatten(), layers.BatchNormalization(), layers.Dense(2)])
+    agent = build_agent(model=model, nb_steps_warmup=5, batch_size=8, target_model_update=0)
+    agent.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    before = copy_of(model).get_weights()
+    agent.fit(LineEnv(), 20, verbose=0)
+    assert_close(agent.target_model.get_weights(), before, 0)
+    assert all(np.any(old != new) for old, new in zip(before, agent.model.get_weights(), strict=True))
+    agent.update_target_model_hard()
+    assert_close(agent.target_model.get_weights(), agent.model.get_weights(), 0)
+    agent.target_model.set_weights(before)
+    assert_close(agent.target_model.get_weights(), before, 0)
+
+
 class LimitedEnv(LineEnv):
     """Fails, instead of letting a test hang, where a training does not end."""
 
