@@ -410,6 +410,20 @@ def test_observation_with_other_names_than_the_inputs_is_refused():
         fit_line(two_input_model(build_model(2), ["position", "rest"]), lambda p: {"a": p, "b": p})
 
 
+@pytest.mark.parametrize(
+    ("observation", "shape"),
+    [(np.zeros(3), "(1, 3)"), (np.zeros((2, 1)), "(1, 2, 1)"), ((np.zeros(2), np.zeros(1)), "(1, 2), (1, 1)")],
+    ids=["numbers", "dimensions", "parts"],
+)
+def test_states_that_the_model_does_not_take_are_refused(observation, shape):
+    agent = build_agent()
+    agent.compile("sgd", jit_compile=False)
+    with pytest.raises(UserError) as caught:
+        agent.compute_q_values([observation])
+    taken = "the model takes states of shape (1, 2)"
+    assert str(caught.value) == f"{taken}, but window_length and observations give {shape}"
+
+
 def test_inputs_given_as_dict():
     model = build_model(2)
     two_inputs = two_input_model(model, ["rest", "position"], as_dict=True)
