@@ -109,6 +109,13 @@ def test_another_memory_is_refused(tmp_path, limit):
         fit(tmp_path / "state", 200, resume=True, limit=limit)
 
 
+@pytest.mark.parametrize("nodes", [3, 5])
+def test_another_network_is_refused(tmp_path, nodes):
+    fit(tmp_path / "state", 120)
+    with pytest.raises(UserError, match="^the training state belongs to another network or another optimizer$"):
+        fit(tmp_path / "state", 200, resume=True, model=build_model(4, 2, (nodes,)))
+
+
 def test_changes_to_a_model_that_the_caller_holds_take_effect(tmp_path):
     model = build_model(4, 2, (4,))
     agent = DQNAgent(model=model, nb_actions=2, memory=SequentialMemory(50))
