@@ -517,6 +517,14 @@ def test_the_mean_reward_goes_on_after_a_resume(tmp_path, capsys):
     assert "of the last" in whole
 
 
+@pytest.mark.parametrize("verbose", [(0, 1), (1, 0)])
+def test_a_resume_may_show_more_or_less(tmp_path, verbose):
+    for nb_steps, shown in zip((100, 150), verbose, strict=True):
+        agent, state = build_agent(), TrainingState(tmp_path / "state", 50)
+        agent.fit(environments.make("CartPole-v0"), nb_steps, verbose=shown, seed=5, state=state, resume=nb_steps > 100)
+    assert_same_weights(agent, fit(tmp_path / "whole", 150))
+
+
 def test_a_training_that_a_callback_ended_is_over_after_a_kill(tmp_path):
     """Killed between the last state and what comes after `fit`."""
     for i in range(2):
