@@ -517,6 +517,17 @@ def test_the_mean_reward_goes_on_after_a_resume(tmp_path, capsys):
     assert "of the last" in whole
 
 
+def test_states_are_written_at_their_interval_and_before_the_last_episode(tmp_path):
+    class Noting(TrainingState):
+        def save(self, agent, *arguments):
+            steps.append(agent.step)
+            super().save(agent, *arguments)
+
+    steps = []
+    build_agent().fit(Short([1]), 165, verbose=0, seed=5, state=Noting(tmp_path / "state", 50))
+    assert steps == [0, 50, 100, 150, 160, 165]
+
+
 @pytest.mark.parametrize("verbose", [(0, 1), (1, 0)])
 def test_a_resume_may_show_more_or_less(tmp_path, verbose):
     for nb_steps, shown in zip((100, 150), verbose, strict=True):
