@@ -486,6 +486,16 @@ def test_processor_may_end_an_episode():
     assert recorder.rewards == [-0.1] * 45  # the walk never gets beyond its first step
 
 
+def test_processor_may_let_an_episode_continue():
+    class Continuing(rl.core.Processor):
+        def process_step(self, observation, reward, done, info):
+            return observation, reward, False, info
+
+    agent = build_agent(processor=Continuing())
+    agent.compile("sgd", jit_compile=False)
+    assert agent.fit(LineEnv(), 40, verbose=0).history == {}  # no episode has ended
+
+
 @pytest.mark.parametrize(
     "observe",
     [
