@@ -4,6 +4,7 @@ import contextlib
 import enum
 import logging
 import random
+import re
 import warnings
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 
@@ -534,6 +535,13 @@ def test_a_resume_may_show_more_or_less(tmp_path, verbose):
         agent, state = build_agent(), TrainingState(tmp_path / "state", 50)
         agent.fit(environments.make("CartPole-v0"), nb_steps, verbose=shown, seed=5, state=state, resume=nb_steps > 100)
     assert_same_weights(agent, fit(tmp_path / "whole", 150))
+
+
+def test_the_lines_of_a_resumed_run_count_all_its_steps(tmp_path, capsys):
+    for nb_steps in (100, 115):
+        agent, state = build_agent(), TrainingState(tmp_path / "state", 50)
+        agent.fit(Short([1]), nb_steps, verbose=2, seed=5, state=state, resume=nb_steps > 100)
+    assert re.findall(r"(\d+)/115: episode", capsys.readouterr().out) == ["105", "110", "115"]
 
 
 def test_a_training_that_a_callback_ended_is_over_after_a_kill(tmp_path):
