@@ -1,29 +1,36 @@
-"""What each preset learns: train it with many seeds, score best and last weights, write RESULTS.md.
+"""What each preset learns, and which options help: train many seeds, score best and last weights, write RESULTS.md.
 
-python benchmarks/learning.py                            every preset, with its number of seeds
+python benchmarks/learning.py                            every preset, with its number of seeds; then the options
 python benchmarks/learning.py --presets cartpole acrobot --seeds 3 --jobs 4
+python benchmarks/learning.py --options                  the options only: two presets without them, with each, with all
 
 A run that was interrupted continues where it stopped: finished runs are in benchmarks/learning.json, unfinished ones in
 benchmarks/.runs/. Delete an entry, or the folder, to have it run again.
 """
 
 import argparse
+import dataclasses
+import io
 import json
 import statistics
 import sys
 from pathlib import Path
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from config import Config  # noqa: E402
 from kerasrl.storage.files import exclusive, write_whole  # noqa: E402
+from plot import COLOURS, STYLE, mean_and_interval  # noqa: E402
 from tuning import seeds  # noqa: E402
 from tuning.cluster import Cluster  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "learning.json"
 NOTES = ROOT / "benchmarks" / "learning_notes.md"  # what was tried, below the table
 RUNS = ROOT / "benchmarks" / ".runs"
+PICTURE = ROOT / "docs" / "options.png"
 # Tuning used seeds from 1,000 on.
 SEEDS = {
     "cartpole": range(20),
@@ -36,6 +43,16 @@ SEEDS = {
     "minatar-breakout": range(3),
     "minatar-space-invaders": range(3),
 }
+# Which options help: each of them on top of these presets without all of them, with ten seeds.
+WITHOUT = {"enable_double_dqn": False, "n_step": 1, "memory": "sequential"}
+OPTIONS = {
+    "none of them": {},
+    "double DQN": {"enable_double_dqn": True},
+    "n-step returns (3)": {"n_step": 3},
+    "prioritised replay": {"memory": "prioritized"},
+    "all three": {"enable_double_dqn": True, "n_step": 3, "memory": "prioritized"},
+}
+WITH_OPTIONS = ("cartpole-v1-tuned", "mountaincar")
 THRESHOLDS = {
     "CartPole-v0": 195, "CartPole-v1": 475, "Acrobot-v1": -100, "MountainCar-v0": -110, "LunarLander-v2": 200,
 }  # fmt: skip
@@ -48,20 +65,72 @@ PUBLISHED = {
 }
 
 
-def row(preset: str, runs: dict[str, dict]) -> str:
-    config, found = Config.load(preset), list(runs.values())
-    threshold = THRESHOLDS.get(config.env)
+def experiments() -> dict[str, tuple[Config, range]]:
+    """Return the settings and the seeds of each experiment."""
+    found = {preset: (Config.load(preset), numbers) for preset, numbers in SEEDS.items()}
+    for preset in WITH_OPTIONS:
+        for option, settings in OPTIONS.items():
+            config = dataclasses.replace(Config.load(preset), **{**WITHOUT, **settings})
+            found[f"{preset}: {option}"] = config, range(10)
+    return found
+
+
+def figures(config: Config, runs: dict[str, dict]) -> list[str]:
+    """Return how many seeds solved it, best and last weights, steps until then, and steps/s."""
+    found, threshold = list(runs.values()), THRESHOLDS.get(config.env)
     best, last = ([one[which] for one in found] for which in ("best", "last"))
     solved = steps = "-"
     if threshold is not None:
         solved = f"{sum(reward >= threshold for reward in best)} of {len(best)}"
         steps = seeds.steps_to_solve(found, threshold)
     speed = statistics.median(one["steps_per_second"] for one in found if one["steps_per_second"] is not None)
+    return [solved, seeds.mean_in_words(best), seeds.mean_in_words(last), steps, f"{speed:,.0f}"]
+
+
+def row(preset: str, runs: dict[str, dict]) -> str:
+    config = Config.load(preset)
+    solved, best, last, steps, speed = figures(config, runs)
     cells = [
-        f"[{preset}](presets/{preset}.toml)", config.env, f"{config.nb_steps:,}", threshold or "-", solved,
-        seeds.mean_in_words(best), seeds.mean_in_words(last), PUBLISHED.get(preset, "-"), steps, f"{speed:,.0f}",
+        f"[{preset}](presets/{preset}.toml)", config.env, f"{config.nb_steps:,}", THRESHOLDS.get(config.env, "-"),
+        solved, best, last, PUBLISHED.get(preset, "-"), steps, speed,
     ]  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
+
+
+def option_row(name: str, runs: dict[str, dict]) -> str:
+    preset, _, option = name.partition(": ")
+    return f"| {' | '.join([preset, option, *figures(Config.load(preset), runs)])} |"
+
+
+def draw(results: dict[str, dict[str, dict]]) -> None:
+    """Draw the evaluations of each preset with and without options: the seeds' mean and its 95% interval."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(10, 4), layout="constrained")
+        for axes, preset in zip(figure.subplots(1, len(WITH_OPTIONS)), WITH_OPTIONS, strict=True):
+            for colour, option in zip(COLOURS, OPTIONS, strict=False):
+                runs = results.get(f"{preset}: {option}", {}).values()
+                curves = [tuple(np.transpose(np.asarray(run["evaluations"], float))) for run in runs]
+                average = mean_and_interval(curves) if len(curves) > 1 else None
+                if average is None:
+                    continue
+                (steps, mean), half = average
+                reached = [value for _, values in curves for value in values]
+                axes.plot(steps, mean, color=colour, label=option)
+                band = np.clip([mean - half, mean + half], min(reached), max(reached))
+                axes.fill_between(steps, *band, color=colour, alpha=0.15, linewidth=0)
+            config = Config.load(preset)
+            axes.axhline(THRESHOLDS[config.env], color="black", linestyle=":", linewidth=1.4, label="reward threshold")
+            axes.set(title=f"{config.env}, preset {preset}", xlabel="environment steps", xlim=(0, config.nb_steps))
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+        figure.axes[0].set_ylabel("reward per episode (evaluations)")
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        picture = io.BytesIO()
+        figure.savefig(picture, dpi=110, metadata={"Software": None})
+    write_whole(PICTURE, picture.getvalue())
 
 
 TEXT = """# What the presets learn
@@ -85,46 +154,66 @@ Every figure of every run is in [benchmarks/learning.json](benchmarks/learning.j
 | preset | environment | steps | threshold | solved | best | last | published | steps to solve | steps/s |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 {rows}
+
+## Options
+
+What double DQN, n-step returns and prioritised replay change, each alone and all together: two presets without these
+options, ten seeds each, columns as above. [Which options help](docs/options.md) says what follows from it.
+
+| preset | options | solved | best | last | steps to solve | steps/s |
+| --- | --- | ---: | ---: | ---: | ---: | ---: |
+{option_rows}
+
+![Rewards of evaluations while learning, mean of ten seeds with its 95% interval](docs/options.png)
+
 """
 
 
 def write_results(results: dict[str, dict[str, dict]]) -> None:
     write_whole(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
-    order = [preset for preset in SEEDS if preset in results]
-    rows = "\n".join(row(preset, results[preset]) for preset in order)
-    write_whole(ROOT / "RESULTS.md", (TEXT.format(rows=rows) + NOTES.read_text()).encode())
+    rows = "\n".join(row(preset, results[preset]) for preset in SEEDS if results.get(preset))
+    with_options = [name for name in experiments() if ": " in name and results.get(name)]
+    option_rows = "\n".join(option_row(name, results[name]) for name in with_options)
+    write_whole(ROOT / "RESULTS.md", (TEXT.format(rows=rows, option_rows=option_rows) + NOTES.read_text()).encode())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--presets", nargs="+", choices=SEEDS, default=list(SEEDS), metavar="NAME")
-    parser.add_argument("--seeds", type=int, help="number of seeds, instead of the preset's own")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--presets", nargs="+", choices=SEEDS, metavar="NAME", help="these presets only")
+    which.add_argument("--options", action="store_true", help="what options change only")
+    parser.add_argument("--seeds", type=int, help="number of seeds, instead of each experiment's own")
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side")
     options = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    chosen = options.presets or [name for name in experiments() if ": " in name or not options.options]
     with Cluster(jobs=options.jobs) as cluster:
-        for preset in options.presets:
-            runs = results.setdefault(preset, {})
-            missing = [seed for seed in SEEDS[preset][: options.seeds] if str(seed) not in runs]
-            config, _ = seeds.checked(Config.load(preset))
+        for name in chosen:
+            config, numbers = experiments()[name]
+            runs = results.setdefault(name, {})
+            missing = [seed for seed in numbers[: options.seeds] if str(seed) not in runs]
+            config, _ = seeds.checked(config)
 
-            def keep(seed: int, found: dict, preset: str = preset, nb_steps: int = config.nb_steps) -> None:
-                results[preset][str(seed)] = {
+            def keep(seed: int, found: dict, name: str = name, nb_steps: int = config.nb_steps) -> None:
+                results[name][str(seed)] = {
                     "best": found["mean_best"],
                     "last": found["mean_last"],
                     "evaluations": found["evaluations"],
                     "steps_per_second": found["seconds"] and round(nb_steps / found["seconds"], 1),
                 }
-                results[preset] = dict(sorted(results[preset].items(), key=lambda item: int(item[0])))
+                results[name] = dict(sorted(results[name].items(), key=lambda item: int(item[0])))
                 write_results(results)
 
-            with exclusive(RUNS / preset):
-                seeds.claim(RUNS / preset, config, {})
-                _, failures = seeds.train_seeds(config, missing, RUNS / preset, cluster, sys.argv, keep)
+            folder = RUNS / name.replace(": ", "-").replace(" ", "-")
+            with exclusive(folder):
+                seeds.claim(folder, config, {})
+                _, failures = seeds.train_seeds(config, missing, folder, cluster, sys.argv, keep)
             if failures:
-                sys.exit(f"{preset}: {failures}")
+                sys.exit(f"{name}: {failures}")
     write_results(results)
-    print("\n".join(row(preset, results[preset]) for preset in options.presets))
+    if any(": " in name for name in results):
+        draw(results)
+    print("\n".join((option_row if ": " in name else row)(name, results[name]) for name in chosen))
 
 
 if __name__ == "__main__":
