@@ -1,195 +1,268 @@
-"""Measure training speed side by side with Stable-Baselines3 and keras-rl2 on identical work.
+"""Measure training speed side by side with other libraries on identical work.
 
-    python benchmarks/speed.py                 every peer, 5 repetitions, about 15 minutes
-    python benchmarks/speed.py --replay        prioritised replay and n-step returns only, about 3 minutes
-    python benchmarks/speed.py --flat          one run of a million steps: does a step's cost grow?
+    python benchmarks/speed.py                             every table, 3 repetitions
+    python benchmarks/speed.py --tables command replay     some tables
+    python benchmarks/speed.py --baseline ../before        beside an older checkout of this project
+    python benchmarks/speed.py --flat                      one run of a million steps: does a step's cost grow?
     python benchmarks/speed.py --help
 
-The work: CartPole-v0, 3 x 16 relu, batch 32, replay memory 50,000, Adam 1e-3, soft target 1e-2, one update for each
-step, epsilon from 1 to .1 in 10,000 steps. Each run is a process of its own; the contestants take turns, so that a busy
-machine is busy for all. Speed is counted between step 2,000 and the last, without start-up and compilation, which the
-cold start tells. Peers get virtual environments in benchmarks/.peers; one that cannot be installed is named as missing.
+The tables:
+    vectors   CartPole-v0, 3 x 16 relu, batch 32, replay memory 50,000, Adam 1e-3, soft target 1e-2, epsilon from 1 to
+              .1 in 10,000 steps; one update for each step, and 8 updates every 8 steps
+    images    MinAtar's Breakout with the network of its preset, and random frames of 84 x 84 with that of Atari's
+    command   `python train.py`, from the start of the process to its end
+    replay    prioritised replay and n-step returns
+
+Each run is a process of its own; the contestants take turns, so that a busy machine is busy for all. Speed is counted
+from a first step to the last, without start-up and compilation, which the cold start tells. Peers get virtual
+environments in benchmarks/.peers; one that cannot be installed or fails is named as missing. CleanRL's files are in no
+package: --cleanrl names a checkout. benchmarks/speed.json is written after each run, so that a command that is stopped
+keeps what it has.
 """
 
 import argparse
+import contextlib
+import datetime
+import fcntl
 import json
 import os
 import platform
-import shutil
+import pty
+import re
 import statistics
+import struct
 import subprocess
 import sys
+import tempfile
+import termios
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
-HERE = Path(__file__).resolve().parent
-PEERS = HERE / ".peers"
-FIRST_STEP = 2_000
-# name -> arguments of speed_worker.py
-OURS = {
-    "this project": ["--train-interval", "1"],
-    "this project, train_interval=8, gradient_steps=8": ["--train-interval", "8"],
-}
+from contestants import HERE, RACES, Contestants, Race, last_line, run, worker
+
+SPEEDS = ["steps/s", "slowest to fastest run", "this project / it"]
+TABLES = (*RACES, "command", "replay")
 
 
-def run(command: list[str], timeout: int = 1800) -> subprocess.CompletedProcess:
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+class Results:
+    """The figures of all tables, in a file that is whole after each of them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        found = json.loads(path.read_text()) if path.exists() else {}
+        titles = [race.title for races in RACES.values() for race in races]
+        self.found = {name: found[name] for name in (*titles, *TABLES, "floor") if name in found}
+
+    def begin(self, name: str) -> dict[str, Any]:
+        """Return the empty figures of a table, with when and where they are made."""
+        cores, processor = os.cpu_count(), platform.processor() or platform.machine()
+        machine = f"{cores} cores, {processor}, Python {platform.python_version()}"
+        self.found[name] = {"date": datetime.date.today().isoformat(), "machine": machine}
+        return self.found[name]
+
+    def save(self) -> None:
+        unfinished = self.path.with_suffix(".tmp")
+        unfinished.write_text(json.dumps(self.found, indent=1) + "\n")
+        unfinished.replace(self.path)
 
 
-def install(name: str, python: str | None, steps: list[list[str]]) -> tuple[str | None, str]:
-    """Make a peer's virtual environment; return its interpreter, or None and why it is missing."""
-    if python is None:
-        return None, "no Python 3.8 found (--python38 names one)"
-    interpreter = PEERS / name / "bin" / "python"
-    complete = PEERS / name / "complete"
-    if not complete.exists():
-        print(f"installing {name} ...", flush=True)
-        shutil.rmtree(PEERS / name, ignore_errors=True)
-        for command in [[python, "-m", "venv", str(PEERS / name)], *[[str(interpreter), *s] for s in steps]]:
-            result = run(command)
-            if result.returncode:
-                return None, (result.stderr.strip().splitlines() or ["unknown error"])[-1]
-        complete.touch()
-    return str(interpreter), ""
+def take_turns(commands: dict[str, list[str]], repetitions: int, found: dict[str, Any], results: Results) -> None:
+    """Run the contestants by turns; one that fails is missing from then on, unless it is ours."""
+    ours, runs = next(iter(commands)), found.setdefault("runs", {})
+    for repetition in range(repetitions):
+        for name in list(commands):
+            try:
+                figures = measure(commands[name], repetition)
+            except RuntimeError as error:
+                if name == ours:
+                    sys.exit(f"{name}: {error}")
+                del commands[name]
+                runs.pop(name, None)
+                found["missing"][name] = str(error)
+                print(f"  {repetition + 1}/{repetitions} {name} fails: {error}", flush=True)
+            else:
+                runs.setdefault(name, []).append(figures)
+                speed = figures["steps_per_second"]
+                print(f"  {repetition + 1}/{repetitions} {name}: {speed:,.0f}", flush=True)
+            results.save()
 
 
-def find_python38(named: str | None) -> str | None:
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    candidates = [named] if named else ["python3.8", *map(str, sorted(versions.glob("3.8.*/bin/python")))]
-    for candidate in candidates:
-        try:
-            if run([candidate, "-c", "import sys; assert sys.version_info[:2] == (3, 8)"]).returncode == 0:
-                return candidate
-        except OSError:
-            continue
-    return None
+def measure(command: list[str], seed: int) -> dict[str, Any]:
+    """Run one contestant; return its steps per second, cold start in seconds and peak memory in MB.
 
-
-def contestants(python38: str | None) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return the command of each contestant, and the reasons of those that are missing."""
-    pip = ["-m", "pip", "install", "-q"]
-    found = {name: [sys.executable, str(HERE / "speed_worker.py"), *options] for name, options in OURS.items()}
-    missing = {}
-    for name, python, steps, script in (
-        (
-            "Stable-Baselines3",
-            sys.executable,
-            [[*pip, "torch==2.13.0"], [*pip, "stable-baselines3"]],
-            "sb3.py",
-        ),
-        (
-            "keras-rl2 1.0.5 on TensorFlow 2.4.4",
-            find_python38(python38),
-            [[*pip, "keras-rl2==1.0.5", "tensorflow==2.4.4", "gym==0.17.3", "protobuf<3.21"]],
-            "keras_rl2.py",
-        ),
-    ):
-        interpreter, reason = install(script.removesuffix(".py"), python, steps)
-        if interpreter:
-            found[name] = [interpreter, str(HERE / "peers" / script)]
-        else:
-            missing[name] = reason
-    return found, missing
-
-
-def measure(command: list[str], seed: int, steps: int) -> dict:
-    """Run one contestant; return its steps per second, cold start in seconds and peak memory in MB."""
+    Raises:
+        RuntimeError: It fails, or takes more than half an hour.
+    """
     started = time.time()
-    result = run([*command, "--seed", str(seed), "--first", str(FIRST_STEP), "--last", str(FIRST_STEP + steps)])
+    try:
+        result = run([*command, "--seed", str(seed)])
+    except subprocess.TimeoutExpired:
+        raise RuntimeError("takes more than half an hour") from None
     if result.returncode:
-        raise RuntimeError(f"{command} failed:\n{result.stderr[-2000:]}")
+        raise RuntimeError(last_line(result))
     found = json.loads(result.stdout.strip().splitlines()[-1])
+    first, last = (int(command[command.index(option) + 1]) for option in ("--first", "--last"))
     return {
-        "steps_per_second": steps / found["seconds"],
+        "steps_per_second": (last - first) / found["seconds"],
         "cold_start": found["first_learned"] - started,
         "peak_memory": found["peak_memory"],
         "versions": found["versions"],
     }
 
 
-def compare(repetitions: int, python38: str | None) -> dict:
-    commands, missing = contestants(python38)
-    runs: dict[str, list[dict]] = {name: [] for name in commands}
-    for repetition in range(repetitions):
-        for name, command in commands.items():
-            steps = 4_000 if name.startswith("keras-rl2") else 20_000
-            runs[name].append(measure(command, repetition, steps))
-            print(f"  {repetition + 1}/{repetitions} {name}: {runs[name][-1]['steps_per_second']:,.0f}", flush=True)
-    medians = {
-        name: {key: statistics.median(r[key] for r in rs) for key in ("steps_per_second", "cold_start", "peak_memory")}
-        for name, rs in runs.items()
+def race(race: Race, contestants: Contestants, repetitions: int, results: Results) -> str:
+    """Run a race; return its table in Markdown."""
+    print(race.title, flush=True)
+    commands, missing = contestants.commands(race)
+    found = results.begin(race.title) | {"missing": missing}
+    results.found[race.title] = found
+    take_turns(commands, repetitions, found, results)
+    heads = ["", *SPEEDS, "cold start, s", "peak memory, MB"]
+    rows = []
+    for name, runs in found["runs"].items():
+        cold, memory = (statistics.median(one[key] for one in runs) for key in ("cold_start", "peak_memory"))
+        rows.append([name, *speeds(found["runs"], name), f"{cold:.1f}", f"{memory:,.0f}"])
+    lines = [f"{race.title} ({found['machine']}; medians of {repetitions} interleaved runs)", "", markdown(heads, rows)]
+    lines += ["", faster(found["runs"])]
+    return "\n".join(lines + [f"missing: {name} ({reason})" for name, reason in missing.items()])
+
+
+def ratios(runs: dict[str, list[dict]]) -> dict[str, float]:
+    """Return for each contestant how many times as fast the first one is: median over the turns, each with itself."""
+    ours = next(iter(runs.values()))
+    return {
+        name: statistics.median(
+            mine["steps_per_second"] / its["steps_per_second"] for mine, its in zip(ours, theirs, strict=False)
+        )
+        for name, theirs in runs.items()
     }
-    versions = {name: rs[0]["versions"] for name, rs in runs.items()}
-    return {"medians": medians, "runs": runs, "missing": missing, "versions": versions}
 
 
-def replay() -> dict:
-    """Return the median microseconds of processor time of a step, by steps in the memory and kind of replay."""
-    worker, found = [sys.executable, str(HERE / "speed_worker.py")], {}
+def speeds(runs: dict[str, list[dict]], name: str) -> list[str]:
+    """Return the cells that tell a contestant's speed: median, range, and ours divided by it."""
+    values = [one["steps_per_second"] for one in runs[name]]
+    span = f"{min(values):,.0f} to {max(values):,.0f}"
+    return [f"{statistics.median(values):,.0f}", span, f"{ratios(runs)[name]:.2f}"]
+
+
+def faster(runs: dict[str, list[dict]]) -> str:
+    """Say who is faster than the first contestant."""
+    found = [f"{name} ({1 / ratio:.2f} times as fast)" for name, ratio in ratios(runs).items() if ratio < 1]
+    return f"Faster than this project: {', '.join(found)}." if found else "Nobody here is faster than this project."
+
+
+def command(contestants: Contestants, repetitions: int, results: Results) -> str:
+    """Time `python train.py`; return its table in Markdown."""
+    print("python train.py", flush=True)
+    found = results.begin("command")
+    runs = found["runs"] = {}
+    for repetition in range(repetitions):
+        for name, folder in contestants.ours():
+            runs.setdefault(name, []).append(train(folder, repetition))
+            print(f"  {repetition + 1}/{repetitions} {name}: {runs[name][-1]['steps_per_second']:,.0f}", flush=True)
+            results.save()
+    heads = ["", *SPEEDS, "steps/s of its live line", "seconds"]
+    rows = []
+    for name, its in runs.items():
+        line, seconds = (statistics.median(one[key] for one in its) for key in ("live_line", "seconds"))
+        rows.append([name, *speeds(runs, name), f"{line:,.0f}", f"{seconds:.1f}"])
+    first = f"`python train.py`, the whole process ({found['machine']}; medians of {repetitions} interleaved runs)"
+    return "\n".join([first, "", markdown(heads, rows), "", faster(runs)])
+
+
+def train(folder: Path, seed: int, nb_steps: int = 50_000) -> dict[str, float]:
+    """Run `python train.py` in a terminal; return its speed in steps per second, and what its live line says last."""
+    with tempfile.TemporaryDirectory() as place:
+        terminal, screen = pty.openpty()
+        fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("4H", 50, 250, 0, 0))  # wide enough for the whole line
+        shown = bytearray()
+        reader = threading.Thread(target=_read, args=[terminal, shown])
+        reader.start()
+        arguments = ["--seed", str(seed), "--nb-steps", str(nb_steps)]
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, str(folder / "train.py"), *arguments], stdout=screen, stderr=screen, cwd=place
+        )
+        seconds = time.perf_counter() - started
+        os.close(screen)
+        reader.join()
+        os.close(terminal)
+    if done.returncode:
+        sys.exit(f"train.py fails:\n{shown.decode(errors='replace')}")
+    live_line = re.findall(r"([\d,]+) steps/s", shown.decode(errors="replace"))[-1]
+    return {
+        "steps_per_second": nb_steps / seconds, "live_line": float(live_line.replace(",", "")), "seconds": seconds,
+    }  # fmt: skip
+
+
+def _read(terminal: int, shown: bytearray) -> None:
+    with contextlib.suppress(OSError):  # there is nobody at the other end any more
+        while part := os.read(terminal, 65536):
+            shown += part
+
+
+def replay(results: Results) -> str:
+    """Compare kinds of replay by the processor time of a step; return their table in Markdown."""
+    print("replay", flush=True)
+    found, rows = results.begin("replay"), []
     for nb_steps in (50_000, 1_000_000):
-        result = run([*worker, "--replay", str(nb_steps)])
+        result = run([*worker(), "--replay", str(nb_steps)])
         if result.returncode:
-            raise RuntimeError(f"the comparison of replays failed:\n{result.stderr[-2000:]}")
+            sys.exit(f"the comparison of replays fails: {last_line(result)}")
         runs = json.loads(result.stdout.strip().splitlines()[-1])
-        # Blocks are compared with the uniform one of their turn.
-        found[str(nb_steps)] = {
-            name: {
-                "microseconds": statistics.median(values),
-                "ratio": statistics.median(a / b for a, b in zip(values, runs["uniform"], strict=True)),
-            }
-            for name, values in runs.items()
-        }
-    return found
+        for name, values in runs.items():
+            # Blocks are compared with the uniform one of their turn.
+            ratio = statistics.median(a / b for a, b in zip(values, runs["uniform"], strict=True))
+            found.setdefault(str(nb_steps), {})[name] = {"microseconds": statistics.median(values), "ratio": ratio}
+            rows.append([name, f"{nb_steps:,}", f"{statistics.median(values):.0f}", f"{ratio:.2f}"])
+        results.save()
+    heads = ["replay", "steps in the memory", "microseconds a step", "x uniform"]
+    return f"replay ({found['machine']}; medians of processor time)\n\n{markdown(heads, rows)}"
 
 
-def replay_table(found: dict) -> str:
-    lines = ["| replay | steps in the memory | microseconds a step | x uniform |", "| --- | ---: | ---: | ---: |"]
-    for nb_steps, kinds in found.items():
-        for name, value in kinds.items():
-            lines.append(f"| {name} | {int(nb_steps):,} | {value['microseconds']:.0f} | {value['ratio']:.2f} |")
-    return "\n".join(lines)
+def floor(results: Results) -> str:
+    """Time the update of the vectors when many of them are one call; return it in a sentence."""
+    found = results.begin("floor")
+    found["microseconds"] = json.loads(run([*worker(), "--floor"]).stdout.strip().splitlines()[-1])
+    results.save()
+    return f"The floor, the same update inside one compiled loop: {found['microseconds']:.1f} microseconds"
 
 
-def table(found: dict) -> str:
-    medians = found["medians"]
-    peers = [name for name in medians if name not in OURS]
-    heads = ["", "steps/s", *(f"x {name.split()[0]}" for name in peers), "cold start, s", "peak memory, MB"]
-    rows = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
-    for name, values in medians.items():
-        ratios = [f"{values['steps_per_second'] / medians[peer]['steps_per_second']:.1f}" for peer in peers]
-        speed, memory = f"{values['steps_per_second']:,.0f}", f"{values['peak_memory']:,.0f}"
-        rows.append([name, speed, *ratios, f"{values['cold_start']:.1f}", memory])
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines + [f"missing: {name} ({reason})" for name, reason in found["missing"].items()])
+def markdown(heads: list[str], rows: list[list[str]]) -> str:
+    rule = ["---"] + ["---:"] * (len(heads) - 1)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (heads, rule, *rows))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--replay", action="store_true", help="compare kinds of replay only")
-    parser.add_argument("--flat", action="store_true", help="measure the cost of steps up to the millionth instead")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES, metavar="NAME")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--baseline", type=Path, help="another checkout of this project")
+    parser.add_argument("--cleanrl", type=Path, help="a checkout of CleanRL")
     parser.add_argument("--python38", help="a Python 3.8 for keras-rl2")
-    parser.add_argument("--json", default=str(HERE / "speed.json"), help="where to write the figures")
+    parser.add_argument("--json", type=Path, default=HERE / "speed.json", help="where to write the figures")
+    parser.add_argument("--flat", action="store_true", help="measure the cost of steps up to the millionth instead")
     options = parser.parse_args()
-    machine = (
-        f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}, Python {platform.python_version()}"
-    )
-    worker = [sys.executable, str(HERE / "speed_worker.py")]
+    for folder, file in ((options.baseline, "train.py"), (options.cleanrl, "cleanrl/dqn.py")):
+        if folder and not (folder / file).is_file():
+            parser.error(f"{folder} has no {file}: name the folder of a checkout")
     if options.flat:
-        subprocess.run([*worker, "--flat"], check=True)
+        subprocess.run([*worker(), "--flat"], check=True)
         return
-    if options.replay:
-        found = json.loads(Path(options.json).read_text()) | {"replay": replay()}
-        Path(options.json).write_text(json.dumps(found, indent=1) + "\n")
-        print(f"{machine}; medians of processor time\n\n{replay_table(found['replay'])}")
-        return
-    found = {"machine": machine, **compare(options.repetitions, options.python38)}
-    found["replay"] = replay()
-    found["floor_microseconds"] = json.loads(run([*worker, "--floor"]).stdout.strip().splitlines()[-1])
-    Path(options.json).write_text(json.dumps(found, indent=1) + "\n")
-    print(f"\n{machine}; medians of {options.repetitions} interleaved runs\n\n{table(found)}")
-    print(f"\nReplay, medians of processor time:\n\n{replay_table(found['replay'])}")
-    print(f"\nThe floor, the same update inside one compiled loop: {found['floor_microseconds']:.1f} microseconds")
+    baseline, cleanrl = (folder and folder.resolve() for folder in (options.baseline, options.cleanrl))
+    contestants, results = Contestants(baseline, cleanrl, options.python38), Results(options.json)
+    texts = []
+    for table in options.tables:
+        texts += [race(one, contestants, options.repetitions, results) for one in RACES.get(table, ())]
+        if table == "vectors":
+            texts.append(floor(results))
+        elif table == "command":
+            texts.append(command(contestants, options.repetitions, results))
+        elif table == "replay":
+            texts.append(replay(results))
+    print("\n" + "\n\n".join(texts))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
-"""One run of this project for benchmarks/speed.py: prints its figures as JSON."""
+"""One run of this project for benchmarks/speed.py: prints its figures as JSON.
 
-import argparse
+The first argument is the folder of the checkout of this project that runs.
+"""
+
+import dataclasses
 import json
-import resource
 import sys
 import tempfile
 import time
-from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, sys.argv[1])
 
 from kerasrl.dqn import device
 
@@ -18,12 +20,13 @@ import keras
 import numpy as np
 import rl.callbacks
 import tensorflow as tf
+from peers.common import Clock, arguments, peak_memory
 
 from callbacks import build_callbacks
 from config import Config
 from kerasrl import PrioritizedMemory, SequentialMemory, environments
 from kerasrl.dqn.learner import Learner
-from model import build_agent, build_model
+from model import build_agent, build_model, build_network, observed
 
 REPLAY = {
     "uniform": {},
@@ -33,23 +36,15 @@ REPLAY = {
 }
 
 
-def peak_memory() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+class Ticks(rl.callbacks.Callback):
+    """Let the clock count the steps."""
 
-
-class Clock(rl.callbacks.Callback):
-    """Note when steps `first` and `last` end, and when the first update was made."""
-
-    def __init__(self, first: int, last: int) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__()
-        self.marks, self.steps, self.first_learned = {first: 0.0, last: 0.0}, 0, 0.0
+        self.clock = clock
 
     def on_step_end(self, step: int, logs: dict) -> None:
-        self.steps += 1
-        if self.steps in self.marks:
-            self.marks[self.steps] = time.perf_counter()
-        if not self.first_learned and logs["metrics"][0] == logs["metrics"][0]:
-            self.first_learned = time.time()
+        self.clock.tick(learned=logs["metrics"][0] == logs["metrics"][0])
 
 
 class Flatness(rl.callbacks.Callback):
@@ -71,13 +66,34 @@ class Flatness(rl.callbacks.Callback):
             self.start = time.perf_counter()
 
 
-def fit(train_interval: int, seed: int, nb_steps: int, callback: rl.callbacks.Callback) -> None:
+def settings(work: str, burst: int) -> Config:
+    """Return the settings of one kind of work, which the peers have in their own names."""
+    if work == "vectors":
+        return Config(train_interval=burst, gradient_steps=burst)
+    images = {"train_interval": 4, "nb_steps_warmup": 100, "target_model_update": 1_000, "eps_nb_steps": 100_000}
+    if work == "minatar":
+        return dataclasses.replace(Config.load("minatar-breakout"), **images)
+    return dataclasses.replace(Config.load("pong"), **images, processor="", memory_limit=10_000)
+
+
+def make_env(work: str, config: Config) -> Any:
+    if work == "frames":
+        from peers.frames import Frames
+
+        return Frames()
+    return environments.make(config.env)
+
+
+def fit(work: str, burst: int, seed: int, nb_steps: int, callback: rl.callbacks.Callback) -> None:
+    """Train as train.py does, with the default log and checkpoints."""
+    config = settings(work, burst)
+    env = make_env(work, config)
+    size, num_actions, _ = observed(env, config)
+    device.configure(size if isinstance(size, tuple) else (size,), config.threads)
     keras.utils.set_random_seed(seed)
-    env = environments.make("CartPole-v0")
-    config = Config(train_interval=train_interval, gradient_steps=train_interval)
-    dqn = build_agent(build_model(4, 2), 2, config)
+    dqn = build_agent(build_network(size, num_actions, config), num_actions, config)
     with tempfile.TemporaryDirectory() as folder:
-        callbacks = build_callbacks("CartPole-v0", checkpoint_dir=folder, log_dir=folder)
+        callbacks = build_callbacks(config.env, checkpoint_dir=folder, log_dir=folder)
         dqn.fit(env, nb_steps, callbacks=[*callbacks, callback], verbose=0, seed=seed)
 
 
@@ -129,30 +145,27 @@ def replay(nb_steps: int, nb_blocks: int) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--train-interval", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=2_000)
-    parser.add_argument("--last", type=int, default=22_000)
+    parser = arguments()
+    parser.add_argument("root", help="folder of a checkout of this project")
+    parser.add_argument("--work", choices=["vectors", "minatar", "frames"], default="vectors")
+    parser.add_argument("--burst", type=int, default=1, help="steps between bursts of as many updates")
     parser.add_argument("--floor", action="store_true")
     parser.add_argument("--flat", action="store_true")
     parser.add_argument("--replay", type=int, help="steps in the replay memory for which its kinds are compared")
     parser.add_argument("--blocks", type=int, default=15)
     options = parser.parse_args()
-    device.configure((4,))
+    if options.floor or options.replay:
+        device.configure((4,))
     if options.floor:
         print(floor())
     elif options.replay:
         print(json.dumps(replay(options.replay, options.blocks)))
     elif options.flat:
-        fit(options.train_interval, options.seed, 1_000_000, Flatness(100_000))
+        fit("vectors", options.burst, options.seed, 1_000_000, Flatness(100_000))
     else:
         clock = Clock(options.first, options.last)
-        fit(options.train_interval, options.seed, options.last, clock)
-        seconds = clock.marks[options.last] - clock.marks[options.first]
-        versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
-        found = {"seconds": seconds, "first_learned": clock.first_learned, "peak_memory": peak_memory()}
-        print(json.dumps({**found, "versions": versions}))
+        fit(options.work, options.burst, options.seed, options.last, Ticks(clock))
+        clock.report(tensorflow=tf.__version__, keras=keras.__version__, numpy=np.__version__)
 
 
 if __name__ == "__main__":

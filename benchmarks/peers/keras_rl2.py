@@ -1,11 +1,7 @@
 """One run of keras-rl2's DQN for benchmarks/speed.py, on Python 3.8: prints its figures as JSON."""
 
-import argparse
-import json
 import os
-import resource
 import tempfile
-import time
 import warnings
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -14,6 +10,7 @@ warnings.simplefilter("ignore")
 import gym  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
+from common import Clock, arguments  # noqa: E402
 from rl.agents.dqn import DQNAgent  # noqa: E402
 from rl.callbacks import Callback, FileLogger, ModelIntervalCheckpoint  # noqa: E402
 from rl.memory import SequentialMemory  # noqa: E402
@@ -22,27 +19,15 @@ from tensorflow.keras import Input, Model  # noqa: E402
 from tensorflow.keras.layers import Dense, Flatten  # noqa: E402
 from tensorflow.keras.optimizers import Adam  # noqa: E402
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--seed", type=int)
-parser.add_argument("--first", type=int)
-parser.add_argument("--last", type=int)
-options = parser.parse_args()
+options = arguments().parse_args()
+clock = Clock(options.first, options.last)
 
 
-class Clock(Callback):
-    """Note when the measured steps begin and end."""
-
-    steps = 0
-    first_learned = 0.0
+class Ticks(Callback):
+    """Let the clock count the steps."""
 
     def on_step_end(self, step, logs):
-        self.steps += 1
-        if self.steps == options.first:
-            self.start = time.perf_counter()
-        elif self.steps == options.last:
-            self.end = time.perf_counter()
-        if not self.first_learned and not np.isnan(logs["metrics"][0]):
-            self.first_learned = time.time()
+        clock.tick(learned=not np.isnan(logs["metrics"][0]))
 
 
 np.random.seed(options.seed)
@@ -63,17 +48,7 @@ dqn = DQNAgent(
     policy=policy,
 )
 dqn.compile(Adam(1e-3), metrics=["mae"])
-clock = Clock()
 with tempfile.TemporaryDirectory() as folder:
-    callbacks = [ModelIntervalCheckpoint(folder + "/{step}.h5f", 5000), FileLogger(folder + "/log.json", 100), clock]
+    callbacks = [ModelIntervalCheckpoint(folder + "/{step}.h5f", 5000), FileLogger(folder + "/log.json", 100), Ticks()]
     dqn.fit(env, nb_steps=options.last, callbacks=callbacks, verbose=0)
-print(
-    json.dumps(
-        {
-            "seconds": clock.end - clock.start,
-            "first_learned": clock.first_learned,
-            "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "versions": {"tensorflow": tf.__version__, "keras-rl2": "1.0.5", "gym": gym.__version__},
-        }
-    )
-)
+clock.report(**{"tensorflow": tf.__version__, "keras-rl2": "1.0.5", "gym": gym.__version__})

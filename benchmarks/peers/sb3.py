@@ -1,70 +1,121 @@
-"""One run of Stable-Baselines3's DQN for benchmarks/speed.py: prints its figures as JSON."""
+"""One run of Stable-Baselines3's DQN, or of SBX's, for benchmarks/speed.py: prints its figures as JSON."""
 
-import argparse
-import json
-import resource
-import time
+import os
 import warnings
+from typing import Any
 
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["JAX_PLATFORMS"] = "cpu"
 warnings.simplefilter("ignore")
 
 import gymnasium  # noqa: E402
 import stable_baselines3  # noqa: E402
 import torch  # noqa: E402
+from common import Clock, arguments  # noqa: E402
+from frames import Frames  # noqa: E402
 from stable_baselines3.common.callbacks import BaseCallback  # noqa: E402
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--seed", type=int)
-parser.add_argument("--first", type=int)
-parser.add_argument("--last", type=int)
-options = parser.parse_args()
-torch.set_num_threads(1)
+from stable_baselines3.common.env_util import make_vec_env  # noqa: E402
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor  # noqa: E402
+from stable_baselines3.common.vec_env import VecFrameStack  # noqa: E402
 
 
-class Clock(BaseCallback):
-    """Note when the measured steps begin and end."""
+class Ticks(BaseCallback):
+    """Let the clock count the steps."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
 
     def _on_step(self) -> bool:
-        if self.num_timesteps == options.first:
-            self.start = time.perf_counter()
-        elif self.num_timesteps == options.last:
-            self.end = time.perf_counter()
-        elif self.num_timesteps == 12:  # the eleventh step, learned from, is over
-            self.first_learned = time.time()
+        self.clock.tick(learned=self.model._n_updates > 0)
         return True
 
 
-model = stable_baselines3.DQN(
-    "MlpPolicy",
-    gymnasium.make("CartPole-v0"),
-    learning_rate=1e-3,
-    buffer_size=50_000,
-    learning_starts=10,
-    batch_size=32,
-    tau=0.01,
-    target_update_interval=1,
-    gamma=0.99,
-    train_freq=1,
-    gradient_steps=1,
-    exploration_fraction=10_000 / options.last,
-    exploration_final_eps=0.1,
-    policy_kwargs={"net_arch": [16, 16, 16]},
-    seed=options.seed,
-    device="cpu",
-)
-clock = Clock()
-model.learn(options.last, callback=clock)
-print(
-    json.dumps(
-        {
-            "seconds": clock.end - clock.start,
-            "first_learned": clock.first_learned,
-            "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "versions": {
-                "stable_baselines3": stable_baselines3.__version__,
-                "torch": torch.__version__,
-                "gymnasium": gymnasium.__version__,
-            },
-        }
+class Board(BaseFeaturesExtractor):
+    """The convolution of atari.build_minatar_network, over boards [B, 10, 10, channels]."""
+
+    def __init__(self, observation_space: gymnasium.spaces.Box) -> None:
+        height, width, channels = observation_space.shape
+        super().__init__(observation_space, features_dim=16 * (height - 2) * (width - 2))
+        self.layers = torch.nn.Sequential(torch.nn.Conv2d(channels, 16, 3), torch.nn.ReLU(), torch.nn.Flatten())
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        return self.layers(observations.permute(0, 3, 1, 2))
+
+
+def board() -> gymnasium.Env:
+    import minatar.gym
+
+    minatar.gym.register_envs()
+    return gymnasium.make("MinAtar/Breakout-v1")
+
+
+def work(name: str, burst: int, last: int) -> tuple[str, Any, dict[str, Any]]:
+    """Return policy, environment and settings: those of speed_worker.py's `settings` in Stable-Baselines3's names."""
+    if name == "vectors":
+        return "MlpPolicy", gymnasium.make("CartPole-v0"), {
+            "learning_rate": 1e-3, "buffer_size": 50_000, "learning_starts": 10, "tau": 0.01,
+            "target_update_interval": 1, "train_freq": burst, "gradient_steps": burst,
+            "exploration_fraction": 10_000 / last, "policy_kwargs": {"net_arch": [16, 16, 16]},
+        }  # fmt: skip
+    images = {
+        "learning_starts": 100, "target_update_interval": 1_000, "train_freq": 4,
+        "exploration_fraction": 100_000 / last,
+    }  # fmt: skip
+    if name == "minatar":
+        network = {"features_extractor_class": Board, "net_arch": [128]}
+        return "CnnPolicy", board(), images | {
+            "learning_rate": 1e-3, "buffer_size": 100_000, "policy_kwargs": network
+        }  # fmt: skip
+    env = make_vec_env(lambda: gymnasium.wrappers.ReshapeObservation(Frames(), (84, 84, 1)))
+    return "CnnPolicy", VecFrameStack(env, 4), images | {"learning_rate": 2.5e-4, "buffer_size": 10_000}
+
+
+def sbx_dqn() -> Any:
+    """Return SBX's DQN with a network of three hidden layers: it takes only the first number of `net_arch`."""
+    import sbx.dqn.policies
+    from flax import linen
+
+    class QNetwork(linen.Module):
+        n_actions: int
+        n_units: int
+        activation_fn: Any
+
+        @linen.compact
+        def __call__(self, x: Any) -> Any:
+            for _ in range(3):
+                x = self.activation_fn(linen.Dense(self.n_units)(x))
+            return linen.Dense(self.n_actions)(x)
+
+    sbx.dqn.policies.QNetwork = QNetwork
+    return sbx.DQN
+
+
+def main() -> None:
+    parser = arguments()
+    parser.add_argument("--work", choices=["vectors", "minatar", "frames"], default="vectors")
+    parser.add_argument("--burst", type=int, default=1, help="steps between bursts of as many updates")
+    parser.add_argument("--threads", type=int, default=1, help="0: as many as PyTorch takes")
+    parser.add_argument("--sbx", action="store_true")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    policy, env, settings = work(options.work, options.burst, options.last)
+    kind = sbx_dqn() if options.sbx else stable_baselines3.DQN
+    model = kind(
+        policy, env, batch_size=32, gamma=0.99, exploration_final_eps=0.1, seed=options.seed, device="cpu", **settings
     )
-)
+    clock = Clock(options.first, options.last)
+    model.learn(options.last, callback=Ticks(clock))
+    versions = {"stable_baselines3": stable_baselines3.__version__, "gymnasium": gymnasium.__version__}
+    if options.sbx:
+        import jax
+        import sbx
+
+        clock.report(sbx=sbx.__version__, jax=jax.__version__, **versions)
+    else:
+        clock.report(torch=torch.__version__, **versions)
+
+
+if __name__ == "__main__":
+    main()
