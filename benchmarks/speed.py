@@ -1,6 +1,6 @@
 """Measure training speed side by side with other libraries on identical work.
 
-    python benchmarks/speed.py                             every table, 3 repetitions
+    python benchmarks/speed.py                             every table, 3 repetitions, about 15 minutes
     python benchmarks/speed.py --tables command replay     some tables
     python benchmarks/speed.py --baseline ../before        beside an older checkout of this project
     python benchmarks/speed.py --flat                      one run of a million steps: does a step's cost grow?
@@ -126,7 +126,9 @@ def race(race: Race, contestants: Contestants, repetitions: int, results: Result
         rows.append([name, *speeds(found["runs"], name), f"{cold:.1f}", f"{memory:,.0f}"])
     lines = [f"{race.title} ({found['machine']}; medians of {repetitions} interleaved runs)", "", markdown(heads, rows)]
     lines += ["", faster(found["runs"])]
-    return "\n".join(lines + [f"missing: {name} ({reason})" for name, reason in missing.items()])
+    if missing:
+        lines += ["", f"Missing: {', '.join(f'{name} ({reason})' for name, reason in missing.items())}."]
+    return "\n".join(lines)
 
 
 def ratios(runs: dict[str, list[dict]]) -> dict[str, float]:
@@ -237,12 +239,14 @@ def markdown(heads: list[str], rows: list[list[str]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES, metavar="NAME")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES, metavar="NAME", help=", ".join(TABLES))
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--baseline", type=Path, help="another checkout of this project")
-    parser.add_argument("--cleanrl", type=Path, help="a checkout of CleanRL")
+    parser.add_argument("--baseline", type=Path, metavar="FOLDER", help="another checkout of this project")
+    parser.add_argument("--cleanrl", type=Path, metavar="FOLDER", help="a checkout of CleanRL")
     parser.add_argument("--python38", help="a Python 3.8 for keras-rl2")
-    parser.add_argument("--json", type=Path, default=HERE / "speed.json", help="where to write the figures")
+    parser.add_argument(
+        "--json", type=Path, default=HERE / "speed.json", metavar="FILE", help="where to write the figures"
+    )
     parser.add_argument("--flat", action="store_true", help="measure the cost of steps up to the millionth instead")
     options = parser.parse_args()
     for folder, file in ((options.baseline, "train.py"), (options.cleanrl, "cleanrl/dqn.py")):
