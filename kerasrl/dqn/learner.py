@@ -4,6 +4,7 @@ The call also returns the Q-values of the observation to act on next, so that le
 call together.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from kerasrl.dqn.compiled_call import CompiledCall
 from kerasrl.dqn.dense import DenseNetwork
-from kerasrl.errors import UserError
+from kerasrl.errors import Note, UserError
 
 # Optimizers whose update of a weight depends on that weight alone, so that all weights may be one vector.
 _ELEMENTWISE = (
@@ -31,6 +32,10 @@ _ELEMENTWISE = (
 # Beyond it the copying of slices costs more. A call, in microseconds, as a vector and as variables: 658 weights 55 and
 # 80, 4,610 weights 49 and 75, 67,586 weights 242 and 212, 1,056,770 weights 6,833 and 2,527 (2 cores, 1 thread).
 _VECTOR_LIMIT = 20_000
+# Up to this many updates of a network with convolutions stand one after another in a call. In a compiled loop they have
+# one thread and slow kernels: 8 updates of MinAtar's network take 31 ms there and 8 ms unrolled (2 cores). Each takes
+# about a second more to compile. Dense networks are faster in a loop.
+_UNROLL_LIMIT = 16
 
 
 def huber_loss(error: tf.Tensor, clip_value: float) -> tf.Tensor:
@@ -100,6 +105,13 @@ class Learner:
         self.delta_clip, self.double, self.tau = delta_clip, double, tau
         self.batch_size, self.gradient_steps, self.jit_compile = batch_size, gradient_steps, jit_compile
         self.weighted = weighted
+        self._has_convolutions = any(len(v.shape) > 2 for v in model.variables)
+        if jit_compile and self._has_convolutions and gradient_steps > _UNROLL_LIMIT:
+            warnings.warn(
+                f"gradient_steps {gradient_steps} is slow with convolutions, which are fast up to {_UNROLL_LIMIT}",
+                Note,
+                stacklevel=3,
+            )
         self._fresh_metrics = [[tf.convert_to_tensor(v).numpy() for v in m.variables] for m in self.metrics]
         self._shapes = [tuple(v.shape) for v in model.trainable_variables]
         self._as_vector = self._can_be_vector()
@@ -321,6 +333,10 @@ class Learner:
     def _update_repeatedly(self, batches: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the mean of the metrics over one update for each batch, and all errors."""
         split = [tf.reshape(b, [self.gradient_steps, self.batch_size, *b.shape[1:]]) for b in batches]
+        if self._has_convolutions and self.gradient_steps <= _UNROLL_LIMIT:
+            results = [self._update_once(*[b[i] for b in split]) for i in range(self.gradient_steps)]
+            metrics, all_errors = zip(*results, strict=True)
+            return tf.add_n(metrics) / self.gradient_steps, tf.concat(all_errors, 0)
 
         def update(i: tf.Tensor, total: tf.Tensor, errors: tf.TensorArray) -> Any:
             metrics, error = self._update_once(*[b[i] for b in split])

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 from kerasrl import DQNAgent, SequentialMemory, UserError
+from kerasrl.errors import Note
 
 NB_ACTIONS = 3
 
@@ -293,17 +294,17 @@ class KerasNetwork:
         return [float(loss)]
 
 
-def assert_fit_equals_eager(model, optimizer, reference_optimizer, jit_compile="auto"):
+def assert_fit_equals_eager(model, optimizer, reference_optimizer, jit_compile="auto", ends=MIXED, **options):
     """Fit an agent and compare it with KerasNetwork; return the agent."""
-    policy, env, recorder = RandomPolicy(), ScriptedEnv(MIXED), Recorder()
+    policy, env, recorder = RandomPolicy(), ScriptedEnv(ends), Recorder()
     agent = DQNAgent(
         model=model, nb_actions=NB_ACTIONS, memory=build_memory(), policy=policy, batch_size=8, nb_steps_warmup=8,
-        target_model_update=0.05,
+        target_model_update=0.05, **options,
     )  # fmt: skip
     network = KerasNetwork(model, reference_optimizer)
     agent.compile(optimizer, jit_compile=jit_compile)
     agent.fit(env, 22, callbacks=[recorder], verbose=0)
-    history = replay(env.trace, policy.actions, network, build_memory(), 8, 8, 0.05)
+    history = replay(env.trace, policy.actions, network, build_memory(), 8, 8, 0.05, **options)
     losses = [np.nan if metrics is None else metrics[0] for metrics, _ in history]
     np.testing.assert_allclose([m[0] for m in recorder.metrics], losses, 2e-5, 2e-5)
     assert_close([*agent.model.get_weights(), *agent.target_model.get_weights()], network.all_weights(), 2e-5)
@@ -450,6 +451,22 @@ def test_what_xla_cannot_compile_is_run_without_it():
 def test_large_networks_learn_the_same():
     model = build_model(1, layers.Dense(600, activation="tanh"), layers.Dense(600, activation="tanh"))
     assert_fit_equals_eager(model, keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01))
+
+
+def convolutional():
+    return build_model(1, layers.Reshape((2, 1)), layers.Conv1D(4, 2, activation="tanh"), layers.Flatten())
+
+
+def test_several_updates_of_convolutions_are_no_loop_and_learn_the_same(monkeypatch):
+    monkeypatch.setattr(tf, "while_loop", lambda *arguments: pytest.fail("convolutions are slow in a compiled loop"))
+    adams = [keras.optimizers.Adam(0.01) for _ in range(2)]
+    assert_fit_equals_eager(convolutional(), *adams, ends=ENDLESS, gradient_steps=3, train_interval=3)
+
+
+def test_so_many_updates_of_convolutions_that_they_are_a_loop_learn_the_same_and_are_noted():
+    adams = [keras.optimizers.Adam(0.01) for _ in range(2)]
+    with pytest.warns(Note, match=r"^gradient_steps 17 is slow with convolutions, which are fast up to 16$"):
+        assert_fit_equals_eager(convolutional(), *adams, ends=ENDLESS, gradient_steps=17, train_interval=4)
 
 
 # Metrics and settings
