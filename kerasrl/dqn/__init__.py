@@ -4,7 +4,10 @@ from kerasrl.compat import keras_rl as keras_rl  # first: it lets the modules be
 
 # isort: split
 
+from kerasrl.dqn import device as device
 from kerasrl.dqn.agent import DQNAgent as DQNAgent
 from kerasrl.dqn.memory import SequentialMemory as SequentialMemory
 from kerasrl.dqn.policy import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy
 from kerasrl.dqn.prioritized import PrioritizedMemory as PrioritizedMemory
+
+device.choose_at_first_input()  # own scripts do not call `device.configure`

@@ -1,11 +1,18 @@
 """Which processor and how many threads TensorFlow uses, chosen to suit the size of the work."""
 
+import contextlib
+import functools
+import inspect
 import os
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from kerasrl.errors import UserError, to_type
+
+# By which TensorFlow takes threads.
+_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 
 
 def configure(observation_shape: Any, threads: int = 0, device: str = "auto") -> str:
@@ -33,14 +40,13 @@ def configure(observation_shape: Any, threads: int = 0, device: str = "auto") ->
         raise UserError(f"threads must be at most {most} on this machine, is {threads}; 0 chooses")
     chosen = threads or ((os.cpu_count() or 1) if is_image else 1)
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(chosen)
-        tf.config.threading.set_inter_op_parallelism_threads(chosen)
+        _set_threads(chosen)
         if gpus:
             tf.config.set_visible_devices(gpus if on_gpu else [], "GPU")
         kind = "observations are images" if is_image else "observations are vectors, the network is small"
     except RuntimeError:  # for this process the choice has been made
         on_gpu = bool(tf.config.get_visible_devices("GPU"))
-        has = tf.config.threading.get_intra_op_parallelism_threads()
+        has, _ = _threads()
         if (threads and threads != has) or device not in ("auto", "gpu" if on_gpu else "cpu"):
             again = to_type("run the program again", "restart the kernel (or the script)")
             raise UserError(
@@ -50,6 +56,38 @@ def configure(observation_shape: Any, threads: int = 0, device: str = "auto") ->
         chosen, kind = has, "as TensorFlow was started"
     asked = "as requested" if threads or device != "auto" else kind
     return f"{_in_words(on_gpu, chosen)} ({asked})"
+
+
+def choose_at_first_input() -> None:
+    """Let networks that are built from now on get the number of threads that `configure` would choose.
+
+    TensorFlow takes no other number once there are weights; before that, only a network's inputs tell what it is for.
+    A number that somebody chose stays: by `configure`, by tf.config.threading, or by an environment variable.
+    """
+    initialise, ours = keras.layers.InputLayer.__init__, 0  # 0: as many as TensorFlow wants
+
+    @functools.wraps(initialise)
+    def choosing(self: Any, *args: Any, **kwargs: Any) -> None:
+        nonlocal ours
+        initialise(self, *args, **kwargs)
+        if os.environ.keys().isdisjoint(_VARIABLES) and _threads() == (ours, ours):
+            is_image = len(self.batch_shape) > 3  # batch, window, observation
+            with contextlib.suppress(RuntimeError):  # there are weights already
+                _set_threads(0 if is_image else 1)
+                ours = 0 if is_image else 1
+
+    choosing.__signature__ = inspect.signature(initialise)  # type: ignore[attr-defined]  # which Keras reads
+    keras.layers.InputLayer.__init__ = choosing
+
+
+def _threads() -> tuple[int, int]:
+    threading = tf.config.threading
+    return threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()
+
+
+def _set_threads(number: int) -> None:
+    tf.config.threading.set_intra_op_parallelism_threads(number)
+    tf.config.threading.set_inter_op_parallelism_threads(number)
 
 
 def _in_words(on_gpu: bool, threads: int) -> str:
