@@ -36,6 +36,7 @@ def nobody_has_chosen(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.long
 def test_networks_for_vectors_have_one_thread_and_those_for_images_all():
     """As TensorFlow takes threads until there are weights, the last input before them decides."""
     model = "model = keras.Sequential([keras.Input((1, 4)), keras.layers.Flatten(), keras.layers.Dense(2)])\n"

@@ -497,6 +497,35 @@ def test_help_does_not_import_what_takes_long(name, tmp_path):
     assert "--help" in out
 
 
+WEIGHTS = ROOT / "checkpoints" / "dqn_CartPole-v0_pretrained.h5f"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("train", ["--nb-steps", "20", "--callback", "look:Look", "--eval-interval", "0", "--verbose", "0"]),
+        ("test", ["--weights", str(WEIGHTS), "--episodes", "1"]),
+    ],
+)
+def test_the_start_imports_little_beside_what_tensorflow_and_keras_import(name, arguments, tmp_path):
+    """Keras imports matplotlib, Pillow, pandas and others if they are installed; of ours, gym is the largest."""
+    (tmp_path / "look.py").write_text(
+        "import sys, keras, tensorflow\n"
+        "def packages(): return {module.partition('.')[0] for module in sys.modules}\n"
+        "theirs = packages()\n"
+        "class Look(keras.callbacks.Callback):\n"
+        "    def on_train_begin(self, logs=None): print(*packages() - theirs)\n"
+    )
+    code = f"import sys, look\nsys.path.insert(0, {str(ROOT)!r})\nimport {name}\n{name}.main({arguments})\n"
+    code += "print(*look.packages() - look.theirs)" if name == "test" else ""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    ours = set(done.stdout.splitlines()[-1].split())
+    modules = {path.stem for path in ROOT.glob("*.py")} | {"kerasrl", "rl"} | sys.stdlib_module_names
+    assert "gym" in ours
+    assert ours - modules <= {"gym", "gym_notices", "cloudpickle", "filelock", "msgspec", "tqdm", "tomli", "tomli_w"}
+
+
 def test_the_defaults_are_the_tutorials():
     settings = dataclasses.asdict(config.Config())
     tutorial = {
