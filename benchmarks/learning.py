@@ -154,18 +154,18 @@ Every figure of every run is in [benchmarks/learning.json](benchmarks/learning.j
 | preset | environment | steps | threshold | solved | best | last | published | steps to solve | steps/s |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 {rows}
-
+"""
+OPTIONS_TEXT = """
 ## Options
 
-What double DQN, n-step returns and prioritised replay change, each alone and all together: two presets without these
-options, ten seeds each, columns as above. [Which options help](docs/options.md) says what follows from it.
+What double DQN, n-step returns and prioritised replay change, each alone and all together: presets without these
+options, ten seeds each, columns as above.
 
 | preset | options | solved | best | last | steps to solve | steps/s |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |
-{option_rows}
+{rows}
 
 ![Rewards of evaluations while learning, mean of ten seeds with its 95% interval](docs/options.png)
-
 """
 
 
@@ -174,7 +174,8 @@ def write_results(results: dict[str, dict[str, dict]]) -> None:
     rows = "\n".join(row(preset, results[preset]) for preset in SEEDS if results.get(preset))
     with_options = [name for name in experiments() if ": " in name and results.get(name)]
     option_rows = "\n".join(option_row(name, results[name]) for name in with_options)
-    write_whole(ROOT / "RESULTS.md", (TEXT.format(rows=rows, option_rows=option_rows) + NOTES.read_text()).encode())
+    options = OPTIONS_TEXT.format(rows=option_rows) if option_rows else ""
+    write_whole(ROOT / "RESULTS.md", (TEXT.format(rows=rows) + options + NOTES.read_text()).encode())
 
 
 def main() -> None:
