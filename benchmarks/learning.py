@@ -107,9 +107,10 @@ def draw(results: dict[str, dict[str, dict]]) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    presets = [preset for preset in WITH_OPTIONS if any(name.startswith(f"{preset}: ") for name in results)]
     with rc_context(STYLE):
-        figure = Figure(figsize=(10, 4), layout="constrained")
-        for axes, preset in zip(figure.subplots(1, len(WITH_OPTIONS)), WITH_OPTIONS, strict=True):
+        figure = Figure(figsize=(1 + 5 * len(presets), 4), layout="constrained")
+        for axes, preset in zip(figure.subplots(1, len(presets), squeeze=False)[0], presets, strict=True):
             for colour, option in zip(COLOURS, OPTIONS, strict=False):
                 runs = results.get(f"{preset}: {option}", {}).values()
                 curves = [tuple(np.transpose(np.asarray(run["evaluations"], float))) for run in runs]
@@ -159,7 +160,7 @@ OPTIONS_TEXT = """
 ## Options
 
 What double DQN, n-step returns and prioritised replay change, each alone and all together: presets without these
-options, ten seeds each, columns as above.
+options, ten seeds each, columns as above. `python benchmarks/learning.py --options` measures what is missing here.
 
 | preset | options | solved | best | last | steps to solve | steps/s |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |
