@@ -9,7 +9,7 @@ add up on this processor, which does not depend on the numbers: on many processo
 """
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,7 +28,7 @@ class DenseNetwork:
         self._layers = layers
 
     @classmethod
-    def of(cls, model: Any, weights: np.ndarray) -> Self | None:
+    def of(cls, model: Any, weights: np.ndarray) -> "DenseNetwork | None":
         """Return the network of a Keras model, None if it has layers of other kinds.
 
         Args:
