@@ -242,6 +242,7 @@ def test_the_choice_of_threads(capsys):
     assert "thread" in namespace["device"].configure((4,))
 
 
+@pytest.mark.long
 def test_the_ten_lines_act_where_there_is_no_tensorflow(tmp_path, monkeypatch):
     for package in ("gymnasium", "tf2onnx", "onnxruntime", "ai_edge_litert"):
         pytest.importorskip(package)

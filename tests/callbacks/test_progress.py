@@ -217,15 +217,19 @@ def test_one_row_is_redrawn_and_left_complete(terminal):
     assert re.fullmatch(r"28/28  5 ep  reward 5.0  eps 0.1  loss \d\S*  [\d.]+/s  took \d\d:\d\d *", row[-1])
 
 
+def long(*arguments):
+    return pytest.param(*arguments, marks=pytest.mark.long)
+
+
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
         (30, r"9999/9999  reward 90\.5"),
-        (54, r"9999/9999  138 ep  reward 90\.5  \d+/s  took 00:\d\d"),
-        (64, r"9999/9999  138 ep  reward 90\.5  eps 0\.1  \d+/s  took 00:\d\d"),
+        long(54, r"9999/9999  138 ep  reward 90\.5  \d+/s  took 00:\d\d"),
+        long(64, r"9999/9999  138 ep  reward 90\.5  eps 0\.1  \d+/s  took 00:\d\d"),
         (80, r"9999/9999  138 ep  reward 90\.5(  best 5)?  eps 0\.1  loss \S+  \d+/s  took 00:\d\d"),
-        (120, r"100%\|█{10}\| 9999/9999  138 ep  reward 90\.5  best 5  eps 0\.1  loss \S+  \d+/s  took 00:\d\d"),
-        (200, r"100%\|█{10}\| step 9,999 of 9,999, episodes 138, mean .* 90\.5, best evaluation 5\.0, epsilon .*"),
+        long(120, r"100%\|█{10}\| 9999/9999  138 ep  reward 90\.5  best 5  eps 0\.1  loss \S+  \d+/s  took 00:\d\d"),
+        long(200, r"100%\|█{10}\| step 9,999 of 9,999, episodes 138, mean .* 90\.5, best evaluation 5\.0, epsilon .*"),
     ],
 )
 def test_the_line_fits_the_terminal(terminal, columns, expected):

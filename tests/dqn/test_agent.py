@@ -211,6 +211,7 @@ def test_stacked_images_equal_eager():
     )
 
 
+@pytest.mark.long
 def test_keras_rls_own_memory_equals_eager():
     assert_fit_equals_eager(
         LineEnv(),
@@ -272,10 +273,10 @@ class OldOneStateEnv(OneStateEnv):
     [
         (OneStateEnv(5, "truncated"), None, 10.0),
         (OneStateEnv(1, "terminated"), None, 1.0),
-        (OneStateEnv(1, "terminated and truncated"), None, 1.0),
+        pytest.param(OneStateEnv(1, "terminated and truncated"), None, 1.0, marks=pytest.mark.long),
         (OneStateEnv(1000, "terminated"), 5, 10.0),
         (OldOneStateEnv(5, "truncated"), None, 10.0),
-        (OldOneStateEnv(1, "terminated"), None, 1.0),
+        pytest.param(OldOneStateEnv(1, "terminated"), None, 1.0, marks=pytest.mark.long),
     ],
 )
 def test_time_limits_bootstrap_and_deaths_do_not(env, nb_max_episode_steps, value):

@@ -237,12 +237,17 @@ def assert_close(actual, expected, tolerance=1e-5):
         np.testing.assert_allclose(one, other, tolerance, tolerance)
 
 
-@pytest.mark.parametrize("case", CASES)
+QUICK = ("soft, huber", "hard, period 3, double, huber", "frozen on purpose", "window", "several updates")
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case in QUICK else pytest.mark.long) for case in CASES]
+)
 def test_updates_equal_numpy(case):
     assert_fit_equals_numpy(case, adam="soft" in case or "several" in case, looks=False)
 
 
-@pytest.mark.parametrize("case", ["soft", "hard, period 3", "window"])
+@pytest.mark.parametrize("case", ["soft", "hard, period 3", pytest.param("window", marks=pytest.mark.long)])
 def test_both_networks_equal_numpy_after_each_step(case):
     assert_fit_equals_numpy(case, adam=True, looks=True)
 
@@ -463,6 +468,7 @@ def test_several_updates_of_convolutions_are_no_loop_and_learn_the_same(monkeypa
     assert_fit_equals_eager(convolutional(), *adams, ends=ENDLESS, gradient_steps=3, train_interval=3)
 
 
+@pytest.mark.long
 def test_so_many_updates_of_convolutions_that_they_are_a_loop_learn_the_same_and_are_noted():
     adams = [keras.optimizers.Adam(0.01) for _ in range(2)]
     with pytest.warns(Note, match=r"^gradient_steps 17 is slow with convolutions, which are fast up to 16$"):
@@ -530,6 +536,7 @@ def test_learning_rate_can_be_changed_while_learning():
         np.testing.assert_array_equal(actual, expected)
 
 
+@pytest.mark.long
 def test_optimizer_of_an_earlier_agent_starts_anew():
     optimizer = keras.optimizers.Adam(0.01)
     assert_fit_equals_eager(build_model(), optimizer, keras.optimizers.Adam(0.01))

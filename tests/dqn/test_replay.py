@@ -249,6 +249,8 @@ CASES = {
     "processed states": {"build_processor": Converting, "window_length": 2},
     "processed states, gradient_steps": {"build_processor": Converting, "train_interval": 2, "gradient_steps": 2},
 }
+QUICK = ("dueling, double, huber", "gradient_steps, hard, window, double", "time limit")
+ALL = [pytest.param(case, marks=() if case in QUICK else pytest.mark.long) for case in CASES]
 
 
 def assert_fit_equals_numpy(case, n_step, memory, plain_draws):
@@ -305,7 +307,7 @@ def test_returns_equal_numpy_with_the_ring_overwritten(n_step):
     assert_fit_equals_numpy("soft", n_step, SequentialMemory(LIMIT, seed=3), UniformDraws)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ALL)
 def test_returns_of_three_steps_equal_numpy(case):
     memory = SequentialMemory(LIMIT, CASES[case].get("window_length", 1), seed=3)
     draws = UniformDrawsOneByOne if "processed" in case else UniformDraws
@@ -327,7 +329,9 @@ class Corridor:
         return np.eye(11)[self.place], float(self.place == 10), self.place == 10, self.nb_steps == self.limit, {}
 
 
-@pytest.mark.parametrize("n_step", [1, 3, 20])
+@pytest.mark.parametrize(
+    "n_step", [pytest.param(1, marks=pytest.mark.long), 3, pytest.param(20, marks=pytest.mark.long)]
+)
 def test_values_converge_to_the_discounted_reward_whatever_the_number_of_steps(n_step):
     model = keras.Sequential([keras.Input((1, 11)), layers.Flatten(), layers.Dense(1, use_bias=False)])
     agent = DQNAgent(
@@ -402,7 +406,7 @@ def test_what_returns_cannot_be_made_of_is_refused(options, problem):
 
 
 @pytest.mark.parametrize("n_step", [1, 3])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ALL)
 def test_prioritised_replay_equals_numpy(case, n_step):
     memory = PrioritizedMemory(
         LIMIT, CASES[case].get("window_length", 1), alpha=0.7, beta=0.5, beta_end=0.9, nb_steps_annealed=70,

@@ -431,6 +431,7 @@ def test_old_weights_are_exported_too(here, capsys):
     assert "without settings: using the tutorial's model and CartPole-v0" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_what_was_trained_with_objects_is_exported_from_python(here, capsys, weights):
     from seen import Seen
 

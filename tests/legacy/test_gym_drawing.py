@@ -317,6 +317,7 @@ learn(Plain())
 """
 
 
+@pytest.mark.long
 def test_an_agent_learns_in_old_environments_and_shows_them(run_old):
     ran = run_old(AGENT, SDL_VIDEODRIVER="dummy")
     assert ran.status == 0, ran.errors

@@ -60,9 +60,9 @@ print(dqn.enable_double_dqn, agent(enable_double_dqn=False).enable_double_dqn, t
     ("keras", "options", "double", "told"),
     [
         ("keras", [], "True", True),
-        ("keras", ["--keras-rl", "2"], "False", False),
+        pytest.param("keras", ["--keras-rl", "2"], "False", False, marks=pytest.mark.long),
         ("tensorflow.keras", [], "False", False),
-        ("tensorflow.keras", ["--keras-rl", "1"], "True", True),
+        pytest.param("tensorflow.keras", ["--keras-rl", "1"], "True", True, marks=pytest.mark.long),
     ],
 )
 def test_the_default_of_double_dqn_is_that_of_the_scripts_keras_rl(keras, options, double, told, run, tmp_path):

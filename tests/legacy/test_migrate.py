@@ -167,6 +167,7 @@ def test_lines_are_rewritten(migrate, tmp_path):
     assert found == {name: after for name, (_, after) in REWRITTEN.items()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("before", SEEDED)
 def test_the_last_seed_is_given_to_fit(before, migrate):
     text, errors = migrate(f"{HEAD}# here\n{before}\n")

@@ -179,6 +179,7 @@ def test_the_last_line_names_an_environment_that_is_not_activated(tmp_path, monk
     assert command_line.command_to_type("test").startswith(".venv/bin/python ")
 
 
+@pytest.mark.long
 def test_keras_rls_episode_lines(short, capsys):
     assert train.main([*short, "--nb-steps", "300", "--verbose", "2", "--seed", "1"]) == 0
     line = re.compile(

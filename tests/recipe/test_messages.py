@@ -92,6 +92,7 @@ def test_debug_shows_the_whole_traceback_which_the_line_without_it_mentions(own,
     assert not (tmp_path / "logs/dqn_Own-v0_config.toml").exists()
 
 
+@pytest.mark.long
 def test_debug_is_no_setting(own, run, tmp_path):
     command = own()
     assert run(*command, "--debug") == (0, "")

@@ -111,6 +111,7 @@ def test_a_given_model_begins_as_it_was_given(tmp_path):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.long
 def test_what_was_trained_with_objects_is_played_and_filmed(tmp_path):
     objects = given()
     trained = train.train(Config(**SHORT), **objects)

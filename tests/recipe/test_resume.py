@@ -110,7 +110,7 @@ def uninterrupted(server, tmp_path_factory):
     return result(path)
 
 
-@pytest.mark.parametrize("moments", [range(3), pytest.param(range(3, 12), marks=pytest.mark.long)])
+@pytest.mark.parametrize("moments", [range(1), pytest.param(range(1, 12), marks=pytest.mark.long)])
 def test_killed_at_any_moment_and_resumed_is_as_never_killed(server, uninterrupted, tmp_path, moments):
     draws = random.Random(moments.start)
     for moment in moments:
@@ -541,6 +541,7 @@ def test_full_disk_leaves_the_last_good_files(run, tmp_path):
     assert run(*environment_with(lambda: None), "--resume") == (0, "")
 
 
+@pytest.mark.long
 def test_vanished_folder_is_named(run, tmp_path):
     status, error = run(*environment_with(lambda: shutil.rmtree(tmp_path / "checkpoints")))
     assert (status, error.count("\n")) == (1, 1)

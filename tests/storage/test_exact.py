@@ -529,6 +529,7 @@ def test_states_are_written_at_their_interval_and_before_the_last_episode(tmp_pa
     assert steps == [0, 50, 100, 150, 160, 165]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("verbose", [(0, 1), (1, 0)])
 def test_a_resume_may_show_more_or_less(tmp_path, verbose):
     for nb_steps, shown in zip((100, 150), verbose, strict=True):

@@ -141,11 +141,13 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, tmp_path, capsys, sa
     same_training(tmp_path / "runs" / "seed-0", tmp_path / "alone")
 
 
+@pytest.mark.long
 def test_each_training_has_one_thread_unless_it_is_given_more():
     assert [checked(Config(env=env))[0].threads for env in ("CartPole-v0", "MinAtar/Breakout-v1")] == [0, 1]
     assert checked(Config(env="MinAtar/Breakout-v1", threads=2))[0].threads == 2
 
 
+@pytest.mark.long
 def test_a_training_in_any_thread_leaves_signals_alone(tmp_path):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     found = []
