@@ -357,7 +357,8 @@ def read_toml(file: Path, what: str = "configuration file") -> dict[str, Any]:
         import tomli as tomllib
 
     try:
-        return tomllib.loads(read_file(file, _MOST_TOML).decode("utf-8-sig"))
+        settings: dict[str, Any] = tomllib.loads(read_file(file, _MOST_TOML).decode("utf-8-sig"))
+        return settings
     except FileNotFoundError:
         raise UserError(f"there is no {what} {shown_path(file)}") from None
     except OSError as error:

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +34,7 @@ def translate() -> None:
 
     _layer(keras.layers.Layer)
     let_take(keras.layers.Embedding, "__init__", _embedding)
-    let_take(keras.layers.InputLayer, "__init__", _input)
+    let_take(keras.layers.InputLayer, "__init__", functools.partial(_of, "InputLayer"))
     let_take(keras.layers.Layer, "add_weight", _add_weight)
     for convolution in (BaseConv, keras.layers.Conv1D):  # which has methods of its own
         _convolution(convolution)
@@ -117,37 +116,6 @@ def _embedding(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Argu
     if notes.is_asked_by_script(3) and not {"input_shape", "batch_input_shape"} & set(kwargs):
         kwargs["input_shape"] = tuple(length) if isinstance(length, list | tuple) else (length,)
     return args, kwargs
-
-
-def _input(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-    """Before the first variable is made, TensorFlow's threads can still be chosen."""
-    args, kwargs = translated("InputLayer", args, kwargs)
-    shape = args[0] if args else kwargs.get("shape")
-    if shape is None and kwargs.get("batch_shape") is not None:
-        shape = tuple(kwargs["batch_shape"])[1:]
-    if isinstance(shape, list | tuple):
-        _choose_threads(tuple(shape))
-    return args, kwargs
-
-
-@functools.cache
-def _choose_threads_once(is_image: bool) -> None:
-    import tensorflow as tf
-
-    from kerasrl.dqn import device
-
-    if not tf.config.threading.get_intra_op_parallelism_threads():  # the script may have chosen
-        device.configure((1, 1) if is_image else (1,))
-
-
-def _choose_threads(shape: tuple[Any, ...]) -> None:
-    """Choose threads for the first network of a script that uses Keras-RL.
-
-    Args:
-        shape: Of the network's input without the batch: the window, then an observation.
-    """
-    if "rl" in sys.modules and not _choose_threads_once.cache_info().currsize:
-        _choose_threads_once(len(shape) > 2)
 
 
 def _convolution(layer: Any) -> None:

@@ -161,7 +161,8 @@ class Encoder:
 def _type_text(dtype: np.dtype) -> str:
     if dtype.hasobject or dtype.names or dtype.subdtype or np.dtype(dtype.str) != dtype:
         raise CannotBeKept
-    return dtype.str
+    text: str = dtype.str
+    return text
 
 
 def _is_plain(key: Any) -> bool:
