@@ -20,11 +20,16 @@ def require_trust(file: str, settings: Mapping[str, Any], said: Mapping[str, Any
     Raises:
         UserError: A module is neither.
     """
-    strange = {name: value for name, value in modules(settings) if value not in _values(said, name)}
+    strange = [(name, value) for name, value in modules(settings) if value not in _values(said, name)]
     if strange:
-        named = ", ".join(f"{name} {value}" for name, value in strange.items())
-        options = " ".join(f"--{name} {value}" for name, value in strange.items())
-        python = ", ".join(f"{name}={value!r}" for name, value in strange.items())
+        named = ", ".join(f"{name} {value}" for name, value in strange)
+        # All of a setting's modules: an option replaces what the file says.
+        values = {name: [value for of, value in modules(settings) if of == name] for name, _ in strange}
+        options = " ".join(f"--{name} {' '.join(values[name])}" for name in values)
+        python = ", ".join(
+            f"{name}={(value[0] if isinstance(settings[name], str) else tuple(value))!r}"
+            for name, value in values.items()
+        )
         also = to_type(f"give {options}, or --trust", f"give {python}, or trust=True")
         raise UserError(f"{file} names {named}, which would be imported and run; {also}, if you trust it")
 

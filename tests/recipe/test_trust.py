@@ -111,6 +111,25 @@ def test_a_settings_file_may_not_bring_code(tmp_path, monkeypatch, capsys):
     assert not Path("sprung").exists()
 
 
+def test_each_of_several_callbacks_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text('callback = ["trap:One", "trap:Two", "trap:Three"]\nprocessor = "trap:Own"\n')
+    Path("trap.py").write_text(TRAP)
+    for said in ([], ["--callback", "trap:One"]):
+        with pytest.raises(SystemExit):
+            train.main(["--config", "mine.toml", *said])
+        strange = ", ".join(f"callback trap:{name}" for name in ("One", "Two", "Three")[len(said) // 2 :])
+        assert capsys.readouterr().err.splitlines() == [
+            f"error: mine.toml names processor trap:Own, {strange}, which would be imported and run; "
+            "give --processor trap:Own --callback trap:One trap:Two trap:Three, or --trust, if you trust it"
+        ]
+    with pytest.raises(
+        UserError, match=r"give processor='trap:Own', callback=\('trap:One', 'trap:Two', 'trap:Three'\),"
+    ):
+        Config.load(file="mine.toml")
+    assert not Path("sprung").exists()
+
+
 @pytest.mark.long
 def test_a_resumed_run_may_not_bring_code(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
