@@ -83,8 +83,9 @@ def figures(config: Config, runs: dict[str, dict]) -> list[str]:
     if threshold is not None:
         solved = f"{sum(reward >= threshold for reward in best)} of {len(best)}"
         steps = seeds.steps_to_solve(found, threshold)
-    speed = statistics.median(one["steps_per_second"] for one in found if one["steps_per_second"] is not None)
-    return [solved, seeds.mean_in_words(best), seeds.mean_in_words(last), steps, f"{speed:,.0f}"]
+    speeds = [one["steps_per_second"] for one in found if one["steps_per_second"] is not None]  # of runs in one go
+    speed = f"{statistics.median(speeds):,.0f}" if speeds else "-"
+    return [solved, seeds.mean_in_words(best), seeds.mean_in_words(last), steps, speed]
 
 
 def row(preset: str, runs: dict[str, dict]) -> str:
