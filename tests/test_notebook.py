@@ -71,7 +71,7 @@ def test_it_runs_in_an_empty_folder(tmp_path, monkeypatch):
     (printed,) = [printed for source, printed, _ in found if source == "trained = train(Config(nb_steps=600, seed=0))"]
     live = re.findall(r"\r([^\r\n]*)", printed)  # each redraw begins the line anew
     assert len(live) >= 2
-    assert [line for line in live[:-1] if not re.match(r"\s*\d+%\|.{10}\| \d+/600  ", line)] == []
+    assert [line for line in live[:-1] if not re.match(r"[ \d]{2}\d%\|.{10}\| \d+/600  ", line)] == []
     errors = [o.text for cell in notebook.cells for o in cell.get("outputs", []) if o.get("name") == "stderr"]
     assert errors == []
     assert (tmp_path / "film.gif").is_file() and (tmp_path / "policy.keras").is_file()
