@@ -52,7 +52,10 @@ OPTIONS = {
     "prioritised replay": {"memory": "prioritized"},
     "all three": {"enable_double_dqn": True, "n_step": 3, "memory": "prioritized"},
 }
-WITH_OPTIONS = {"cartpole-v1-tuned": {}, "mountaincar": {"eval_episodes": 20}}  # what differs from the preset otherwise
+WITH_OPTIONS = {  # what differs from the preset otherwise
+    "cartpole-v1-tuned": {},
+    "mountaincar": {"eval_interval": 4_000, "eval_episodes": 20},
+}
 THRESHOLDS = {
     "CartPole-v0": 195, "CartPole-v1": 475, "Acrobot-v1": -100, "MountainCar-v0": -110, "LunarLander-v2": 200,
 }  # fmt: skip
