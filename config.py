@@ -66,6 +66,8 @@ class Network:
     """Nodes of each hidden layer."""
     activation: Name = "relu"
     """Activation of the hidden layers, a name that Keras knows."""
+    layer_normalization: bool = False
+    """Normalise each hidden layer before its activation (Ba et al. 2016): slower, but steadier."""
     enable_double_dqn: bool = False
     """Double DQN: the online network chooses the action, the target network values it."""
     enable_dueling_network: bool = False

@@ -18,7 +18,7 @@ from kerasrl import (  # first: it lets Keras-RL import
 import keras
 import numpy as np
 from keras import Input, Model
-from keras.layers import Concatenate, Dense, Flatten
+from keras.layers import Activation, Concatenate, Dense, Flatten, LayerNormalization
 from keras.utils import set_random_seed as set_random_seed  # train.py calls it before it builds
 from rl.core import Processor
 from rl.policy import EpsGreedyQPolicy, LinearAnnealedPolicy
@@ -40,6 +40,7 @@ def build_model(
     hidden_layers: tuple[int, ...] = Config.hidden_layers,
     window_length: int = Config.window_length,
     activation: str = Config.activation,
+    layer_normalization: bool = Config.layer_normalization,
 ) -> Model:
     """Return the Q-network: states [B, window_length, state_size] to Q-values [B, num_actions].
 
@@ -52,7 +53,10 @@ def build_model(
         input = Input(shape=(window_length, *((state_size,) if isinstance(state_size, int) else state_size)))
         x = Flatten()(input)
     for nodes in hidden_layers:
-        x = Dense(nodes, activation=activation)(x)
+        if layer_normalization:
+            x = Activation(activation)(LayerNormalization()(Dense(nodes, use_bias=False)(x)))
+        else:
+            x = Dense(nodes, activation=activation)(x)
     output = Dense(num_actions, activation="linear")(x)
     return Model(inputs=input, outputs=output)
 
@@ -75,7 +79,14 @@ def build_network(state_size: StateSize, num_actions: int, config: Config, given
         keras.activations.get(config.activation)
     except ValueError:
         raise UserError(f"activation {config.activation} is unknown to Keras; relu, tanh and elu are common") from None
-    return build_model(state_size, num_actions, config.hidden_layers, config.window_length, config.activation)
+    return build_model(
+        state_size,
+        num_actions,
+        config.hidden_layers,
+        config.window_length,
+        config.activation,
+        config.layer_normalization,
+    )
 
 
 def nb_weights(state_size: StateSize, num_actions: int, config: Config) -> int:

@@ -221,7 +221,8 @@ def test_the_weights_carry_every_setting(short, tmp_path):
 
 
 def test_weights_need_no_options(short, tmp_path, capsys):
-    train.main([*short, "--env", "Acrobot-v1", "--hidden-layers", "8", "--window-length", "2"])
+    settings = ["--env", "Acrobot-v1", "--hidden-layers", "8", "--window-length", "2", "--layer-normalization"]
+    train.main([*short, *settings])
     capsys.readouterr()
     assert player.main(["--weights", str(tmp_path / "weights/dqn_Acrobot-v1_weights.h5f"), "--episodes", "1"]) == 0
     assert "Episode 1: reward: -" in capsys.readouterr().out

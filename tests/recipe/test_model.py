@@ -182,6 +182,17 @@ def test_network_and_exploration_settings_reach_the_agent():
     assert dqn.policy.get_current_value() == pytest.approx(0.2 + 0.8 * np.exp(-0.3))
 
 
+def test_a_normalised_layer_has_mean_0_and_variance_1_before_its_activation():
+    settings = Config(hidden_layers=(50,), activation="elu", layer_normalization=True)
+    network = model.build_network((4,), 2, settings)
+    states = np.random.default_rng(0).normal(5, 3, (8, 1, 4)).astype(np.float32)
+    flat, kernel, (last, bias) = states[:, 0], network.get_weights()[0], network.get_weights()[-2:]
+    sums = flat @ kernel
+    normalised = (sums - sums.mean(1, keepdims=True)) / np.sqrt(sums.var(1, keepdims=True) + 1e-3)
+    hidden = np.where(normalised > 0, normalised, np.expm1(normalised))
+    np.testing.assert_allclose(network.predict_on_batch(states), hidden @ last + bias, rtol=1e-3, atol=1e-4)
+
+
 # Games
 
 
