@@ -41,7 +41,7 @@ SEEDS = {
     "mountaincar": range(10),
     "lunarlander": range(10),
     "minatar-breakout": range(3),
-    "minatar-space-invaders": range(3),
+    "minatar-space-invaders": range(10),
 }
 # Which options help: each of them on top of these presets without all of them, with ten seeds.
 WITHOUT = {"enable_double_dqn": False, "n_step": 1, "memory": "sequential"}
