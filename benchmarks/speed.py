@@ -1,6 +1,6 @@
 """Measure training speed side by side with other libraries on identical work.
 
-    python benchmarks/speed.py                             every table, 3 repetitions, about 15 minutes
+    python benchmarks/speed.py                             every table, 3 repetitions, about 20 minutes
     python benchmarks/speed.py --tables command replay     some tables
     python benchmarks/speed.py --baseline ../before        beside an older checkout of this project
     python benchmarks/speed.py --flat                      one run of a million steps: does a step's cost grow?
