@@ -12,6 +12,7 @@ from keras.layers import Conv2D, Dense, Flatten, Permute, Rescaling, Reshape
 from PIL import Image
 
 from config import Config
+from kerasrl.errors import UserError
 
 SIZE = (84, 84)
 
@@ -29,7 +30,14 @@ class AtariProcessor(rl.core.Processor):
 
 
 def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: Config) -> Model:
-    """Return the network of Mnih et al. 2015 (Nature 518, Methods): frames [B, window_length, 84, 84] to Q-values."""
+    """Return the network of Mnih et al. 2015 (Nature 518, Methods): frames [B, window_length, 84, 84] to Q-values.
+
+    Raises:
+        UserError: Observations are no grey images.
+    """
+    if not (isinstance(state_size, tuple) and len(state_size) == 2):
+        cure = "--processor atari:AtariProcessor makes them from a screen"
+        raise UserError(f"atari:build_atari_network takes grey images, not observations of size {state_size}; {cure}")
     input = Input((config.window_length, *state_size))
     x = Permute((2, 3, 1))(input)  # [B, 84, 84, window_length]
     x = Rescaling(1 / 255)(x)
@@ -41,7 +49,14 @@ def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: C
 
 
 def build_minatar_network(state_size: tuple[int, ...], num_actions: int) -> Model:
-    """Return the network of Young and Tian 2019 (MinAtar): boards [B, 1, 10, 10, channels] to Q-values."""
+    """Return the network of Young and Tian 2019 (MinAtar): boards [B, 1, 10, 10, channels] to Q-values.
+
+    Raises:
+        UserError: Observations are no boards.
+    """
+    if not (isinstance(state_size, tuple) and len(state_size) == 3):
+        cure = "vectors need no --network"
+        raise UserError(f"atari:build_minatar_network takes boards, not observations of size {state_size}; {cure}")
     input = Input((1, *state_size))
     x = Conv2D(16, 3, activation="relu")(Reshape(state_size)(input))
     x = Dense(128, activation="relu")(Flatten()(x))

@@ -273,6 +273,21 @@ def test_large_images_are_noted_with_a_processor_too():
         model.warn_of(Config(), (210, 160, 3))
 
 
+@pytest.mark.parametrize(
+    ("network", "size"),
+    [
+        ("build_minatar_network", 4),
+        ("build_minatar_network", {"board": (10, 10, 3)}),
+        ("build_atari_network", (9, 9, 3)),
+    ],
+)
+def test_a_network_for_games_names_the_observations_that_it_does_not_take(network, size):
+    with pytest.raises(
+        UserError, match=rf"^atari:{network} takes .*, not observations of size {re.escape(str(size))}; "
+    ):
+        model.build_network(size, 2, Config(network=f"atari:{network}"))
+
+
 @pytest.mark.long
 def test_an_environment_that_never_ends_is_noted_in_training_evaluation_and_test(own, run, capsys):
     command = own("self.nb_steps == 8", "False")
