@@ -318,12 +318,20 @@ class SequentialMemory(rl.memory.SequentialMemory):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue from what `get_state` returned; `put_steps` restores the stored steps."""
+        """Continue from what `get_state` returned; `put_steps` restores the stored steps.
+
+        Raises:
+            UserError: It is of a memory with other arguments, or of another class.
+        """
         for name in self._arguments:
             if state.get(name) != getattr(self, name):
                 raise UserError(
                     f"the memory to resume with has {name} {state.get(name)!s:.60}, this one {getattr(self, name)}"
                 )
+        if more := state.keys() - self.get_state().keys():
+            raise UserError(
+                f"the memory to resume with is no {type(self).__name__}: it has {min(more, key=str)!s:.60}, too"
+            )
         self._frames, self._structure = [], None
         self._nb_appended = state["nb_appended"]
         self.recent_observations.extend(state["recent_observations"])

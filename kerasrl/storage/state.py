@@ -193,8 +193,10 @@ class TrainingState:
         self._known = _encoded({"agent": {name: getattr(agent, name) for name in _PARTS}}, _roots(agent))[1]
         if tree["memory"] is not None:
             self._steps = MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
-            agent.memory.set_state(tree["memory"])
-            self._steps.read(tree["memory"]["file"], agent.memory, agent.observation_sizes)
+            memory = dict(tree["memory"])
+            steps = memory.pop("file")
+            agent.memory.set_state(memory)
+            self._steps.read(steps, agent.memory, agent.observation_sizes)
         agent.set_state(tree["agent"], warm_up=tree["memory"] is None)
         resumable = [callback for callback in callbacks if has_state(callback)]
         if [type(callback).__qualname__ for callback in resumable] != [held.name for held in tree["callbacks"]]:
