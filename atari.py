@@ -4,11 +4,12 @@ from kerasrl.compat import keras_rl  # noqa: F401  # before the imports that it 
 
 # isort: split
 
+from typing import Any
 
 import numpy as np
 import rl.core
 from keras import Input, Model
-from keras.layers import Conv2D, Dense, Flatten, Permute, Rescaling, Reshape
+from keras.layers import Activation, Conv2D, Dense, Flatten, LayerNormalization, Permute, Rescaling, Reshape
 from PIL import Image
 
 from config import Config
@@ -41,14 +42,14 @@ def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: C
     input = Input((config.window_length, *state_size))
     x = Permute((2, 3, 1))(input)  # [B, 84, 84, window_length]
     x = Rescaling(1 / 255)(x)
-    x = Conv2D(32, 8, strides=4, activation="relu")(x)
-    x = Conv2D(64, 4, strides=2, activation="relu")(x)
-    x = Conv2D(64, 3, strides=1, activation="relu")(x)
-    x = Dense(512, activation="relu")(Flatten()(x))
+    x = _hidden(config, x, Conv2D, 32, 8, strides=4)
+    x = _hidden(config, x, Conv2D, 64, 4, strides=2)
+    x = _hidden(config, x, Conv2D, 64, 3, strides=1)
+    x = _hidden(config, Flatten()(x), Dense, 512)
     return Model(input, Dense(num_actions)(x))
 
 
-def build_minatar_network(state_size: tuple[int, ...], num_actions: int) -> Model:
+def build_minatar_network(state_size: tuple[int, ...], num_actions: int, config: Config = Config()) -> Model:
     """Return the network of Young and Tian 2019 (MinAtar): boards [B, 1, 10, 10, channels] to Q-values.
 
     Raises:
@@ -58,6 +59,13 @@ def build_minatar_network(state_size: tuple[int, ...], num_actions: int) -> Mode
         cure = "vectors need no --network"
         raise UserError(f"atari:build_minatar_network takes boards, not observations of size {state_size}; {cure}")
     input = Input((1, *state_size))
-    x = Conv2D(16, 3, activation="relu")(Reshape(state_size)(input))
-    x = Dense(128, activation="relu")(Flatten()(x))
+    x = _hidden(config, Reshape(state_size)(input), Conv2D, 16, 3)
+    x = _hidden(config, Flatten()(x), Dense, 128)
     return Model(input, Dense(num_actions)(x))
+
+
+def _hidden(config: Config, x: Any, layer: Any, *arguments: int, **options: int) -> Any:
+    """Return a layer's outputs after relu, normalised before it if the configuration says so."""
+    if config.layer_normalization:
+        return Activation("relu")(LayerNormalization()(layer(*arguments, **options, use_bias=False)(x)))
+    return layer(*arguments, **options, activation="relu")(x)

@@ -196,6 +196,23 @@ def test_a_normalised_layer_has_mean_0_and_variance_1_before_its_activation():
 # Games
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "kinds", "nb_weights"),
+    [
+        ("atari", (84, 84), ["Conv2D"] * 3 + ["Dense"], 1_687_206 - 672 + 2 * 672),
+        ("minatar", (10, 10, 4), ["Conv2D", "Dense"], 9 * 4 * 16 + 1024 * 128 + 129 * 6 + 2 * 144),
+    ],
+)
+def test_layer_normalization_is_for_the_networks_of_games_too(name, size, kinds, nb_weights):
+    config = Config(
+        window_length=4 if name == "atari" else 1, layer_normalization=True, network=f"atari:build_{name}_network"
+    )
+    network = model.build_network(size, 6, config)
+    layers = [type(layer).__name__ for layer in network.layers if layer.weights or layer.name.startswith("activation")]
+    assert layers == [part for kind in kinds for part in (kind, "LayerNormalization", "Activation")] + ["Dense"]
+    assert network.count_params() == nb_weights  # a scale and a shift for each filter or node instead of its bias
+
+
 def test_the_network_of_mnih_2015():
     network = atari.build_atari_network((84, 84), 6, Config(window_length=4))
     convolutions = [
