@@ -72,7 +72,10 @@ def settings(work: str, burst: int) -> Config:
         return Config(train_interval=burst, gradient_steps=burst)
     images = {"train_interval": 4, "nb_steps_warmup": 100, "target_model_update": 1_000, "eps_nb_steps": 100_000}
     if work == "minatar":
-        return dataclasses.replace(Config.load("minatar-breakout"), **images)
+        network = "atari:build_minatar_network"
+        return Config(
+            env="MinAtar/Breakout-v1", network=network, memory_limit=100_000, delta_clip=1.0, threads=1, **images
+        )
     return dataclasses.replace(Config.load("pong"), **images, processor="", memory_limit=10_000)
 
 
