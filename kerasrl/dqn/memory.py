@@ -330,7 +330,8 @@ class SequentialMemory(rl.memory.SequentialMemory):
                 )
         if more := state.keys() - self.get_state().keys():
             raise UserError(
-                f"the memory to resume with is no {type(self).__name__}: it has {min(more, key=str)!s:.60}, too"
+                f"the memory to resume with has {min(more, key=str)!s:.60}, which a {type(self).__name__} has not; "
+                "resume with a memory of the same class"
             )
         self._frames, self._structure = [], None
         self._nb_appended = state["nb_appended"]

@@ -611,5 +611,7 @@ def test_a_memory_with_other_arguments_is_not_resumed():
         PrioritizedMemory(90, alpha=0.5).set_state(state)
     with pytest.raises(UserError, match=r"has alpha None, this one 0.6"):
         PrioritizedMemory(90).set_state(filled(SequentialMemory(90), 30).get_state())
-    with pytest.raises(UserError, match=r"the memory to resume with is no SequentialMemory: it has alpha, too"):
+    with pytest.raises(
+        UserError, match=r"has alpha, which a SequentialMemory has not; resume with a memory of the same"
+    ):
         SequentialMemory(90).set_state(state)
