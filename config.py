@@ -130,6 +130,10 @@ class Learning:
     """Keras optimizer."""
     learning_rate: Annotated[Positive, _FINITE] = 1e-3
     """Learning rate of the optimizer."""
+    learning_rate_end: Annotated[float, Meta(ge=0), _FINITE] = 0.0
+    """Learning rate that is left after learning_rate_nb_steps."""
+    learning_rate_nb_steps: CountOrZero = 0
+    """Steps, or a few less, in which the learning rate falls linearly to learning_rate_end. 0: it does not fall."""
     batch_size: Count = 32
     """Transitions in an update."""
     train_interval: Count = 1
@@ -237,6 +241,8 @@ class Config(Run, Evaluation, Learning, Memory, Exploration, Network, Environmen
                 f"priority_beta must be at most priority_beta_end, which is {self.priority_beta_end}; "
                 f"it is {self.priority_beta}"
             )
+        if self.learning_rate_end and not self.learning_rate_nb_steps:
+            raise UserError("learning_rate_end needs learning_rate_nb_steps, the steps until it is reached")
         if self.eps_min > self.eps_max:
             raise UserError(f"eps_min must be at most eps_max, which is {self.eps_max}; it is {self.eps_min}")
         nb_weights = sum(nodes * following for nodes, following in itertools.pairwise(self.hidden_layers))

@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import math
 import warnings
 from dataclasses import asdict
 from typing import Any, Literal
@@ -220,7 +221,19 @@ def build_agent(
         metadata=asdict(config),
     )
     optimizer = keras.optimizers.get(config.optimizer)
-    optimizer.learning_rate = config.learning_rate
+    optimizer.learning_rate = _learning_rate(config)
     optimizer.global_clipnorm = config.global_clipnorm if config.global_clipnorm < float("inf") else None
     dqn.compile(optimizer, metrics=["mae"], jit_compile=jit_compile)
     return dqn
+
+
+def _learning_rate(config: Config) -> Any:
+    """Return the learning rate or, if it falls, its Keras schedule.
+
+    A schedule counts updates. Keras-RL has one more after the last step of an episode, so it ends a little early.
+    """
+    if not config.learning_rate_nb_steps:
+        return config.learning_rate
+    steps = max(config.learning_rate_nb_steps - config.nb_steps_warmup, 1)
+    nb_updates = math.ceil(steps / config.train_interval * config.gradient_steps)
+    return keras.optimizers.schedules.PolynomialDecay(config.learning_rate, nb_updates, config.learning_rate_end)

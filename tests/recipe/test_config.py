@@ -165,6 +165,7 @@ def test_files_that_cannot_be_read(tmp_path):
         ({"hidden_layers": (8, 0)}, r"hidden_layers must be numbers between 1 and 65536, is \(8, 0\)"),
         ({"env": ""}, "env must be a name, is ''"),
         ({"seed": 2**32}, "seed must be between 0 and 4294967295, is 4294967296"),
+        ({"learning_rate_end": 0.5}, "learning_rate_end needs learning_rate_nb_steps, the steps until it is reached"),
         ({"eps_min": 0.5, "eps_max": 0.25}, "eps_min must be at most eps_max, which is 0.25; it is 0.5"),
         ({"memory_limit": 2}, r"memory_limit must be at least window_length \+ n_step \+ 2 = 4, .*; it is 2"),
         (

@@ -7,6 +7,7 @@ import gym
 import keras
 import numpy as np
 import pytest
+from rl.callbacks import Callback
 
 import atari
 import model
@@ -180,6 +181,28 @@ def test_network_and_exploration_settings_reach_the_agent():
     assert dqn.optimizer.global_clipnorm == 5.0
     dqn.training, dqn.step = True, 3
     assert dqn.policy.get_current_value() == pytest.approx(0.2 + 0.8 * np.exp(-0.3))
+
+
+@pytest.mark.parametrize(("train_interval", "gradient_steps"), [(1, 1), (4, 4), (4, 2), (1, 3)])
+def test_the_learning_rate_falls_in_a_straight_line_and_stays_at_its_end(train_interval, gradient_steps, tmp_path):
+    rates, nb_episodes = [], []
+
+    class Rates(Callback):
+        def on_step_end(self, step, logs):
+            rates.append(float(self.model.optimizer.learning_rate))
+            nb_episodes.append(logs["episode"])
+
+    settings = Config(
+        learning_rate=0.5, learning_rate_end=0.1, learning_rate_nb_steps=100, nb_steps=120, nb_steps_warmup=20, seed=0,
+        train_interval=train_interval, gradient_steps=gradient_steps, hidden_layers=(4,), eval_interval=0, verbose=0,
+        checkpoint_dir=str(tmp_path), log_dir=str(tmp_path),
+    )  # fmt: skip
+    train.train(settings, observers=[Rates()])
+    line = np.interp(np.arange(120), [20, 100], [0.5, 0.1])
+    nb_steps_off = np.abs(rates - line) / (0.4 / 80)
+    assert np.all(nb_steps_off <= train_interval + 1 + np.array(nb_episodes))  # one more update after an episode
+    assert rates[0] == rates[19] == 0.5
+    assert rates[105:] == [pytest.approx(0.1)] * 15
 
 
 def test_a_normalised_layer_has_mean_0_and_variance_1_before_its_activation():

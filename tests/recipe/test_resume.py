@@ -131,6 +131,7 @@ def test_killed_at_any_moment_and_resumed_is_as_never_killed(server, uninterrupt
 @pytest.mark.long
 def test_priorities_and_returns_of_several_steps_go_on_as_if_never_killed(server, tmp_path):
     options = [*SHORT, "--memory", "prioritized", "--priority-nb-steps", "1500", "--n-step", "3"]
+    options += ["--learning-rate-nb-steps", "1500", "--learning-rate-end", "0.0001"]
     assert server.run(options + folders(tmp_path / "whole")) == 0
     for nb_states in (2, 4, 6):  # before and after the memory's ring wraps round
         path = tmp_path / str(nb_states)
