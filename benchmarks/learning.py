@@ -153,7 +153,8 @@ choice of the best weights used.
 - *steps/s*: steps per second of processor time, evaluations included, and the program's start in runs before
   2026-11-21; median.
 
-Seeds are 0, 1, 2, ...; all tuning was done on seeds from 1,000 on. MinAtar and Atari environments have no threshold.
+Seeds are 0, 1, 2, ...; settings were found on seeds from 1,000 on ([but see below](#how-the-presets-were-found)).
+MinAtar and Atari environments have no threshold.
 Every figure of every run is in [benchmarks/learning.json](benchmarks/learning.json).
 
 | preset | environment | steps | threshold | solved | best | last | published | steps to solve | steps/s |
