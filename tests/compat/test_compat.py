@@ -143,7 +143,7 @@ def test_eager_execution_stays_on(runs):
 def test_nothing_is_printed(runs):
     (_, _, errors), (_, out, repaired_errors) = runs
     assert "Gym has been unmaintained" in errors
-    assert "oneDNN" in errors
+    assert "absl::InitializeLog" in errors  # before the first of the lines that TensorFlow writes on any processor
     assert repaired_errors == ""
     assert len(out.splitlines()) == 1
 
