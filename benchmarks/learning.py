@@ -40,7 +40,7 @@ SEEDS = {
     "acrobot": range(10),
     "mountaincar": range(10),
     "lunarlander": range(10),
-    "minatar-breakout": range(5),
+    "minatar-breakout": range(10),
     "minatar-space-invaders": range(10),
 }
 # Which options help: each of them on top of these presets without all of them, with ten seeds.
