@@ -96,7 +96,8 @@ def answers_of(tmp_path_factory):
         done = subprocess.run(
             [sys.executable, "-m", "kerasrl", "script.py", *snippets],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            # oneDNN: without it, TensorFlow does not learn from channels-first images on a CPU.
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TF_ENABLE_ONEDNN_OPTS": "1"},
             capture_output=True,
             text=True,
             check=False,
