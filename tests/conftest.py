@@ -4,6 +4,7 @@ from kerasrl.dqn import device
 
 # isort: split
 
+import random
 import signal
 
 import keras
@@ -18,8 +19,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
-def same_draws_every_time():
+def same_draws_every_time(monkeypatch):
     keras.utils.set_random_seed(0)
+    monkeypatch.setattr("secrets.randbelow", random.Random(0).randrange)  # the seeds of trainings that are given none
 
 
 @pytest.fixture
