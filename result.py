@@ -103,7 +103,8 @@ def finished(
         run.state.finish()
     from plot import plot  # here, so that --help does not wait for its libraries
 
-    if history:
+    has_log = run.files.log.is_file()  # of a resumed run also without a new episode; none before the first one's end
+    if has_log:
         try:
             plot([run.files.log], run.files.curve, run.threshold)
         except UserError as error:
@@ -111,7 +112,7 @@ def finished(
     has_best = evaluation is not None and evaluation.best is not None
     weights = run.files.best if has_best and run.config.play == "best" else run.files.weights
     if run.config.verbose:
-        _tell(run, dqn.step, history, evaluation, weights)
+        _tell(run, dqn.step, has_log, evaluation, weights)
     if dqn.did_abort:
         again = to_type("the same command with --resume", "the same call with Config(..., resume=True)")
         print(
@@ -124,9 +125,7 @@ def finished(
     return Trained(dqn, history, run.files, best, last, 0 if signal is None else 128 + signal, weights, run.objects)
 
 
-def _tell(
-    run: Prepared, step: int, history: dict[str, list[Any]], evaluation: "Evaluation | None", weights: Path
-) -> None:
+def _tell(run: Prepared, step: int, has_log: bool, evaluation: "Evaluation | None", weights: Path) -> None:
     """Print the scores, the files, and what to type next."""
     from kerasrl import environments
 
@@ -143,7 +142,7 @@ def _tell(
                 print(f"{name} weights {path}: step {step:,}, not evaluated")
     else:
         print(f"weights {files.weights}")
-    if history:
+    if has_log:
         print(f"curve {files.curve}")
     if run.config.record_every and files.progress_film.is_file():
         print(f"film {files.progress_film}")

@@ -236,7 +236,7 @@ def _earlier(config: Config, state: "TrainingState") -> str | None:
         return "unfinished"
     except UserError:  # there is none, or what is left of it cannot be resumed
         return None
-    if saved.get("finished") or step >= end:
+    if saved.get("finished"):
         return "finished"
     if not config.overwrite:
         raise UserError(

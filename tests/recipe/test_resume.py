@@ -382,6 +382,18 @@ def test_a_finished_run_that_goes_on_is_unfinished(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.long
+def test_a_run_that_is_killed_after_its_last_step_is_unfinished(run, tmp_path, monkeypatch):
+    last_step_ends_an_episode = ["--nb-steps", "20", "--seed", "0"]
+    expected = tmp_path / "expected"
+    assert run(*last_step_ends_an_episode, *folders(expected)) == (0, "")
+    killed_before(monkeypatch, loop.Loop, "_end_training", run, *last_step_ends_an_episode)
+    assert "an unfinished run of CartPole-v0, saved at step 20 of 20" in run(*last_step_ends_an_episode)[1]
+    assert run("--nb-steps", "20", "--resume") == (0, "")
+    assert_same_result(tmp_path, result(expected))
+    assert (tmp_path / "logs" / "dqn_CartPole-v0_curve.png").exists()
+
+
+@pytest.mark.long
 def test_a_state_of_an_earlier_version_is_not_replaced_by_accident(run, tmp_path):
     state = tmp_path / "checkpoints" / "dqn_CartPole-v0_state"
     assert run("--seed", "1") == (0, "")
