@@ -21,11 +21,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from config import Config  # noqa: E402
+from kerasrl import Config  # noqa: E402
 from kerasrl.storage.files import exclusive, write_whole  # noqa: E402
-from plot import COLOURS, STYLE, mean_and_interval  # noqa: E402
-from tuning import seeds  # noqa: E402
-from tuning.cluster import Cluster  # noqa: E402
+from kerasrl.tools.plot.drawing import COLOURS, STYLE, mean_and_interval  # noqa: E402
+from kerasrl.tools.tune import seeds  # noqa: E402
+from kerasrl.tools.tune.cluster import Cluster  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "learning.json"
 NOTES = ROOT / "benchmarks" / "learning_notes.md"  # what was tried, below the table
@@ -88,7 +88,7 @@ def figures(config: Config, runs: dict[str, dict]) -> list[str]:
         steps = seeds.steps_to_solve(found, threshold)
     speeds = [one["steps_per_second"] for one in found if one["steps_per_second"] is not None]  # of runs in one go
     speed = f"{statistics.median(speeds):,.0f}" if speeds else "-"
-    return [solved, seeds.mean_in_words(best), seeds.mean_in_words(last), steps, speed]
+    return [solved, seeds.mean_text(best), seeds.mean_text(last), steps, speed]
 
 
 def row(preset: str, runs: dict[str, dict]) -> str:
@@ -121,10 +121,8 @@ def draw(results: dict[str, dict[str, dict]]) -> None:
                 average = mean_and_interval(curves) if len(curves) > 1 else None
                 if average is None:
                     continue
-                (steps, mean), half = average
-                reached = [value for _, values in curves for value in values]
+                (steps, mean), band = average
                 axes.plot(steps, mean, color=colour, label=option)
-                band = np.clip([mean - half, mean + half], min(reached), max(reached))
                 axes.fill_between(steps, *band, color=colour, alpha=0.15, linewidth=0)
             config = Config.load(preset)
             axes.axhline(THRESHOLDS[config.env], color="black", linestyle=":", linewidth=1.4, label="reward threshold")
@@ -140,10 +138,10 @@ def draw(results: dict[str, dict[str, dict]]) -> None:
 
 TEXT = """# What the presets learn
 
-Each row is what `python benchmarks/learning.py` found for one preset, and what `python tune.py --preset NAME --seeds N`
-finds, too. It trains with each seed (`python train.py --preset NAME --seed N`) and then plays the best and the last
-weights for 100 greedy episodes (`python test.py --weights FILE --episodes 100`) that neither the training nor the
-choice of the best weights used.
+Each row is what `python benchmarks/learning.py` found for one preset, and what
+`python -m kerasrl tune --preset NAME --seeds N` finds, too. It trains with each seed (`python train.py --preset NAME
+--seed N`) and then plays the best and the last weights for 100 greedy episodes (`python test.py --weights FILE
+--episodes 100`) that neither the training nor the choice of the best weights used.
 
 - *solved*: number of seeds whose best weights reach the environment's own threshold in these 100 episodes.
 - *best*, *last*: mean reward over the seeds, with its 95% bootstrap interval. The best weights are those that did best

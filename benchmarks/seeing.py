@@ -28,15 +28,15 @@ def work(variant: str, seed: int, nb_steps: int) -> float:
     """Train as `variant` says; return the seconds of processor time of `fit`."""
     sys.path.insert(0, str(ROOT))
     from kerasrl import environments
-    from kerasrl.dqn import device
+    from kerasrl.learning import device
 
     device.configure((4,))
     import keras
 
-    from callbacks import build_callbacks, build_evaluation, build_tensorboard
-    from config import Config
+    from callbacks import build_callbacks
+    from kerasrl import Config, RunFiles
+    from kerasrl.training.callbacks import build_evaluation, build_tensorboard
     from model import build_agent, build_model
-    from run import RunFiles
 
     keras.utils.set_random_seed(seed)
     config = Config(seed=seed)

@@ -12,7 +12,7 @@ from typing import Any
 
 sys.path.insert(0, sys.argv[1])
 
-from kerasrl.dqn import device
+from kerasrl.learning import device
 
 # isort: split
 
@@ -23,10 +23,13 @@ import tensorflow as tf
 from peers.common import Clock, arguments, peak_memory
 
 from callbacks import build_callbacks
-from config import Config
-from kerasrl import PrioritizedMemory, SequentialMemory, environments
-from kerasrl.dqn.learner import Learner
-from model import build_agent, build_model, build_network, observed
+from kerasrl import Config, PrioritizedMemory, SequentialMemory, environments
+from kerasrl.agents.dqn.update import Update
+from kerasrl.learning import Metrics, Trainable
+from kerasrl.training.own_parts import OwnParts
+from kerasrl.training.run import Run
+from model import build_agent, build_model
+from train import build
 
 REPLAY = {
     "uniform": {},
@@ -91,10 +94,10 @@ def fit(work: str, burst: int, seed: int, nb_steps: int, callback: rl.callbacks.
     """Train as train.py does, with the default log and checkpoints."""
     config = settings(work, burst)
     env = make_env(work, config)
-    size, num_actions, _ = observed(env, config)
-    device.configure(size if isinstance(size, tuple) else (size,), config.threads)
+    run = Run.of(config, env, OwnParts())
+    device.configure(run.state_size, config.threads)
     keras.utils.set_random_seed(seed)
-    dqn = build_agent(build_network(size, num_actions, config), num_actions, config)
+    dqn = build(run)
     with tempfile.TemporaryDirectory() as folder:
         callbacks = build_callbacks(config.env, checkpoint_dir=folder, log_dir=folder)
         dqn.fit(env, nb_steps, callbacks=[*callbacks, callback], verbose=0, seed=seed)
@@ -102,16 +105,16 @@ def fit(work: str, burst: int, seed: int, nb_steps: int, callback: rl.callbacks.
 
 def floor(nb_updates: int = 20_000) -> float:
     """Return the microseconds of an update when many of them are one call."""
-    options = {"delta_clip": np.inf, "double": False, "tau": 0.01, "batch_size": 32}
-    learner = Learner(build_model(4, 2), keras.optimizers.Adam(1e-3), gradient_steps=nb_updates, **options)
+    options = {"delta_clip": np.inf, "double": False, "tau": 0.01, "gradient_steps": nb_updates}
+    update = Update(Trainable(build_model(4, 2), keras.optimizers.Adam(1e-3)), 2, Metrics(), **options)
     rng = np.random.default_rng(0)
     nb_transitions = 32 * nb_updates
     frames = rng.standard_normal((nb_transitions, 2, 4), np.float32)
     rest = [rng.integers(0, 2, nb_transitions), np.ones(nb_transitions), np.full(nb_transitions, 0.99)]
     arguments = ([frames], [], rest, [frames[:1, :1]])
-    learner.update(*arguments)
+    update(*arguments)
     start = time.perf_counter()
-    learner.update(*arguments)
+    update(*arguments)
     return (time.perf_counter() - start) / nb_updates * 1e6
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from kerasrl import environments
-from kerasrl.dqn import device
+from kerasrl.learning import device
 
 # isort: split
 
@@ -20,8 +20,7 @@ import numpy as np
 import rl.callbacks
 
 from callbacks import build_callbacks
-from config import Config
-from kerasrl import SequentialMemory
+from kerasrl import Config, SequentialMemory
 from kerasrl.callbacks import FileLogger
 from kerasrl.storage import TrainingState
 from kerasrl.storage.memory_file import MemoryFile

@@ -1,26 +1,70 @@
-"""Keras-RL's DQN on today's TensorFlow: the engine under the recipe in train.py and test.py.
+"""Keras-RL on today's TensorFlow: its agents and everything around a training, as names of this package.
+
+    from kerasrl import Config, train
+    trained = train(Config(env="CartPole-v1"))
+    trained.play(record="film.gif")
 
 The names below are imported on first use, because importing TensorFlow takes seconds.
 """
 
 import sys
 
-if sys.version_info < (3, 10):  # noqa: UP036  # before anything is imported that older versions cannot read
+if sys.version_info < (3, 10):  # noqa: UP036  # before importing anything that older versions cannot read
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    sys.exit(f"error: this is Python {version}, and 3.10 to 3.13 are supported; run a newer one")
+    sys.exit(f"error: this is Python {version}, but 3.10 to 3.13 are supported; use a newer one")
 
 # isort: split
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasrl.agents import DQNAgent as DQNAgent
+    from kerasrl.agents import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy
+    from kerasrl.callbacks import FileLogger as FileLogger
+    from kerasrl.callbacks import ModelIntervalCheckpoint as ModelIntervalCheckpoint
+    from kerasrl.cli.scripts import answer as answer
+    from kerasrl.cli.scripts import command as command
+    from kerasrl.config import Config as Config
+    from kerasrl.errors import UserError as UserError
+    from kerasrl.errors import WeightsError as WeightsError
+    from kerasrl.learning.device import configure as configure
+    from kerasrl.replay import PrioritizedMemory as PrioritizedMemory
+    from kerasrl.replay import SequentialMemory as SequentialMemory
+    from kerasrl.tools.export import export as export
+    from kerasrl.tools.new import new as new
+    from kerasrl.tools.play import play as play
+    from kerasrl.tools.plot import plot as plot
+    from kerasrl.tools.train import train as train
+    from kerasrl.tools.tune import tune as tune
+    from kerasrl.training.files import RunFiles as RunFiles
+    from kerasrl.training.run import PlayRun as PlayRun
+    from kerasrl.training.run import Run as Run
+    from kerasrl.training.run import TrainingRun as TrainingRun
 
 _HOMES = {
-    "DQNAgent": "kerasrl.dqn",
-    "ExponentialAnnealedPolicy": "kerasrl.dqn",
-    "PrioritizedMemory": "kerasrl.dqn",
-    "SequentialMemory": "kerasrl.dqn",
+    "Config": "kerasrl.config",
+    "DQNAgent": "kerasrl.agents",
+    "ExponentialAnnealedPolicy": "kerasrl.agents",
+    "FileLogger": "kerasrl.callbacks",
+    "ModelIntervalCheckpoint": "kerasrl.callbacks",
+    "PlayRun": "kerasrl.training.run",
+    "PrioritizedMemory": "kerasrl.replay",
+    "Run": "kerasrl.training.run",
+    "RunFiles": "kerasrl.training.files",
+    "SequentialMemory": "kerasrl.replay",
+    "TrainingRun": "kerasrl.training.run",
     "UserError": "kerasrl.errors",
     "WeightsError": "kerasrl.errors",
+    "answer": "kerasrl.cli.scripts",
+    "command": "kerasrl.cli.scripts",
+    "configure": "kerasrl.learning.device",
+    "export": "kerasrl.tools.export",
+    "new": "kerasrl.tools.new",
+    "play": "kerasrl.tools.play",
+    "plot": "kerasrl.tools.plot",
+    "train": "kerasrl.tools.train",
+    "tune": "kerasrl.tools.tune",
 }
 
 __all__ = sorted(_HOMES)

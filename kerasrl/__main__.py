@@ -1,16 +1,22 @@
-"""Run an old Keras-RL script as it is, or one of the recipe's commands.
+"""Run one of this project's commands, or an old Keras-RL script unchanged.
 
-python -m kerasrl SCRIPT.py [its own arguments]
 python -m kerasrl train --preset acrobot
+python -m kerasrl SCRIPT.py [its own arguments]
 """
 
+import os
 import sys
 
-from kerasrl import commands
+from kerasrl import signals
+from kerasrl.installation import COMMANDS
 
-if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in commands.COMMANDS:
-    commands.run(sys.argv[1], sys.argv[2:])
-elif __name__ == "__main__":
-    from kerasrl.legacy.runner import main  # here: it translates what is imported from then on
-
+if __name__ == "__main__":
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+        # Nothing in the current folder may hide a library; modules named there are found all the same.
+        if sys.path[:1] == [os.getcwd()]:  # noqa: PTH109  # as Python writes it
+            del sys.path[0]
+        signals.leave_quietly()  # the imports below take a moment
+        from kerasrl.cli.door import main
+    else:
+        from kerasrl.legacy.running.runner import main  # it translates whatever is imported from then on
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""What is read from files that may come from strangers: bounded, of plain files only; JSON that ends in one error."""
+"""Reading files that may come from strangers: only regular files of a bounded size; JSON that fails in one way."""
 
 import errno
 import json
@@ -11,26 +11,18 @@ MOST = 2**31  # bytes of the largest file that is read, or written to be read ag
 
 
 def read_file(path: str | os.PathLike[str], most: int = MOST) -> bytes:
-    """Return a file's bytes.
-
-    Raises:
-        OSError: It cannot be read, has more than `most` bytes, or is a pipe, which may wait, or a device.
-    """
+    """Return a file's bytes; raise `OSError` also if they are more than `most`, or it is a device or a pipe."""
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-        raise OSError(errno.EINVAL, "it is a pipe or a device", os.fspath(path))
-    with Path(path).open("rb") as file:  # of a folder, Python says that it is one
+        raise OSError(errno.EINVAL, "it is a pipe or a device", os.fspath(path))  # which might block
+    with Path(path).open("rb") as file:  # for a folder, Python's own error says so
         if status.st_size > most:
             raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", os.fspath(path))
         return file.read(status.st_size)
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return what JSON says.
-
-    Raises:
-        ValueError: It is not JSON, or is nested too deeply, or has a number of thousands of digits.
-    """
+    """Return what JSON says; raise `ValueError` if it is damaged, nested too deeply, or has an enormous number."""
     try:
         return json.loads(text)
     except RecursionError:

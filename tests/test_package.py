@@ -9,15 +9,17 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 pytest.importorskip("build")
 
 ROOT = Path(__file__).parents[1]
 ENGINE = {path.relative_to(ROOT).as_posix() for path in (ROOT / "kerasrl").rglob("*.py")}
-PATTERNS = ("*.py", "tuning/*.py", "presets/*.toml", "spaces/*.toml")
+PATTERNS = ("*.py", "presets/*.toml", "spaces/*.toml")
 RECIPE = {path.relative_to(ROOT).as_posix() for pattern in PATTERNS for path in ROOT.glob(pattern)}
 NOT_SOURCES = shutil.ignore_patterns(
     ".*", "__pycache__", "build", "*.egg-info", "dist", "checkpoints", "logs", "benchmarks"
@@ -36,16 +38,31 @@ def built(tmp_path_factory):
     return folder
 
 
+def needs(package, found, extra=""):
+    """Return the installed packages that a package needs, with an extra if so, those that they need, and so on."""
+    for text in package.requires or []:
+        requirement = Requirement(text)
+        marker = requirement.marker
+        if (marker is None or marker.evaluate({"extra": extra})) and requirement.name not in found:
+            found[requirement.name] = metadata.distribution(requirement.name)
+            needs(found[requirement.name], found)
+    return found
+
+
 @pytest.fixture(scope="module")
 def python(built, tmp_path_factory):
-    """The Python of an environment that has the wheel, and what it needs by a path to where that is."""
+    """The Python of an environment that has the wheel and, as links to where they are, the packages that it needs."""
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     own = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
-    (own / "needed.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
     (wheel,) = built.glob("*.whl")
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(own)]
     subprocess.run([*command, str(wheel)], check=True, capture_output=True)
+    (package,) = metadata.distributions(path=[str(own)])
+    for needed in needs(package, needs(package, {}), "tune").values():
+        for name in {file.parts[0] for file in needed.files} - {"..", "__pycache__"}:
+            if not (own / name).exists():
+                (own / name).symlink_to(needed.locate_file(name))
     return folder / sysconfig.get_path("scripts", vars={"base": ""}).strip("/") / "python"
 
 
@@ -70,8 +87,6 @@ def test_the_wheel_holds_engine_recipe_and_presets_and_no_modules_of_everybodys(
     (wheel,) = built.glob("*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert names == ENGINE | {f"kerasrl/_recipe/{name}" for name in RECIPE}
-    (top_level,) = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("top_level.txt")]
-    assert zipfile.ZipFile(wheel).read(top_level).split() == [b"kerasrl"]
 
 
 def test_the_sdist_holds_what_the_wheel_is_made_of(built):
@@ -109,7 +124,7 @@ def test_the_curve_of_plot_is_that_of_the_training(run, tmp_path):
     assert drawn.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["train", "test", "plot", "export", "tune"])
+@pytest.mark.parametrize("name", ["train", "test", "plot", "play", "export", "tune", "new"])
 def test_help_says_what_was_typed(name, run):
     assert run("-m", "kerasrl", name, "--help").startswith(f"usage: python -m kerasrl {name} ")
 
@@ -135,9 +150,8 @@ def test_what_is_missing_is_installed_by_the_packages_name(run, tmp_path):
     (tmp_path / "hide.py").write_text(
         "import importlib.util, runpy, sys\n"
         "importlib.util.find_spec = lambda name: None\n"
-        "sys.argv[:1] = ['kerasrl', 'export']\n"
-        "from kerasrl import commands\n"
-        "commands.run('export', sys.argv[2:])\n"
+        "from kerasrl.cli.door import run\n"
+        "run('export', sys.argv[1:])\n"
     )
     file = "checkpoints/dqn_CartPole-v0_weights.h5f"
     errors = run("hide.py", "--weights", file, "--to", "policy.onnx", status=2)
@@ -150,38 +164,41 @@ def test_scripts_run_as_ever(run, tmp_path):
     (tmp_path / "train.py").write_text(
         "import sys\nfrom rl.agents import DQNAgent\nprint(DQNAgent.__module__, sys.argv)\n"
     )
-    assert run("-m", "kerasrl", "train.py", "x") == "kerasrl.legacy.agent ['train.py', 'x']\n"
+    assert run("-m", "kerasrl", "train.py", "x") == "kerasrl.legacy.keras_rl.agent ['train.py', 'x']\n"
     assert "no ending" in run("-m", "kerasrl", "./train", status=1).replace("without an", "no")
     assert "train" in run("-m", "kerasrl", "--help")
 
 
 @pytest.mark.long
-def test_the_engine_is_imported_and_the_recipe_is_not(run):
+def test_everything_public_is_a_name_of_the_package(run, tmp_path):
     out = run("-c", "import kerasrl; from kerasrl import DQNAgent, UserError; print(kerasrl.__file__, kerasrl.__all__)")
     assert "site-packages" in out and "SequentialMemory" in out
-    for module in ("train", "config", "model", "command_line"):
+    for module in ("train", "config", "model", "callbacks"):
         assert "ModuleNotFoundError" in run("-c", f"import kerasrl, {module}", status=1)
-
-
-@pytest.mark.long
-def test_the_recipe_is_imported_after_a_line_that_asks_for_it(run, tmp_path):
     (code,) = re.findall(
         r"^```python\n(.*?)^```$", (ROOT / "docs" / "package.md").read_text(), re.DOTALL | re.MULTILINE
     )
-    assert code.startswith("import kerasrl.recipe\n")
     short = code.replace("nb_steps=20_000", "nb_steps=300, eval_interval=0, nb_max_episode_steps=100")
     assert short != code and "film film.gif" in run("-c", short)
     assert (tmp_path / "film.gif").is_file()
 
 
 @pytest.mark.long
-def test_ones_own_modules_may_have_the_recipes_names(run, tmp_path):
-    (tmp_path / "config.py").write_text("NODES = 7\n")
+def test_a_folder_of_other_peoples_modules_changes_nothing(run, tmp_path):
+    for name in ("config", "run", "train", "test", "callbacks", "random", "queue"):
+        (tmp_path / f"{name}.py").write_text("raise NotImplementedError('not asked for')\n")
     (tmp_path / "model.py").write_text(
-        "import keras\nfrom config import NODES\n\n"
+        "import keras\n\n"
         "def build(state_size, num_actions):\n"
-        "    layers = [keras.layers.Flatten(), keras.layers.Dense(NODES), keras.layers.Dense(num_actions)]\n"
+        "    layers = [keras.layers.Flatten(), keras.layers.Dense(7), keras.layers.Dense(num_actions)]\n"
         "    return keras.Sequential([keras.Input((1, state_size)), *layers])\n"
     )
-    arguments = ["--nb-steps", "300", "--eval-interval", "0", "--network", "model:build"]
+    arguments = ["--nb-steps", "300", "--eval-interval", "150", "--network", "model:build"]
     assert "step 300 of 300" in run("-m", "kerasrl", "train", *arguments)
+    assert "2 seeds of CartPole-v0" in run("-m", "kerasrl", "tune", "--seeds", "2", *arguments)
+
+
+@pytest.mark.long
+def test_the_recipe_is_copied_to_be_ones_own(run, tmp_path):
+    assert run("-m", "kerasrl", "new", "mine").splitlines()[1].endswith(" mine/train.py")
+    assert "step 300 of 300" in run("mine/train.py", "--nb-steps", "300", "--eval-interval", "0")

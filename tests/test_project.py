@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import command_line
-import config
-import export
-import plot
-import tune
-from kerasrl import DQNAgent
+from kerasrl import Config, DQNAgent, export
+from kerasrl.cli.layers import parse_config, parse_with_config
+from kerasrl.cli.options import parse
+from kerasrl.config.commands import ExportConfig, NewConfig, PlayConfig, PlotConfig, TuneConfig
+from kerasrl.installation import COMMANDS
 from model import build_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,16 +34,16 @@ SPANS = [
     for text in TEXTS.values()
     for span in re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
 ]
-SETTINGS = {"test.py": config.TestConfig, "plot.py": plot.PlotConfig, "export.py": export.ExportConfig}
+SETTINGS = {"test": PlayConfig, "play": PlayConfig, "plot": PlotConfig, "export": ExportConfig, "new": NewConfig}
 PYTHON = [
     "from kerasrl import DQNAgent",
     "import gym\n",
     "class StopWhenGood",
-    "from config import Config\nfrom train",
+    "from kerasrl import Config, train\n\ntrained = train(Config(env",
     "from kerasrl import PrioritizedMemory",
-    "import kerasrl.compat.gym",
-    "import kerasrl.recipe",
-    "from kerasrl.dqn",
+    "from kerasrl import Config, train\nfrom corridor",
+    "from kerasrl import Config, train\n\ntrained = train(Config.load",
+    "import kerasrl\n",
     "import gymnasium\n",
     "from ai_edge_litert",
     "import json\n",
@@ -57,12 +56,12 @@ def python_block(beginning):
 
 
 def commands():
-    """The lines that run train.py, test.py, plot.py, export.py or tune.py, from the script's name on."""
+    """The lines that run a command, from its name on."""
     lines = [line for language, source in BLOCKS if language == "sh" for line in source.splitlines()]
-    scripts = "train|test|plot|export|tune"
+    names = "|".join(COMMANDS)
     for line in [*lines, *SPANS]:
-        line = re.sub(rf"-m kerasrl ({scripts})\b", r"\1.py", line)
-        for command in re.findall(rf"^(?:.*&& )?[\w./]*python ((?:{scripts})\.py .*|train\.py)$", line):
+        line = re.sub(r"python (train|test)\.py\b", r"python -m kerasrl \1", line)
+        for command in re.findall(rf"^(?:.*&& )?[\w./]*python -m kerasrl ((?:{names}) .*|train)$", line):
             yield shlex.join(shlex.split(command, comments=True))
 
 
@@ -124,32 +123,32 @@ def test_pictures_have_a_text_alternative():
 
 
 def test_commands_are_found():
-    assert sum(command.startswith("train.py") for command in commands()) > 10
-    assert sum(command.startswith("test.py") for command in commands()) > 2
-    assert sum(command.startswith("plot.py") for command in commands()) > 1
-    assert sum(command.startswith("tune.py") for command in commands()) > 5
+    assert sum(command.startswith("train") for command in commands()) > 10
+    assert sum(command.startswith("test") for command in commands()) > 2
+    assert sum(command.startswith("plot") for command in commands()) > 1
+    assert sum(command.startswith("tune") for command in commands()) > 5
 
 
 @pytest.mark.parametrize("command", sorted(set(commands())))
 def test_a_command_parses(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    script, *arguments = shlex.split(command)
+    name, *arguments = shlex.split(command)
     arguments = [{"NAME": "cartpole", "N": "1"}.get(argument, argument) for argument in arguments]
     if "--config" in arguments:
         file = tmp_path / arguments[arguments.index("--config") + 1]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     with contextlib.suppress(SystemExit) if "--help" in arguments else contextlib.nullcontext():
-        if script == "tune.py":
-            command_line.parse_with_config(tune.Tune, {}, arguments)
-        elif script == "train.py":
-            command_line.parse_config(arguments)
+        if name == "tune":
+            parse_with_config(TuneConfig, {}, arguments, "tune")
+        elif name == "train":
+            parse_config(arguments, "train.py")
         else:
-            command_line.parse(SETTINGS[script], arguments)
+            parse(SETTINGS[name], arguments, name)
 
 
 def test_options_in_the_text_exist():
-    kinds = (config.Config, tune.Tune, *SETTINGS.values())
+    kinds = (Config, TuneConfig, *SETTINGS.values())
     fields = [field.name for kind in kinds for field in dataclasses.fields(kind)]
     known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help", "debug"]}
     others = {"--presets", "--options", "--tables", "--baseline", "--logdir"}  # of benchmarks/, TensorBoard's
@@ -181,10 +180,10 @@ def test_the_own_environment_is_solved_and_filmed(tmp_path):
     source = python_block("import gym\n")
     (tmp_path / "corridor.py").write_text(source)
     training, filming = (shlex.split(command) for command in commands() if "Corridor-v0" in command)
-    done = run(str(ROOT / training[0]), *training[1:], "--seed", "1", cwd=tmp_path)
+    done = run("-m", "kerasrl", *training, "--seed", "1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "solved: mean reward of 100 greedy episodes 0.92, at least 0.9" in done.stdout
-    done = run(str(ROOT / filming[0]), *filming[1:], "--episodes", "1", cwd=tmp_path)
+    done = run("-m", "kerasrl", *filming, "--episodes", "1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     with Image.open(tmp_path / "corridor.gif") as film:
         assert film.n_frames == 11  # the start, nine steps, and the end once more
@@ -210,7 +209,7 @@ def test_the_own_callback_ends_a_training():
 
 @pytest.mark.long
 def test_the_training_from_python(tmp_path):
-    source = python_block("from config import Config\nfrom train").replace("20_000", "300")
+    source = python_block("from kerasrl import Config, train\n\ntrained = train(Config(env").replace("20_000", "300")
     done = run("-c", source + source, cwd=tmp_path, path=ROOT)  # twice, as in a notebook
     assert (done.returncode, done.stderr) == (0, "")
     assert len(re.findall(r"^\([\d.]+, \d+\) checkpoints/dqn_CartPole-v1_best.h5f$", done.stdout, re.MULTILINE)) == 2
@@ -219,9 +218,9 @@ def test_the_training_from_python(tmp_path):
 @pytest.mark.long
 def test_the_training_with_an_object(tmp_path):
     (tmp_path / "corridor.py").write_text(python_block("import gym\n"))
-    source = python_block("import kerasrl.compat.gym")
+    source = python_block("from kerasrl import Config, train\nfrom corridor")
     again = "print(train(Config(resume=True), env=Corridor()).status)\n"
-    again += 'from play import play\nplay("checkpoints/dqn_Corridor_best.h5f", env=Corridor())'
+    again += 'from kerasrl import play\nplay("checkpoints/dqn_Corridor_best.h5f", env=Corridor())'
     done = run("-c", source + again, cwd=tmp_path, path=ROOT)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("minimum") == 2
@@ -238,8 +237,8 @@ def test_the_prioritised_agent():
 def test_the_choice_of_threads(capsys):
     env = types.SimpleNamespace(observation_space=types.SimpleNamespace(shape=(4,)))
     namespace = {"env": env}
-    exec(python_block("from kerasrl.dqn"), namespace)
-    assert "thread" in namespace["device"].configure((4,))
+    exec(python_block("import kerasrl\n"), namespace)
+    assert "thread" in namespace["kerasrl"].configure((4,))
 
 
 @pytest.mark.long
@@ -248,7 +247,7 @@ def test_the_ten_lines_act_where_there_is_no_tensorflow(tmp_path, monkeypatch):
         pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     for to in ("policy.onnx", "policy.tflite", "policy"):
-        export.export(ROOT / "checkpoints" / "dqn_CartPole-v0_pretrained.h5f", to, episodes=1)
+        export(ROOT / "checkpoints" / "dqn_CartPole-v0_pretrained.h5f", to, episodes=1)
     without = "import sys\nsys.modules['tensorflow'] = sys.modules['keras'] = sys.modules['kerasrl'] = None\n"
     onnx, litert, about = (
         python_block(start) for start in ("import gymnasium\n", "from ai_edge_litert", "import json\n")
@@ -258,7 +257,7 @@ def test_the_ten_lines_act_where_there_is_no_tensorflow(tmp_path, monkeypatch):
     nb_steps, told = done.stdout.splitlines()
     assert int(nb_steps) > 150
     assert told == str(
-        ([{"name": "state", "shape": ["batch", 1, 4], "dtype": "float32"}], ["give it as state float32 [1, 1, 4]"])
+        ([{"name": "state", "shape": ["batch", 1, 4], "dtype": "float32"}], ["feed it as state float32 [1, 1, 4]"])
     )[1:-1].replace("], [", "] [")
     lines = [line for line in onnx.splitlines() if line and not line.startswith("import")]
     assert len(lines) <= 11  # and the one that prints

@@ -1,9 +1,6 @@
 """Callbacks: what happens around the steps of a training: saving, logging, evaluating, filming, showing progress."""
 
-from kerasrl.compat import keras_rl as keras_rl  # first: it lets the modules below import Keras-RL
-
-# isort: split
-
+import kerasrl.compat.keras_rl  # noqa: F401  # first: it lets the modules below import Keras-RL
 from kerasrl.callbacks.evaluation import Evaluation as Evaluation
 from kerasrl.callbacks.film import Film as Film
 from kerasrl.callbacks.progress import TrainProgress as TrainProgress

@@ -5,45 +5,46 @@ import math
 import os
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import rl.callbacks
 
+from kerasrl.environments.adapter import Playing
 from kerasrl.errors import DivergenceError, Note
-from kerasrl.storage import weights
 
 # Without a time limit, a greedy policy may never end an episode that random exploration would have ended.
 _LONGEST_EPISODE = 10_000
-_NB_EPISODES_TO_SOLVE = 100  # over which gym means an environment's reward_threshold
+_NB_EPISODES_TO_SOLVE = 100  # for which gym's reward_threshold is meant
 
 
 class Evaluation(rl.callbacks.Callback):
     """Play greedy episodes in a separate environment at regular intervals, and keep the weights that did best.
 
-    An evaluation takes place at the end of an episode and leaves the training as it was. All use the same seed,
-    so that they can be compared. Of equally good weights the later are kept: among evaluations that reach the highest
-    possible reward, those of later weights hold more often in other episodes. Other callbacks find the mean
-    reward as `evaluation_reward` in the logs of that episode's end (NaN at the end of others), and in those of the
-    training's end, if they come after this one in the list.
+    An evaluation takes place at the end of an episode and does not affect the training. All of them use the same seed,
+    so that they can be compared. Of equally good weights the later are kept: among weights that reach the highest
+    possible reward, later ones more often do as well in other episodes. Callbacks after this one in the list find the
+    mean reward as `evaluation_reward` in the logs at the end of that episode (NaN at the end of others) and at the end
+    of the training.
 
     Args:
-        env: Environment to play in; not the one that is trained in.
+        env: Environment to play in; not the one that the agent is trained in.
         filepath: File for the best weights.
         interval: Steps between evaluations.
         nb_episodes: Episodes of an evaluation.
-        seed: Seed of its episodes; with None they are new each time.
-        solved_at: Mean reward over 100 greedy episodes that ends the training; None trains to the end.
+        seed: Seed of its episodes; with None they are different each time.
+        solved_at: Mean reward over 100 greedy episodes that ends the training; with None it never ends early.
         action_repetition: As for `fit`.
-        nb_max_episode_steps: As for `fit`. If the environment has no limit either: 10,000 steps.
-        film: Called with the number of steps, returns a callback that films an episode.
+        nb_max_episode_steps: As for `fit`. If the environment does not have a limit either: 10,000 steps.
+        film: Function that takes the number of steps and returns a callback that films an episode.
         film_interval: Steps between films.
         after_film: Called after each film.
 
     Attributes:
-        best: Mean reward of the best weights and the number of steps they were trained for; None before the first.
-        last: The same for the last weights that were evaluated.
-        solved: The same, over 100 episodes, for the weights that ended the training; None if none did.
+        best: Mean reward of the best weights and the steps they were trained for; None before the first evaluation.
+        last: The same for the weights evaluated last.
+        solved: The same, over 100 episodes, for the weights that ended the training; None if it was not ended so.
     """
 
     def __init__(
@@ -66,12 +67,9 @@ class Evaluation(rl.callbacks.Callback):
         self.after_film = after_film
         self._limit = nb_max_episode_steps or getattr(getattr(env, "spec", None), "max_episode_steps", None)
         self._has_noted = False  # that an episode had to be ended
-        self._options = {
-            "action_repetition": action_repetition,
-            "nb_max_episode_steps": nb_max_episode_steps or (None if self._limit else _LONGEST_EPISODE),
-            "visualize": False,
-            "verbose": 0,
-        }
+        self._playing = Playing(
+            action_repetition, nb_max_episode_steps=nb_max_episode_steps or (None if self._limit else _LONGEST_EPISODE)
+        )
         self._forget()
 
     def _forget(self) -> None:
@@ -86,14 +84,14 @@ class Evaluation(rl.callbacks.Callback):
         if self.model.step == 0:
             self._forget()
         elif self.solved is not None and self.solved_at is not None and self.solved[0] < self.solved_at:
-            self.solved, self.model.stop_training = None, self.model.did_abort  # now more is wanted
+            self.solved, self.model.stop_training = None, self.model.did_abort  # the threshold is higher now
 
     def on_episode_begin(self, episode: int, logs: dict[str, Any] | None = None) -> None:
-        """Note that the training goes on, as that of a solved and finished run may."""
+        """Forget that the training was solved: a finished run goes on."""
         self.solved = None
 
     def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
-        """Evaluate when it is due."""
+        """Evaluate when an evaluation is due."""
         step = logs["nb_steps"]
         logs["evaluation_reward"] = np.nan
         if step >= self._next:
@@ -101,11 +99,7 @@ class Evaluation(rl.callbacks.Callback):
             logs["evaluation_reward"] = self.evaluate(step)
 
     def evaluate(self, step: int) -> float:
-        """Play, keep the weights if they are the best so far; return the mean reward.
-
-        Args:
-            step: Steps that the weights were trained for.
-        """
+        """Play, keep the weights, trained for `step` steps, if they are the best so far, and return the mean reward."""
         reward = self._mean_reward(self.nb_episodes, self.seed)
         if not math.isfinite(reward):
             raise DivergenceError(
@@ -118,21 +112,21 @@ class Evaluation(rl.callbacks.Callback):
             self._stop_if_solved(self.solved_at, step)
         if self.film is not None and step >= self._next_film:
             self._next_film = (step // self.film_interval + 1) * self.film_interval
-            self.model.test(self.eval_env, 1, callbacks=[self.film(step)], seed=self.seed, **self._options)
+            self._play(1, self.seed, [self.film(step)])
             if self.after_film is not None:
                 self.after_film()
         return reward
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Evaluate the weights that a training ended with, unless that was already done or the training was stopped."""
+        """Evaluate the final weights, unless that has already been done or the training was stopped."""
         logs = {} if logs is None else logs
         is_known = self.last is not None and self.last[1] == self.model.step
         if not logs.get("did_abort") and not is_known and self.solved is None:
-            with contextlib.suppress(KeyboardInterrupt):  # the training is over all the same
+            with contextlib.suppress(KeyboardInterrupt):  # the training is over in any case
                 logs["evaluation_reward"], logs["nb_steps"] = self.evaluate(self.model.step), self.model.step
 
     def _stop_if_solved(self, threshold: float, step: int) -> None:
-        seed = None if self.seed is None else self.seed ^ 1  # not the episodes by which the weights were chosen
+        seed = None if self.seed is None else self.seed ^ 1  # not the episodes that the weights were chosen by
         reward = self._mean_reward(_NB_EPISODES_TO_SOLVE, seed)
         if reward >= threshold:
             self.solved = self.last = (reward, step)
@@ -142,10 +136,10 @@ class Evaluation(rl.callbacks.Callback):
     def _keep(self, reward: float, step: int) -> None:
         self.best = (reward, step)
         self.model.save_weights(self.filepath, overwrite=True)
-        self._best_weights = weights.arrays(self.model.model)
+        self._best_weights = self.model.get_weights()
 
     def _mean_reward(self, nb_episodes: int, seed: int | None) -> float:
-        history = self.model.test(self.eval_env, nb_episodes, seed=seed, **self._options)
+        history = self._play(nb_episodes, seed)
         if self._limit is None and max(history.history["nb_steps"]) >= _LONGEST_EPISODE and not self._has_noted:
             self._has_noted = True
             warnings.warn(
@@ -155,6 +149,10 @@ class Evaluation(rl.callbacks.Callback):
                 stacklevel=3,
             )
         return float(np.mean(history.history["episode_reward"]))
+
+    def _play(self, nb_episodes: int, seed: int | None, callbacks: list[Any] | None = None) -> Any:
+        playing = vars(replace(self._playing, seed=seed))
+        return self.model.test(self.eval_env, nb_episodes, callbacks=callbacks, verbose=0, **playing)
 
     def get_state(self) -> dict[str, Any]:
         """Return what a run needs to continue this one."""
@@ -170,4 +168,4 @@ class Evaluation(rl.callbacks.Callback):
         self._next, self._next_film = int(state["next"]), int(state["next_film"])
         self._best_weights = state["best_weights"]
         if self._best_weights:
-            weights.write(self.filepath, self.model.model, self.model.metadata, self._best_weights)
+            self.model.write_weights(self.filepath, self._best_weights)

@@ -7,27 +7,27 @@ from typing import Any
 import rl.callbacks
 
 from kerasrl.compat.quiet import quiet_stderr
-from kerasrl.environments import in_digits, require_pictures
-from kerasrl.storage.video import VideoFile, check_path
+from kerasrl.environments import require_pictures
+from kerasrl.environments.rendering import caption
+from kerasrl.environments.video import VideoFile, check_path
 
 
 class Film(rl.callbacks.Callback):
-    """Film the first episodes of `DQNAgent.test`, at natural speed, to a .gif or .mp4 file.
+    """Film the first episodes of `test`, at natural speed, to a .gif or .mp4 file.
 
-    A strip above the pictures says episode, step and reward so far.
+    A strip above the pictures shows the episode, the step and the reward so far.
     The file appears when the run is over; a run that fails before it has finished the episodes leaves none.
 
     Args:
-        path: File to write.
         env: The environment played, made with render_mode="rgb_array"; its speed is metadata["render_fps"].
-        nb_episodes: Episodes to film.
-        title: What the strip says instead of the episode's number.
+        nb_episodes: How many episodes to film.
+        title: What the strip shows instead of the episode's number.
 
     Raises:
         UserError: The file cannot be written, or the environment cannot draw.
     """
 
-    SPEED = 10  # steps per second of an environment that does not say, as MinAtar's do not: slow enough to follow
+    SPEED = 10  # steps per second where the environment, like MinAtar's, does not say: slow enough to follow
     LAST = 1.0  # seconds for which an episode's last picture stays
 
     def __init__(self, path: str | os.PathLike[str], env: Any, nb_episodes: int = 1, title: str = "") -> None:
@@ -53,7 +53,7 @@ class Film(rl.callbacks.Callback):
             self._nb_actions, self._nb_steps, self._reward = 0, 0, 0.0
             # SDL complains about a missing desktop or sound card when an environment draws for the first time.
             with contextlib.nullcontext() if self._nb_filmed else quiet_stderr():
-                self._draw()
+                self._waiting = [self.source.render()]
             self._add()
 
     def on_action_end(self, action: Any, logs: dict[str, Any] | None = None) -> None:
@@ -61,7 +61,7 @@ class Film(rl.callbacks.Callback):
         if self._nb_actions is not None and self._video is not None:
             self._nb_actions += 1
             if self._nb_actions % self._video.every == 0:
-                self._draw()
+                self._waiting = [self.source.render()]
 
     def on_step_end(self, step: int, logs: dict[str, Any]) -> None:
         """Count the step and its reward."""
@@ -72,7 +72,7 @@ class Film(rl.callbacks.Callback):
         """Hold the episode's last picture for a moment."""
         if self._nb_actions is not None:
             self._add()
-            self._draw()
+            self._waiting = [self.source.render()]
             self._add(self.LAST)
             self._nb_actions = None
             self._nb_filmed += 1
@@ -85,12 +85,8 @@ class Film(rl.callbacks.Callback):
         elif video is not None:
             video.discard()
 
-    def _draw(self) -> None:
-        self._waiting = [self.source.render()]
-
     def _add(self, seconds: float | None = None) -> None:
-        """Add the picture that waits, if one does."""
+        """Add the waiting picture, if there is one."""
         if self._waiting and self._video is not None:
             title = self.title or f"episode {self._nb_filmed + 1}"
-            text = f"{title}   step {self._nb_steps:,}   reward {in_digits(self._reward)}"
-            self._video.add(self._waiting.pop(), text, seconds)
+            self._video.add(self._waiting.pop(), caption(title, self._reward, self._nb_steps), seconds)

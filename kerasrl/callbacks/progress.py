@@ -13,25 +13,22 @@ from tqdm import tqdm
 from kerasrl.errors import UserError
 
 _RECENT_EPISODES = 100
-_RECENT_STEPS = 1_000  # whose mean loss is shown
-_DISPENSABLE = ("best", "loss", "epsilon", "episodes", "speed", "time")  # left out in a narrow terminal, in this order
+_RECENT_STEPS = 1_000  # over which the loss is averaged
+_DISPENSABLE = ("best", "loss", "epsilon", "episodes", "speed", "time")  # left out of a narrow terminal, in this order
 _BAR = "{percentage:3.0f}%|{bar:10}| "  # as tqdm writes it: 17 columns
 _BAR_FROM, _WORDS_FROM = 100, 170  # columns
 _UNKNOWN_COLUMNS = 80  # of a terminal that does not know its width
-_NOTEBOOK_COLUMNS = 120  # of its outputs; a browser breaks a longer line, and redraws it all the same
+_NOTEBOOK_COLUMNS = 120  # of its outputs; a browser wraps a longer line, and still redraws it
 _PER_SECOND = 10  # redraws, at most
 
 
 class TrainProgress(rl.callbacks.Callback):
     """Show step, episodes, mean reward, epsilon, loss, speed and the time left.
 
-    A terminal or a notebook gets one line that is redrawn up to ten times a second, as much of it as fits; a file gets
+    A terminal or a notebook gets one line, as much of it as fits, that is redrawn up to ten times a second; a file gets
     a plain line every `interval` steps. The reward is the mean of the last 100 episodes, the loss that of
-    the last 1,000 steps, and the speed that of the last second or interval, in the last line that of the whole `fit`.
+    the last 1,000 steps, and the speed that of the last second or interval; in the last line, that of the whole `fit`.
     The live line shows speed and time left only after a second of learning, since the first update has to be compiled.
-
-    Args:
-        interval: Steps between plain lines.
     """
 
     def __init__(self, interval: int = 10_000) -> None:
@@ -42,7 +39,7 @@ class TrainProgress(rl.callbacks.Callback):
         self._line: _Line | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Start counting from the agent's step, which a resume has set."""
+        """Start counting from the agent's step, which is not 0 in a resume."""
         names = self.model.metrics_names
         self._epsilon = names.index("mean_eps") if "mean_eps" in names else None
         self._metrics: deque[list[float]] = deque(maxlen=_RECENT_STEPS)
@@ -52,7 +49,7 @@ class TrainProgress(rl.callbacks.Callback):
         self._first = self._marked = self.step = self.model.step
         self._start = self._mark = time.perf_counter()
         self._ended = False
-        if _is_live():
+        if sys.stdout.isatty() or _is_notebook():  # someone may be watching
             self._line = _Line(self, self.step, self.params["nb_steps"])
 
     def on_episode_begin(self, episode: int, logs: dict[str, Any] | None = None) -> None:
@@ -82,7 +79,7 @@ class TrainProgress(rl.callbacks.Callback):
             self._best = evaluation if self._best is None else max(self._best, evaluation)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Leave a last line, whatever ended the training."""
+        """Leave a last line, however the training ended."""
         self._note_evaluation(logs or {})
         self._ended = True
         if self._line is not None:
@@ -92,20 +89,20 @@ class TrainProgress(rl.callbacks.Callback):
             print(self.text(None), flush=True)
 
     def get_state(self) -> dict[str, Any]:
-        """Return what the line tells of the steps before a resume."""
+        """Return what the line says about the steps before a resume."""
         return {"rewards": self._rewards, "best": self._best}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue from what `get_state` returned; to be called when the training has begun."""
+        """Continue from what `get_state` returned; to be called once the training has begun."""
         self._rewards, self._best = state["rewards"], state["best"]
 
     @property
     def has_learned(self) -> bool:
-        """Whether the last 1,000 steps had an update."""
+        """Whether there was an update in the last 1,000 steps."""
         return any(not math.isnan(metrics[0]) for metrics in self._metrics)
 
     def text(self, speed: float | None, columns: int | None = None) -> str:
-        """Return the line in words, or what fits into `columns` of a terminal, as a tqdm format.
+        """Return the line in words, or what fits into `columns` of a terminal, as a format for tqdm.
 
         `speed` is in steps per second, None if it is not known yet.
         """
@@ -121,7 +118,7 @@ class TrainProgress(rl.callbacks.Callback):
         return bar + separator.join(fact[form] for fact in facts.values())
 
     def _facts(self, speed: float | None) -> dict[str, tuple[str, str]]:
-        """Return what is known, in the order of the line: in words, and short."""
+        """Return what is known, in words and short, in the order of the line."""
         total, rewards = self.params["nb_steps"], self._rewards
         seconds = time.perf_counter() - self._start
         if self._ended:
@@ -156,7 +153,8 @@ class TrainProgress(rl.callbacks.Callback):
 class _Line(tqdm):
     """A line that asks `TrainProgress` for its text whenever tqdm draws it."""
 
-    monitor_interval = 0  # no thread that redraws a line which nothing has moved
+    monitor_interval = 0  # no thread that redraws a line in which nothing has changed
+    nrows: int | None
 
     def __init__(self, progress: TrainProgress, initial: int, total: int) -> None:
         self.progress = progress
@@ -167,32 +165,28 @@ class _Line(tqdm):
         )
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
-        """Draw, but not before the first step, when there is nothing to tell."""
+        """Draw, except before the first step, when there is nothing to say."""
+        self.nrows = max(self.nrows or 0, 0)  # tqdm turns the 0 of a terminal of unknown height into -1
         return self.n == self.initial or bool(super().display(msg, pos))
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """Return what tqdm draws from, with the text of this moment."""
+        """Return what tqdm draws from, with the current text."""
         values: dict[str, Any] = super().format_dict
         columns = _NOTEBOOK_COLUMNS if _is_notebook() else values["ncols"] or 0
-        if columns < 1:  # tqdm takes one off the 0 of a terminal that does not know its width
+        if columns < 1:  # tqdm subtracts 1 from the 0 of a terminal that does not know its width
             columns = _UNKNOWN_COLUMNS
         room = columns - 1  # a full row would move the cursor to the next one
         return {**values, "ncols": columns, "bar_format": self.progress.text(self._speed(), room)}
 
     def _speed(self) -> float | None:
-        """Return the steps per second since ten redraws ago, None before a second of learning."""
+        """Return the steps per second over the last ten redraws, None before a second of learning."""
         if self._redraws or self.progress.has_learned:
             self._redraws.append((time.perf_counter(), self.n))
         if not self._redraws:
             return None
         (begin, first), (end, last) = self._redraws[0], self._redraws[-1]
         return (last - first) / (end - begin) if end - begin >= 1 else None
-
-
-def _is_live() -> bool:
-    """Return whether someone may be watching a line being redrawn: in a terminal or a notebook."""
-    return sys.stdout.isatty() or _is_notebook()
 
 
 def _is_notebook() -> bool:

@@ -1,6 +1,6 @@
 """Keras-RL's FileLogger and ModelIntervalCheckpoint, safe against interruption.
 
-A callback whose counters an exact resume needs has `get_state` and `set_state`; see `kerasrl.storage.TrainingState`.
+Where an exact resume needs a callback's counters, it has `get_state` and `set_state`: see `TrainingState`.
 """
 
 import json
@@ -18,13 +18,9 @@ from kerasrl.storage.files import write_whole
 class FileLogger(rl.callbacks.FileLogger):
     """Log each episode in a JSON file: a dictionary of equally long lists, as Keras-RL writes it.
 
-    Replaced: the file is strict JSON (null where Keras-RL writes NaN) and appears whole. It is written every
-    `interval` episodes at first and, once it is long, whenever it has grown by a tenth, so that an episode costs
-    the same however long the run is; Keras-RL rewrites all of it each time.
-
-    Args:
-        filepath: File to write.
-        interval: Episodes between writes; None writes at the end only.
+    What differs: the file is strict JSON (null where Keras-RL writes NaN) and appears whole. It is written every
+    `interval` episodes at first (only at the end if that is None) and, once it is long, whenever it has grown by a
+    tenth, so that an episode costs the same however long the run is; Keras-RL rewrites all of it each time.
     """
 
     def __init__(self, filepath: str, interval: int | None = None) -> None:
@@ -51,7 +47,7 @@ class FileLogger(rl.callbacks.FileLogger):
             self.save_data()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Write the file, with an evaluation after the last step added to the row of the last episode."""
+        """Write the file; the last episode's row gets the evaluation that followed the last step, if any."""
         rewards = self.data.get("evaluation_reward")
         if rewards and math.isnan(rewards[-1]):
             rewards[-1] = (logs or {}).get("evaluation_reward", rewards[-1])

@@ -1,6 +1,6 @@
 """Curves of a training for TensorBoard: `tensorboard --logdir FOLDER` shows them.
 
-Written through TensorFlow's own summary API, which needs no other package; only looking at them needs
+They are written through TensorFlow's own summary API, which needs no other package; only looking at them requires
 `pip install tensorboard`.
 """
 
@@ -14,20 +14,16 @@ import tensorflow as tf
 
 from kerasrl.storage.files import naming
 
-_SUFFIX = ".kerasrl"  # by which a new training recognises the files of the one that it replaces
+_SUFFIX = ".kerasrl"  # tells a new training which files belong to the one that it replaces
 
 
 class TensorBoardLogger(rl.callbacks.Callback):
     """Write each episode's figures, with the total number of steps as the x axis.
 
-    `episode/reward`, `episode/steps`, `train/loss`, `train/mean_q`, `train/epsilon` and the other metrics (means of the
-    episode), `speed/steps_per_second`, `evaluation/reward` where one took place, and the settings as text. What is
-    not finite is left out. A new training replaces what an earlier one wrote to the folder, a resumed one adds to it:
-    steps repeated after a kill are there twice, with the same values except for the speed.
-
-    Args:
-        folder: Where to write; created if it does not exist.
-        settings: What to show as a table, such as the configuration.
+    They are `episode/reward`, `episode/steps`, `train/loss`, `train/mean_q`, `train/epsilon` and the other metrics
+    (means over the episode), `speed/steps_per_second`, `evaluation/reward` where there was one, and `settings` as a
+    table; what is not finite is left out. A new training replaces what an earlier one wrote to the folder, a resumed
+    one adds to it: steps repeated after a kill appear twice, with the same values except for the speed.
     """
 
     def __init__(self, folder: str, settings: dict[str, Any] | None = None) -> None:
@@ -36,11 +32,7 @@ class TensorBoardLogger(rl.callbacks.Callback):
         self._writer: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Open a new file.
-
-        Raises:
-            OSError: The folder cannot be written to.
-        """
+        """Open a new file; raise `OSError` if the folder cannot be written to."""
         folder = Path(self.folder)
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -52,13 +44,9 @@ class TensorBoardLogger(rl.callbacks.Callback):
         self._writer = tf.summary.create_file_writer(self.folder, filename_suffix=_SUFFIX)
         if self.settings:
             text = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="text")
+            metadata = tf.compat.v1.SummaryMetadata(plugin_data=text)
             with self._writer.as_default():
-                tf.summary.write(
-                    "settings",
-                    _table(self.settings),
-                    step=self.model.step,
-                    metadata=tf.compat.v1.SummaryMetadata(plugin_data=text),
-                )
+                tf.summary.write("settings", _table(self.settings), step=self.model.step, metadata=metadata)
 
     def on_episode_begin(self, episode: int, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""
@@ -85,7 +73,7 @@ class TensorBoardLogger(rl.callbacks.Callback):
         self._write(figures, logs["nb_steps"])
 
     def _write(self, figures: dict[str, Any], step: int) -> None:
-        # One call for all: `tf.summary.scalar` takes a quarter of a millisecond for each.
+        # One call for all of them: each `tf.summary.scalar` would take a quarter of a millisecond.
         summary = tf.compat.v1.Summary()
         for tag, value in figures.items():
             if value is not None and np.isfinite(value):
@@ -96,14 +84,12 @@ class TensorBoardLogger(rl.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Write what is left and close the file."""
         if self._writer is not None:
-            logs = logs or {}
-            if "evaluation_reward" in logs:
+            if logs and "evaluation_reward" in logs:
                 self._write({"evaluation/reward": logs["evaluation_reward"]}, logs["nb_steps"])
             self._writer.close()
             self._writer = None
 
 
 def _table(settings: dict[str, Any]) -> str:
-    """Return a table in Markdown."""
     rows = [f"| {name} | {str(value).replace('|', chr(92) + '|')} |" for name, value in settings.items()]
     return "\n".join(["| setting | value |", "| --- | --- |", *rows])

@@ -1,14 +1,16 @@
 """What gym 0.26.2 needs to run on NumPy 2 and to stay quiet; importing this module is enough.
 
-Every repair names the upstream file and line. Does not import TensorFlow, so that a wrong
-environment is found at once.
+Every repair names the upstream file and line. Does not import TensorFlow, so that a wrong environment is found at once.
 """
 
+import contextlib
 import os
 import warnings
 from typing import Any
 
 import numpy as np
+
+from kerasrl.compat.step_api import TIME_LIMIT, to_five_values
 
 # gym/utils/passive_env_checker.py:225 tests against np.bool8 and
 # gym/envs/classic_control/acrobot.py:446 allocates np.float_; NumPy 2 dropped both aliases.
@@ -17,12 +19,10 @@ for _name, _type in (("bool8", np.bool_), ("float_", np.float64)):
         setattr(np, _name, _type)
 
 # gym/__init__.py:38 prints a notice from this table on stderr whenever it is imported.
-try:
+with contextlib.suppress(ImportError):
     import gym_notices.notices
 
     gym_notices.notices.notices.clear()
-except ImportError:
-    pass
 
 # gym/logger.py:17 shows the DeprecationWarnings of every module below gym, whatever the user chose.
 with warnings.catch_warnings():
@@ -42,13 +42,15 @@ def _step(self: Any, action: Any) -> tuple[Any, Any, bool, bool, Any]:
     observation, reward, done, info = self.env.step(action)
     if self.render_mode == "human":
         self.render()
-    truncated = isinstance(info, dict) and bool(info.pop("TimeLimit.truncated", False))
-    return observation, reward, bool(done) and not truncated, bool(done) and truncated, info
+    *values, info = to_five_values(observation, reward, done, info)
+    if isinstance(info, dict):
+        info.pop(TIME_LIMIT, None)  # `truncated` says it
+    return *values, info
 
 
-# gym/utils/step_api_compatibility.py:63 takes an info that is None for a dictionary and fails, far from its author.
+# gym/utils/step_api_compatibility.py:63 takes an info of None for a dictionary and fails, far from its origin.
 gym.wrappers.compatibility.EnvCompatibility.step = _step  # type: ignore[method-assign]
-# gym/wrappers/compatibility.py:92 draws an older environment before its reset, when it has nothing to draw yet.
+# gym/wrappers/compatibility.py:92 draws an older environment before its reset, when there is nothing to draw yet.
 gym.wrappers.compatibility.EnvCompatibility.reset = _reset  # type: ignore[method-assign]
 
 # pygame/pkgdata.py:25 imports pkg_resources, whose deprecation notice is for pygame's authors.
@@ -58,5 +60,5 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "hide")
 # SDL fills its windows through OpenGL. Mesa's software driver then calls into LLVM, finds the one that
 # libtensorflow_framework.so exports instead of its own, and crashes (gym/envs/classic_control/cartpole.py:230).
 os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
-# SDL turns SIGTERM into an event that nobody reads, so that a process that draws could not be ended by it.
+# SDL turns SIGTERM into an event that nobody reads, so that it could not end a process that draws.
 os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")

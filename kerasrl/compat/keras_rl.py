@@ -1,18 +1,16 @@
 """What keras-rl2 1.0.5 needs to import and run on TensorFlow with Keras 3; importing this module is enough.
 
-Every repair names the upstream file and line. All are idempotent, and none is visible to code that
-does not use Keras-RL. gym's repairs are in `kerasrl.compat.gym`, which does not import TensorFlow.
+Every repair names the upstream file and line. They are idempotent, and invisible to code that does not use Keras-RL.
+gym's repairs are in `kerasrl.compat.gym`, which does not import TensorFlow.
 """
 
-import contextlib
 import os
 import random
 import sys
-import types
-from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
-from kerasrl.compat import gym as gym  # its repairs, too: who uses Keras-RL uses gym
+from kerasrl.compat import gym as gym  # its repairs, too: whoever uses Keras-RL uses gym
 from kerasrl.compat.quiet import quiet_stderr
 
 # TensorFlow announces oneDNN, CUDA and CPU features while it is imported, before its logger obeys
@@ -25,36 +23,10 @@ import keras
 import numpy as np
 
 
-@contextlib.contextmanager
-def _modules(**replacements: types.ModuleType) -> Iterator[None]:
-    """Stand in for modules, named with `__` for dots, while something is imported."""
-    names = {key.replace("__", "."): module for key, module in replacements.items()}
-    saved = {name: sys.modules.get(name) for name in names}
-    sys.modules.update(names)
-    try:
-        yield
-    finally:
-        for name, module in saved.items():
-            if module is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = module
-
-
-def _module(name: str, **contents: Any) -> types.ModuleType:
-    module = types.ModuleType(name)
-    vars(module).update(contents)
-    return module
-
-
 def _model_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
     """Rebuild a model from `{'class_name': ..., 'config': ...}`, as Keras 2 did under this name."""
-    classes = {
-        "Sequential": keras.Sequential,
-        "Functional": keras.Model,
-        "Model": keras.Model,
-        **(custom_objects or {}),
-    }
+    classes = {"Sequential": keras.Sequential, "Functional": keras.Model, "Model": keras.Model}
+    classes |= custom_objects or {}
     with keras.saving.custom_object_scope(custom_objects):
         return classes[config["class_name"]].from_config(config["config"])
 
@@ -67,7 +39,6 @@ def _sample_batch_indexes(low: int, high: int, size: int) -> Any:
 
 
 def _zeroed_observation(observation: Any) -> Any:
-    """Return zeros in the observation's shape and type."""
     if isinstance(observation, dict):
         return {key: _zeroed_observation(value) for key, value in observation.items()}
     if isinstance(observation, list | tuple):
@@ -79,45 +50,37 @@ def _refuse_to_compile(self: Any, optimizer: Any, metrics: Any = ()) -> None:
     raise RuntimeError("Keras-RL's own DQNAgent cannot learn on Keras 3; use `from kerasrl import DQNAgent`")
 
 
-def _import_keras_rl() -> None:
-    # rl/util.py:3 imports `model_from_config`, which Keras 3 dropped.
-    if not hasattr(tf.keras.models, "model_from_config"):
-        tf.keras.models.model_from_config = _model_from_config
+# rl/util.py:3 imports `model_from_config`, which Keras 3 dropped.
+if not hasattr(tf.keras.models, "model_from_config"):
+    tf.keras.models.model_from_config = _model_from_config
 
-    # rl/callbacks.py:9-10 builds on TensorFlow's private copy of Keras 2, rl/core.py:5 on Keras 3;
-    # mixed in one CallbackList they fail ('History' has no '_implements_train_batch_hooks').
-    with _modules(
-        tensorflow__python__keras__callbacks=_module(
-            "tensorflow.python.keras.callbacks",
-            Callback=keras.callbacks.Callback,
-            CallbackList=keras.callbacks.CallbackList,
-        ),
-        tensorflow__python__keras__utils__generic_utils=_module(
-            "tensorflow.python.keras.utils.generic_utils", Progbar=keras.utils.Progbar
-        ),
-    ):
-        import rl.callbacks
+# rl/callbacks.py:9-10 builds on TensorFlow's private copy of Keras 2, rl/core.py:5 on Keras 3;
+# mixed in one CallbackList they fail ('History' has no '_implements_train_batch_hooks').
+_stand_ins: dict[str, Any] = {
+    "tensorflow.python.keras.callbacks": keras.callbacks,
+    "tensorflow.python.keras.utils.generic_utils": keras.utils,
+}
+_own = {name: sys.modules[name] for name in _stand_ins if name in sys.modules}
+sys.modules.update(_stand_ins)
+try:
+    import rl.callbacks
+finally:
+    for _name in _stand_ins:
+        del sys.modules[_name]
+    sys.modules.update(_own)
 
-    # rl/agents/ddpg.py:9 switches eager execution off for the whole process.
-    disable_eager_execution = tf.compat.v1.disable_eager_execution
-    tf.compat.v1.disable_eager_execution = lambda: None
-    try:
-        import rl.agents
-    finally:
-        tf.compat.v1.disable_eager_execution = disable_eager_execution
-
-    # rl/util.py:86 AdditionalUpdatesOptimizer hooks into get_updates, which Keras 3's optimizers lack: the agent's
-    # own soft target update cannot work, and a target network that never moves must not pass for one that does.
-    rl.agents.dqn.DQNAgent.compile = _refuse_to_compile
-
-    # rl/memory.py:41 draws with np.random.random_integers, which is deprecated since NumPy 1.11 and warns
-    # on every step of the tutorial's warm-up.
+# rl/agents/ddpg.py:9 switches eager execution off for the whole process.
+with patch.object(tf.compat.v1, "disable_eager_execution"):
+    import rl.agents
     import rl.memory
 
-    rl.memory.sample_batch_indexes = _sample_batch_indexes
+# rl/util.py:86 AdditionalUpdatesOptimizer hooks into get_updates, which Keras 3's optimizers lack: the agent's
+# own soft target update cannot work, and a target network that never moves must not pass for one that does.
+rl.agents.dqn.DQNAgent.compile = _refuse_to_compile
 
-    # rl/memory.py:54 fills the frames before an episode with zeros in 64-bit floats, whatever the observations are.
-    rl.memory.zeroed_observation = _zeroed_observation
+# rl/memory.py:41 draws with np.random.random_integers, which has been deprecated since NumPy 1.11 and warns
+# at every step of the tutorial's warm-up.
+rl.memory.sample_batch_indexes = _sample_batch_indexes
 
-
-_import_keras_rl()
+# rl/memory.py:54 fills the frames before an episode with zeros in 64-bit floats, whatever the observations are.
+rl.memory.zeroed_observation = _zeroed_observation

@@ -1,4 +1,4 @@
-"""What libraries' C++ code writes to stderr is kept off the screen."""
+"""Keeping what libraries' C++ code writes to stderr off the screen."""
 
 import contextlib
 import os

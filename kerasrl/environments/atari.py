@@ -1,4 +1,4 @@
-"""The names that Atari games had in gym, and what each of them meant.
+"""The names that Atari games had in gym, and what each name meant.
 
 ale_py registers `Breakout-v0`, `BreakoutNoFrameskip-v4` and the like with Gymnasium; `...Deterministic-v4` and
 `-ram-v0`, which gym had until 0.25, are registered here.
@@ -19,15 +19,15 @@ _NAME = re.compile(rf"({GAMES})(-ram)?(Deterministic|NoFrameskip)?-v([04])")
 
 
 def options(name: str) -> dict[str, Any] | None:
-    """Return the arguments of `ale_py.env.AtariEnv` that a name of gym stands for, None if it is no such name.
+    """Return the arguments of `ale_py.env.AtariEnv` that a name of gym stands for, None if it is not Atari's.
 
-    The numbers are those of gym/envs/__init__.py: frames for each action, probability to repeat the last action.
+    The numbers are those of gym/envs/__init__.py: frames for each action, probability of repeating the last action.
     """
     match = _NAME.fullmatch(name)
     if match is None:
         return None
     game, ram, kind, version = match.groups()
-    deterministic = 3 if game == "SpaceInvaders" else 4  # with 4 its shots, which flicker, are never seen
+    deterministic = 3 if game == "SpaceInvaders" else 4  # with 4, its flickering shots would never be seen
     return {
         "game": re.sub(r"(?<!^)(?=[A-Z])", "_", game).lower(),
         "obs_type": "ram" if ram else "rgb",
@@ -39,11 +39,7 @@ def options(name: str) -> dict[str, Any] | None:
 
 
 def register(name: str) -> None:
-    """Let Gymnasium know an Atari game by the name that it had in gym; other names are left alone.
-
-    Raises:
-        ImportError: ale_py or Gymnasium is not installed.
-    """
+    """Register the Atari game that had a name in gym, if there is one, with Gymnasium, which has to be installed."""
     arguments = options(name)
     if arguments is None:
         return

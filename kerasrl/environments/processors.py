@@ -1,4 +1,4 @@
-"""Discrete observations as networks take them."""
+"""This project's processors: discrete observations as networks take them, Atari's screens."""
 
 from kerasrl.compat import keras_rl as keras_rl  # before the imports that it makes work
 
@@ -8,20 +8,31 @@ from typing import Any
 
 import numpy as np
 import rl.core
+from PIL import Image
 
 from kerasrl.errors import UserError
 
+_SCREEN = (84, 84)
+
+
+class AtariProcessor(rl.core.Processor):
+    """See the screen as 84 x 84 grey pixels and learn from the sign of the score (Mnih et al. 2015)."""
+
+    def process_observation(self, observation: np.ndarray) -> np.ndarray:
+        """Return a screen [height, width, 3] in bytes as [84, 84] in bytes."""
+        return np.asarray(Image.fromarray(observation).convert("L").resize(_SCREEN, Image.Resampling.BILINEAR))
+
+    def process_reward(self, reward: float) -> float:
+        """Return the reward clipped to [-1, 1]."""
+        return float(np.clip(reward, -1, 1))
+
 
 class OneHotProcessor(rl.core.Processor):
-    """Turn each Discrete observation, alone or in a Dict, into a vector of zeros with a one in its place.
-
-    Args:
-        space: The environment's observation space.
-    """
+    """Turn each Discrete observation of a space, alone or in a Dict, into a vector of zeros with a one in its place."""
 
     def __init__(self, space: Any) -> None:
         parts = space.spaces if type(space).__name__ == "Dict" else {None: space}
-        # Number and first value of each Discrete part; plain numbers, so that a training state can hold them.
+        # Size and first value of each Discrete part, as plain numbers, so that a training state can hold them.
         self.parts = [
             (key, int(part.n), int(getattr(part, "start", 0)))
             for key, part in parts.items()
@@ -31,8 +42,7 @@ class OneHotProcessor(rl.core.Processor):
     @staticmethod
     def is_needed(space: Any) -> bool:
         """Return whether a space has a Discrete part."""
-        parts = space.spaces.values() if type(space).__name__ == "Dict" else [space]
-        return any(type(part).__name__ == "Discrete" for part in parts)
+        return bool(OneHotProcessor(space).parts)
 
     def process_observation(self, observation: Any) -> Any:
         """Return the vector [n], or the dictionary with vectors."""
@@ -47,7 +57,7 @@ def _one_hot(value: Any, n: int, start: int) -> np.ndarray:
     vector = np.zeros(n, np.float32)
     try:
         is_inside = bool(start <= value < start + n)
-    except (TypeError, ValueError):  # a text, several numbers
+    except (TypeError, ValueError):  # a string, several numbers
         is_inside = False
     if not is_inside:
         raise UserError(

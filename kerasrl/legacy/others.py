@@ -1,12 +1,13 @@
-"""Names that NumPy, Pillow and SciPy dropped, given back to the lines of a script that ask for them."""
+"""Names that NumPy and Pillow dropped, given back to the lines of a script that ask for them."""
 
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from kerasrl.errors import UserError as UserError
-from kerasrl.legacy import tensorflow
-from kerasrl.legacy.notes import notes
+from kerasrl.legacy import seeding
+from kerasrl.legacy.old_names import let_find
+from kerasrl.legacy.report import report
+from kerasrl.legacy.script import script
 
 # NumPy 1.20 to 2.0 dropped these: name -> what it stood for.
 NUMPY: dict[str, str] = {
@@ -19,75 +20,49 @@ NUMPY: dict[str, str] = {
     "asscalar": "item",
 }  # fmt: skip
 # Pillow 10 dropped these constants of PIL.Image.
-PILLOW: dict[str, str] = {
-    "ANTIALIAS": "LANCZOS", "LINEAR": "BILINEAR", "CUBIC": "BICUBIC",
-}  # fmt: skip
-_BUILTINS = {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str}
+PILLOW: dict[str, str] = {"ANTIALIAS": "LANCZOS", "LINEAR": "BILINEAR", "CUBIC": "BICUBIC"}
+BUILTINS = {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str}
 
 
-def is_builtin(name: str) -> bool:
-    """Return whether a name in `NUMPY` is one of Python's own."""
-    return name in _BUILTINS
+def _give_back(module: ModuleType, called: str, table: dict[str, str], find: Callable[[str], Any]) -> None:
+    """Give a module its dropped names back; `find` returns what today's name stands for."""
 
+    def found(name: str) -> Any:
+        if name not in table:
+            return None
+        today = table[name]
+        report.translated(f"{called}.{name} -> {today if today in BUILTINS else f'{called}.{today}'}")
+        return find(today)
 
-def give_back(module: ModuleType, name: str, table: dict[str, str], find: Callable[[str], Any]) -> None:
-    """Let a module find its dropped names again, for lines of the script only.
-
-    Args:
-        module: The module.
-        name: What the notes call it.
-        table: Dropped name -> today's.
-        find: Returns the value of a dropped name.
-    """
-    before = getattr(module, "__getattr__", None)
-
-    def found(attribute: str) -> Any:
-        if attribute in table and notes.is_asked_by_script():
-            today = table[attribute]
-            notes.translated(f"{name}.{attribute} -> {today if today in _BUILTINS else f'{name}.{today}'}")
-            return find(attribute)
-        if before is not None:
-            return before(attribute)
-        raise AttributeError(f"module {module.__name__!r} has no attribute {attribute!r}")
-
-    module.__getattr__ = found  # type: ignore[method-assign]
+    let_find(module, found)
 
 
 def _numpy(np: ModuleType) -> None:
-    def find(name: str) -> Any:
-        today = NUMPY[name]
-        if name == "asscalar":
+    def find(today: str) -> Any:
+        if today == NUMPY["asscalar"]:
             return lambda array: np.asarray(array).item()
-        return _BUILTINS[today] if today in _BUILTINS and name not in vars(np) else getattr(np, today)
+        return BUILTINS.get(today) or getattr(np, today)
 
-    give_back(np, "np", NUMPY, find)
+    _give_back(np, "np", NUMPY, find)
 
 
 def _pillow(image: ModuleType) -> None:
-    give_back(image, "Image", PILLOW, lambda name: getattr(image.Resampling, PILLOW[name]))
-
-
-def lost_module(name: str) -> ModuleType | None:
-    """Return a module that these libraries dropped, None if it is not one of them."""
-    return None
+    _give_back(image, "Image", PILLOW, lambda today: getattr(image.Resampling, today))
 
 
 def _numpy_random(module: ModuleType) -> None:
-    """Let np.random.seed(n) of the script seed Keras too, which no longer draws its weights from NumPy."""
+    """Let the script's np.random.seed(n) seed Keras too, which no longer draws its weights from NumPy."""
     original = module.seed
 
     def seed(seed: Any = None) -> None:
-        if hasattr(seed, "__index__") and notes.is_asked_by_script():
-            tensorflow.seed_all(int(seed), "np.random.seed")
+        if hasattr(seed, "__index__") and script.is_asking():
+            seeding.seed_all(seed, "np.random.seed")
         else:
             original(seed)
 
     module.seed = seed  # type: ignore[attr-defined]
 
 
-BEFORE: dict[str, Callable[[], None]] = {}
 LOADED: dict[str, Callable[[ModuleType], None]] = {
-    "numpy": _numpy,
-    "numpy.random": _numpy_random,
-    "PIL.Image": _pillow,
-}
+    "numpy": _numpy, "numpy.random": _numpy_random, "PIL.Image": _pillow,
+}  # fmt: skip

@@ -1,3 +1,3 @@
-"""Files: weights, training states, films; all of them appear whole or not at all. No TensorFlow."""
+"""Files, without TensorFlow: weights and training states, which appear whole or not at all, and old Keras models."""
 
 from kerasrl.storage.state import TrainingState as TrainingState

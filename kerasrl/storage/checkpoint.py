@@ -1,8 +1,8 @@
-"""TensorFlow checkpoints, read without TensorFlow, which trusts them: a wrong shape or type in one ends the process.
+"""TensorFlow checkpoints, read without TensorFlow, which trusts them: a wrong shape or type in one kills the process.
 
-NAME.index is a table as LevelDB writes it (https://github.com/google/leveldb/blob/main/doc/table_format.md), its values
+NAME.index is a table as LevelDB writes it (https://github.com/google/leveldb/blob/main/doc/table_format.md). Its values
 are TensorFlow's protocol buffers BundleHeaderProto and BundleEntryProto (tensorflow/core/protobuf/tensor_bundle.proto);
-NAME.data-I-of-N hold the arrays' bytes.
+the files NAME.data-I-of-N hold the arrays' bytes.
 """
 
 import math
@@ -18,16 +18,14 @@ _TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10
 
 
 def read_checkpoint(name: str) -> dict[str, np.ndarray]:
-    """Return the variables of a checkpoint's layers by name; what is no variable of a layer is left out.
+    """Return the variables of a checkpoint's layers by name; anything else in it is left out.
 
-    Raises:
-        ValueError: It is damaged, or of another kind.
-        OSError: A file cannot be read.
+    Raises ValueError if it is damaged or of another kind, OSError if a file cannot be read.
     """
     entries = dict(_table(read_file(f"{name}.index", _MOST_INDEX)))
     nb_shards = _fields(entries.get(b"", b"")).get(1, [0])[0]
     if not isinstance(nb_shards, int) or not 1 <= nb_shards <= _MOST_SHARDS:
-        raise ValueError("its index has no head")
+        raise ValueError("its index does not have a header")
     shards: dict[int, bytes] = {}
     arrays, total = {}, 0
     for key, value in entries.items():
@@ -35,39 +33,38 @@ def read_checkpoint(name: str) -> dict[str, np.ndarray]:
             continue
         kind, shape, shard, offset, size, checksum = _entry(value)
         if shard >= nb_shards:
-            raise ValueError("it names a file that there is not")
+            raise ValueError("it names a file that does not exist")
         if shard not in shards:
             shards[shard] = read_file(f"{name}.data-{shard:05d}-of-{nb_shards:05d}")
         content = shards[shard][offset : offset + size]
         total += size
-        if len(content) != size or total > sum(map(len, shards.values())) or _masked(_crc32c(content)) != checksum:
+        if len(content) != size or total > sum(map(len, shards.values())) or _checksum(content) != checksum:
             raise ValueError("its checksums do not match its content")
         arrays[key.decode()] = np.frombuffer(content, kind).reshape(shape)
     return arrays
 
 
 def _entry(value: bytes) -> tuple[np.dtype, list[int], int, int, int, int]:
-    """Return type, shape, number of the file, offset, size and checksum of an array."""
+    """Return an array's type, shape, number of its file, offset, size and checksum."""
     fields = _fields(value)
     found = [fields.get(number, [0])[0] for number in (1, 3, 4, 5, 6)]
     found += [_fields(size).get(1, [0])[0] for shape in fields.get(2, []) for size in _fields(shape).get(2, [])]
     numbers = [number for number in found if isinstance(number, int)]
-    if len(numbers) < len(found) or numbers[0] not in _TYPES or 7 in fields:  # 7: parts of an array
-        raise ValueError("it holds something else than arrays of numbers")
+    if len(numbers) < len(found) or numbers[0] not in _TYPES or 7 in fields:  # 7: slices of an array
+        raise ValueError("it holds something other than arrays of numbers")
     kind, shard, offset, size, checksum, *dimensions = numbers
     dtype = np.dtype(_TYPES[kind])
     if len(dimensions) > 8 or math.prod(dimensions) * dtype.itemsize != size or size == 0:
-        raise ValueError("a shape is not that of its content")
+        raise ValueError("a shape does not match its content")
     return dtype, dimensions, shard, offset, size, checksum
 
 
 def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the table's keys and values."""
     footer = content[-_FOOTER:]
     if len(footer) < _FOOTER or int.from_bytes(footer[-8:], "little") != _MAGIC:
-        raise ValueError("its index is no table")
+        raise ValueError("its index is not a table")
     at = 0
-    for _ in range(2):  # past the first pair, offset and size of a block that is empty
+    for _ in range(2):  # past the offset and size of a block that is empty
         _, at = _number(footer, at)
     offset, at = _number(footer, at)
     size, _ = _number(footer, at)
@@ -82,9 +79,9 @@ def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield keys and values of a block; a key begins with some of the one before it."""
+    """Yield a block's keys and values; each key begins with a part of the one before it."""
     block, checksum = content[offset : offset + size + 1], content[offset + size + 1 : offset + size + 5]
-    if size < 4 or len(checksum) != 4 or block[-1] or _masked(_crc32c(block)) != int.from_bytes(checksum, "little"):
+    if size < 4 or len(checksum) != 4 or block[-1] or _checksum(block) != int.from_bytes(checksum, "little"):
         raise ValueError("its index is damaged")
     nb_restarts = int.from_bytes(block[-5:-1], "little")
     at, end, key = 0, size - 4 * (nb_restarts + 1), b""
@@ -100,7 +97,7 @@ def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
 
 
 def _fields(message: object) -> dict[int, list[int | bytes]]:
-    """Return the values of a protocol buffer by their fields' numbers."""
+    """Return a protocol buffer's values by the numbers of their fields."""
     if not isinstance(message, bytes):
         raise ValueError("its index is damaged")
     fields: dict[int, list[int | bytes]] = {}
@@ -122,7 +119,7 @@ def _fields(message: object) -> dict[int, list[int | bytes]]:
 
 
 def _number(content: bytes, at: int) -> tuple[int, int]:
-    """Return the number of seven bits a byte that begins at a place, and the place after it."""
+    """Return the number, seven bits to a byte, that begins at a place, and the place after it."""
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(content):
@@ -134,24 +131,15 @@ def _number(content: bytes, at: int) -> tuple[int, int]:
     raise ValueError("its index is damaged")
 
 
-def _crc_table() -> list[int]:
-    table = list(range(256))
-    for _ in range(8):
-        table = [value >> 1 ^ (0x82F63B78 if value & 1 else 0) for value in table]
-    return table
+_CRC32C = list(range(256))
+for _ in range(8):
+    _CRC32C = [value >> 1 ^ (0x82F63B78 if value & 1 else 0) for value in _CRC32C]
 
 
-_CRC32C = _crc_table()
-
-
-def _crc32c(content: bytes) -> int:
-    """Return the checksum of Castagnoli's polynomial, which no library here computes; a megabyte takes 0.2 s."""
+def _checksum(content: bytes) -> int:
+    """Return a checksum as files hold it: a masked CRC-32C, which no library here computes; a megabyte takes 0.2 s."""
     value, table = 0xFFFFFFFF, _CRC32C
     for byte in content:
         value = table[(value ^ byte) & 255] ^ value >> 8
-    return value ^ 0xFFFFFFFF
-
-
-def _masked(checksum: int) -> int:
-    """Return a checksum as it is written in a file."""
-    return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    value ^= 0xFFFFFFFF
+    return ((value >> 15 | value << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and folders that can hold them."""
+"""Files that appear whole or not at all, and folders that only one training writes to."""
 
 import contextlib
 import errno
@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
@@ -24,13 +25,13 @@ class DamagedError(Exception):
 
 
 def seal(kind: bytes, content: bytes) -> bytes:
-    """Put a block of 512 bytes with the kind of the file and a checksum before the content."""
+    """Return the content behind a block of 512 bytes with the kind of the file and a checksum."""
     head = kind + b"\nsha256 " + hashlib.sha256(content).hexdigest().encode() + b"\n"
     return head.ljust(BLOCK, b"\0") + content
 
 
 def unseal(kind: bytes, sealed: bytes) -> bytes:
-    """Return the content behind the seal; raise `DamagedError` if it is of another kind or not what was sealed."""
+    """Return the content behind the seal; raise `DamagedError` if its kind is another or it is not what was sealed."""
     content = sealed[BLOCK:]
     if seal(kind, content) != sealed:
         raise DamagedError
@@ -47,17 +48,23 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file beside `path`, flush it to the disk, rename it over `path` and flush the folder.
+    """Write a file that appears whole; raise `WriteError` if it cannot be written, and what was there stays."""
+    with replacing(path) as file:
+        file.write(content)
 
-    Raises:
-        OSError: It cannot be written; what was there stays.
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Give the block a file beside `path`; then flush it to the disk, rename it over `path` and flush the folder.
+
+    If it cannot be written, WriteError is raised; what was there stays then, and also if the block raises anything.
     """
     target = Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with naming(target):
         try:
             with beside.open("wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, target)
@@ -68,13 +75,13 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
 
 def flush_folder(folder: Path) -> None:
     """Flush the names in a folder to the disk: without it, a power cut may undo a rename that others rely on."""
-    if os.name == "nt":  # which opens no folders, and keeps the order of renames
+    if os.name == "nt":  # Windows cannot open folders, and keeps renames in order
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that keeps the order by itself
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # such a file system keeps them in order by itself
             raise
     finally:
         os.close(descriptor)
@@ -82,7 +89,7 @@ def flush_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def appearing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give the block a place beside `path` to write a file or a folder of that name; then put it where it belongs.
+    """Give the block a place beside `path` to write a file or folder of that name; then move it to where it belongs.
 
     Raises:
         OSError: It cannot be written; what was there stays.
@@ -98,7 +105,7 @@ def appearing(path: str | os.PathLike[str]) -> Iterator[Path]:
                 if file.is_file():
                     with file.open("rb+") as written:
                         os.fsync(written.fileno())
-            if target.is_dir():  # a folder cannot be renamed over another one
+            if target.is_dir():  # a folder cannot be renamed over another
                 os.replace(target, earlier)
             try:
                 os.replace(place, target)
@@ -113,22 +120,19 @@ def appearing(path: str | os.PathLike[str]) -> Iterator[Path]:
 def exclusive(*folders: str | os.PathLike[str]) -> Iterator[None]:
     """Keep other trainings out of the folders, which are created if needed, while the block runs.
 
-    The lock dies with its process; where the file system has no locks, a file with the number of the process serves
-    instead, and a line on stderr says so. Unfinished files that an earlier process left behind are removed.
-
-    Raises:
-        UserError: Nothing can be written to a folder, or another process is using it.
+    The lock dies with its process; if the file system does not support locks, a file with the number of the process
+    serves instead, and a line on stderr says so. Unfinished files that an earlier process left behind are removed.
+    Raises UserError if a folder cannot be written to, or another process is using it.
     """
-    is_told = False
+    has_noted = False
     with contextlib.ExitStack() as stack:
         for folder in dict.fromkeys(Path(folder).resolve() for folder in folders):
             lock = _locked(folder)
             stack.callback(lock.release)
-            if isinstance(lock, SoftFileLock) and not is_told:
-                is_told = True
-                print(
-                    f"no file locks in {folder}: the file {Path(lock.lock_file).name} stands for one", file=sys.stderr
-                )
+            if isinstance(lock, SoftFileLock) and not has_noted:
+                has_noted = True
+                note = f"no file locks in {folder}: the file {Path(lock.lock_file).name} stands for one"
+                print(note, file=sys.stderr)
             for file in folder.iterdir():
                 if re.fullmatch(r"\.dqn_.*\.\d+\.tmp", file.name):
                     file.unlink(missing_ok=True)
@@ -143,7 +147,7 @@ def _locked(folder: Path) -> BaseFileLock:
             pass
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # FileLock warns of some file systems without locks
+                warnings.simplefilter("ignore")  # FileLock warns about some file systems without locks
                 lock.acquire(timeout=0)
         except (OSError, NotImplementedError) as error:
             if isinstance(error, Timeout) or (isinstance(error, OSError) and error.errno not in _NO_LOCKS):

@@ -12,25 +12,23 @@ from kerasrl.errors import WeightsError
 from kerasrl.reading import parse_json
 
 _CHILD = Path(__file__).with_name("hdf5_child.py")
-# It finds libraries where this process finds them, but nothing in the current folder.
+# The child finds libraries where this process does, but nothing in the current folder.
 _START = "import runpy, sys; sys.path[:] = sys.argv[2:]; runpy.run_path(sys.argv[1], run_name='__main__')"
-_LONGEST = 60  # seconds; the process has a limit of its own where the system can limit it
+_LONGEST = 60  # seconds; where the system can limit it, the child has a stricter limit of its own
 
 
 def read_hdf5(name: str, content: bytes) -> tuple[list[dict[str, np.ndarray]], str | None]:
-    """Return each layer's arrays by name, and the text of the attribute `kerasrl`, None without it.
+    """Return each layer's arrays by name, and the text of the attribute `kerasrl`, None if there is none.
 
     Raises:
         WeightsError: The content is damaged, or is not what Keras writes.
     """
     command = [sys.executable, "-I", "-S", "-c", _START, str(_CHILD), *filter(None, sys.path)]
-    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # many would take memory
+    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # several would take memory
     try:
-        child = subprocess.run(
-            command, input=content, capture_output=True, env=one_thread, timeout=_LONGEST, check=False
-        )
+        child = subprocess.run(command, input=content, capture_output=True, env=one_thread, timeout=_LONGEST)
     except subprocess.TimeoutExpired:
-        raise WeightsError(f"{name} is damaged (reading it does not end); use another file") from None
+        raise WeightsError(f"{name} is damaged (reading it never ends); use another file") from None
     head, _, data = child.stdout.partition(b"\n")
     if child.returncode != 0 or not head:
         last = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
@@ -48,8 +46,7 @@ def read_hdf5(name: str, content: bytes) -> tuple[list[dict[str, np.ndarray]], s
     for listed in answer["layers"]:
         layers.append({})
         for weight, kind, shape in listed:
-            count = math.prod(shape)
-            array = np.frombuffer(data, kind, count, start).reshape(shape)
+            array = np.frombuffer(data, kind, math.prod(shape), start).reshape(shape)
             layers[-1][weight] = array
             start += array.nbytes
     return [layer for layer in layers if layer], answer["metadata"]

@@ -1,11 +1,10 @@
 """Reads the arrays of an HDF5 file; `kerasrl.storage.hdf5` runs this as a program of its own.
 
-The HDF5 library trusts what it reads: a file can make it wait for ever, take all memory, crash, or read other files.
-So it reads here, in a process with little time and memory that cannot open any file. Nothing of this project is
-imported.
+The HDF5 library trusts what it reads: a file can make it hang, take all memory, crash, or read other files. So it reads
+here, in a process with little time and memory that cannot open any file. Nothing else of this project is imported.
 
-The file comes on stdin. On stdout goes a line of JSON, {"refused": why}, {"damaged": why} or {"layers": [[[name, type,
-shape], ...], ...], "metadata": text or null}, then the arrays' bytes, one after the other.
+The file comes on stdin. A line of JSON goes to stdout, {"refused": why}, {"damaged": why} or {"layers": [[[name, type,
+shape], ...], ...], "metadata": text or null}, then the bytes of one array after another.
 """
 
 import contextlib
@@ -16,16 +15,16 @@ from typing import Any
 
 import h5py
 
-_SECONDS, _MEMORY = 2, 512 * 2**20  # beside what the size of the file asks for
-_PLACES = (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)  # for an array in the file itself
+_SECONDS, _MEMORY = 2, 512 * 2**20  # in addition to what the size of the file requires
+_PLACES = (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)  # of an array in the file itself
 
 
 class _RefusedError(Exception):
-    """What the file holds is not what Keras writes."""
+    """The content is not what Keras writes."""
 
 
 def _limit(size: int) -> None:
-    """Let this process have little time and memory and open no file, on systems that can limit it."""
+    """Limit this process's time and memory and keep it from opening files, on systems that can do so."""
     with contextlib.suppress(ImportError):  # Windows
         import resource
 
@@ -42,7 +41,7 @@ def _limit(size: int) -> None:
 
 
 def _plain(group: Any, path: str) -> Any:
-    """Return what a path names within a group, through links in the file itself."""
+    """Return what a path within a group names, following only links inside the file."""
     for part in path.split("/"):
         if not isinstance(group, h5py.Group) or not isinstance(group.get(part, getlink=True), h5py.HardLink):
             raise _RefusedError("it lacks some of them, or says that they are elsewhere")
@@ -51,7 +50,6 @@ def _plain(group: Any, path: str) -> Any:
 
 
 def _names(thing: Any, attribute: str, size: int) -> list[str]:
-    """Return the texts in an attribute."""
     shape = thing.attrs.get_id(attribute).shape
     if len(shape) != 1 or shape[0] > size:
         raise _RefusedError("its lists of names are damaged")
@@ -59,9 +57,9 @@ def _names(thing: Any, attribute: str, size: int) -> list[str]:
 
 
 def _require_array(dataset: Any) -> None:
-    """Refuse what is not an array of numbers in the file itself."""
+    """Refuse anything but an array of numbers in the file itself."""
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiub" or dataset.shape is None:
-        raise _RefusedError("they are no arrays of numbers")
+        raise _RefusedError("they are not arrays of numbers")
     properties = dataset.id.get_create_plist()
     if properties.get_layout() not in _PLACES or properties.get_external_count():
         raise _RefusedError("it says that they are in other files")
@@ -70,7 +68,7 @@ def _require_array(dataset: Any) -> None:
 
 
 def _read(file: Any, size: int) -> tuple[list[list[tuple[str, Any]]], str | None]:
-    """Return name and array of each layer's weights, and the text of the attribute `kerasrl`, None without it."""
+    """Return the names and arrays of each layer's weights, and the text of the attribute `kerasrl` or None."""
     root = _plain(file, "model_weights") if "model_weights" in file else file
     if "layer_names" not in root.attrs:
         raise _RefusedError("it holds none")
@@ -87,13 +85,13 @@ def _read(file: Any, size: int) -> tuple[list[list[tuple[str, Any]]], str | None
         found.append(datasets)
     if len(addresses) != sum(map(len, found)):
         raise _RefusedError("it names one twice")
-    # Now that all is known to be little, read it.
+    # Now that it is known to be little, read all of it.
     layers = [[(name, dataset[()]) for name, dataset in datasets] for datasets in found]
     return layers, str(file.attrs["kerasrl"]) if "kerasrl" in file.attrs else None
 
 
 def _rehearse() -> None:
-    """Read a small file of the same kind, so that all modules are imported before none can be."""
+    """Read a small file of the same kind, so that all modules are imported while they still can be."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["layer_names"], file.attrs["kerasrl"] = [b"layer"], "text"

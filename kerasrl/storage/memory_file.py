@@ -1,4 +1,4 @@
-"""The steps of a replay memory on disk: only those that are new are added."""
+"""The steps of a replay memory on disk, to which only new steps are added."""
 
 import math
 import os
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from kerasrl.errors import UserError
-from kerasrl.storage.checks import require_within
+from kerasrl.storage.encoding import require_within
 from kerasrl.storage.files import DamagedError, flush_folder, naming
 
-_CHUNK = 4_096  # steps that are copied at a time
+_CHUNK = 4_096  # steps copied at a time
 
 
 class MemoryFile:
@@ -29,11 +29,11 @@ class MemoryFile:
         return self.path.with_name(f"{self.path.name}.memory-{self.number}")
 
     def add(self, memory: Any) -> dict[str, Any]:
-        """Write the steps that are new since the last call; return what `read` needs to find them all."""
+        """Write the steps that are new since the last call; return what `read` needs to find all of them."""
         first, end = memory.nb_appended - memory.nb_entries, memory.nb_appended
         record = memory.record_type()
         if record != self.record or end - self.end > self.capacity - memory.limit or not self._file().exists():
-            # A new file, since the steps changed their type or do not fit beside those that must stay.
+            # A new file: the steps' type has changed, or they do not fit beside those that must stay.
             number = max((number for number, _ in self._files()), default=0) + 1
             self.number, self.record, self.segments, self.end = number, record, [], first
         while self.end < end:
@@ -42,7 +42,7 @@ class MemoryFile:
             self.segments.append((self.end, self.end + len(steps), zlib.crc32(steps.tobytes())))
             self.end += len(steps)
         self.segments = [segment for segment in self.segments if segment[1] > first]
-        if self.segments and self.segments[0][0] < first:  # its first steps are forgotten
+        if self.segments and self.segments[0][0] < first:  # the memory has forgotten its first steps
             _, stop, _ = self.segments[0]
             self.segments[0] = (first, stop, zlib.crc32(memory.steps(first, stop).tobytes()))
         return {
@@ -68,27 +68,26 @@ class MemoryFile:
                 flush_folder(self.path.parent)
 
     def read(self, place: dict[str, Any], memory: Any, sizes: list[int] | None = None) -> None:
-        """Put the steps that `add` described into the memory, whose counters are restored.
+        """Put the steps into the memory, whose counters have been restored already.
 
         Args:
             place: What `add` returned.
-            memory: Memory.
-            sizes: Numbers in each part of an observation, None if they are not known.
+            sizes: How many numbers each part of an observation has, None if that is not known.
 
         Raises:
-            UserError: They are missing or damaged, or are no steps of such a memory.
+            UserError: They are missing or damaged, or are not the steps of such a memory.
         """
-        damaged = UserError(f"{self.path}, the training state to resume with, is damaged; start again")
         try:
             self._set_place(place, memory, sizes)
-        except Exception:  # it may be anything
-            raise damaged from None
+        except Exception:  # a stranger's file may hold anything
+            message = f"{self.path}, the training state to resume with, is damaged; start again"
+            raise UserError(message) from None
         if not self.segments:
             return
         try:
-            if self._file().is_symlink() or not self._file().is_file():  # a pipe would be waited for
+            if self._file().is_symlink() or not self._file().is_file():  # a pipe might block
                 raise FileNotFoundError
-            whole = self._file().stat().st_size // self.record.itemsize  # an interrupted write may have left a part
+            whole = self._file().stat().st_size // self.record.itemsize  # the last may be an interrupted write's
             records = np.memmap(self._file(), self.record, "r", shape=(whole,))
         except (OSError, ValueError):
             raise UserError(
@@ -107,13 +106,12 @@ class MemoryFile:
                 raise UserError(f"{self._file()}, the replay memory to resume with, is damaged; start again")
 
     def _set_place(self, place: dict[str, Any], memory: Any, sizes: list[int] | None) -> None:
-        """Take over what `add` returned; raise anything if it is not what that returns for such a memory."""
+        """Adopt what `add` returned; raise some exception if `add` cannot have returned it for such a memory."""
         number, capacity = place["number"], place["capacity"]
-        require_within(number, 2**53)
-        require_within(capacity, 2**53)
+        for value in (number, capacity, memory.nb_appended):
+            require_within(value, 2**53)
         segments = [(first, end, checksum) for first, end, checksum in place["segments"]]
-        require_within(memory.nb_appended, 2**53)
-        # One follows the other, and together they are what the memory holds.
+        # They follow one another, and together they are what the memory holds.
         at = memory.nb_appended - memory.nb_entries
         for first, end, _ in segments:
             if type(end) is not int or first != at or end <= at:
@@ -126,13 +124,12 @@ class MemoryFile:
         self.number, self.capacity, self.record, self.segments, self.end = number, capacity, record, segments, at
 
     def forget_others(self) -> None:
-        """Remove files of earlier runs or types of steps, which the state no longer refers to."""
+        """Remove the files of earlier runs or types of steps, to which the state no longer refers."""
         for number, file in self._files():
             if number != self.number:
                 file.unlink(missing_ok=True)
 
     def _files(self) -> list[tuple[int, Path]]:
-        """Return number and path of every such file."""
         pattern = re.compile(re.escape(self.path.name) + r"\.memory-(\d+)")
         with naming(self._file()):
             found = [(pattern.fullmatch(file.name), file) for file in self.path.parent.iterdir()]
@@ -141,14 +138,14 @@ class MemoryFile:
 
 def _require_record(record: np.dtype, columns: np.dtype, sizes: list[int] | None) -> None:
     """Raise `DamagedError` if a record is not frames of numbers, followed by a memory's own columns."""
-    names = list(record.names or ())
-    frames = names[: len(names) - len(columns.names or ())]
-    kinds = [(record[name].base.kind, math.prod(record[name].shape)) for name in frames]
+    names, own = list(record.names or ()), list(columns.names or ())
+    frames = names[: len(names) - len(own)]
     fits = (
-        names == [f"frame{k}" for k in range(len(frames))] + list(columns.names or ())
-        and all(record[name] == columns[name] for name in columns.names or ())
-        and all(kind in "biuf" for kind, _ in kinds)
-        and (sizes is None or not frames or sorted(size for _, size in kinds) == sorted(sizes))
+        names == [f"frame{k}" for k in range(len(frames))] + own
+        # A column is of the memory's own type, or holds numbers where the memory's does.
+        and all(record[n] == columns[n] or (columns[n].kind in "iuf" and record[n].base.kind in "biuf") for n in own)
+        and all(record[name].base.kind in "biuf" for name in frames)
+        and (sizes is None or not frames or sorted(math.prod(record[f].shape) for f in frames) == sorted(sizes))
     )
     if not fits:
         raise DamagedError

@@ -1,8 +1,8 @@
 """The whole training state, for an exact resume: written between episodes, read before the first.
 
 Two files: `PATH` holds everything but the replay memory's steps (networks, optimizer, generators, counters, the
-callbacks' states) and is replaced whole; `PATH.memory-N` holds the steps, and only those that are new are added. It has
-room for more steps than the memory, so that what is added never touches what the `PATH` on disk refers to: whenever the
+callbacks' states) and is replaced whole; `PATH.memory-N` holds the steps, to which only new ones are added. It has room
+for more steps than the memory, so that adding some never touches those that the `PATH` on disk refers to: whenever the
 process dies, the two fit together. Nothing is ever unpickled.
 """
 
@@ -15,17 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from kerasrl.errors import UserError, to_type
+from kerasrl.errors import UserError
+from kerasrl.phrases import to_type
 from kerasrl.reading import MOST, read_file
-from kerasrl.storage.checks import require_sound, require_within
+from kerasrl.storage.callback_state import KeptAttributes, has_state
+from kerasrl.storage.encoding import CannotBeKept, Held, decode, require_sound, require_within
 from kerasrl.storage.files import DamagedError, seal, unseal, write_whole
-from kerasrl.storage.kept import KeptAttributes, has_state
 from kerasrl.storage.memory_file import MemoryFile
-from kerasrl.storage.objects import ObjectEncoder, restore
-from kerasrl.storage.trees import CannotBeKept, Held, decode
+from kerasrl.storage.object_state import ObjectEncoder, restore
 
 _KIND, _KIND_BEFORE = b"kerasrl state 2", b"kerasrl state 1\n"
-_PARTS = ("processor", "policy", "test_policy")  # of an agent, which may hold anything
 
 
 class OutdatedError(UserError):
@@ -33,13 +32,13 @@ class OutdatedError(UserError):
 
 
 class TrainingState:
-    """Where and how often `DQNAgent.fit` saves what an exact resume needs.
+    """Where and how often an agent's `fit` saves what an exact resume needs.
 
     Args:
         path: File to write.
-        interval: Steps between writes; one is due at the first end of an episode after that many.
-        save_memory: Keep the replay memory too. Without it a resumed run starts with an empty one and
-            is no longer exact.
+        interval: Steps between writes; one is due at the first end of an episode after that many steps.
+        save_memory: Save the replay memory too. Without it a resumed run starts with an empty one and
+            is not exact.
     """
 
     def __init__(self, path: str | os.PathLike[str], interval: int = 5_000, save_memory: bool = True) -> None:
@@ -56,32 +55,29 @@ class TrainingState:
     def is_due(self, step: int, longest_episode: int = 0) -> bool:
         """Return whether a state should be written at the end of an episode.
 
-        One is also due whenever the next episode may be the last, so that a longer run need not repeat the ones before.
+        One is also due whenever the next episode may be the last, so that a longer run need not repeat earlier ones.
         """
         return step - self.saved_step >= self.interval or 0 <= self._nb_steps - step <= longest_episode
 
     def check(self, agent: Any) -> None:
-        """Find out whether what the agent holds can be saved.
-
-        Raises:
-            UserError: It cannot.
-        """
+        """Raise `UserError` if something that the agent holds cannot be saved."""
         _encoded({"agent": agent.get_state()}, _roots(agent))
 
     def begin(
         self, agent: Any, episode: int, callbacks: list[Any], env: Any, nb_steps: int, progress: Any, saved: Any
     ) -> None:
-        """Write the first state of a new run; give the rest of what was `saved` to one that goes on.
+        """Write a new run's first state; in a run that continues, put back the rest of what was `saved`.
 
-        To be called when the callbacks have begun: many of them start afresh then.
+        To be called once the callbacks' `on_train_begin` has run, in which many of them start afresh.
 
         Raises:
             OSError: It cannot be written.
             UserError: Something cannot be kept for a resume.
         """
         self._nb_steps, self._progress = nb_steps, progress
-        parts = [agent, env, getattr(env, "unwrapped", None), agent.memory, agent.optimizer, agent.processor]
-        self._kept = KeptAttributes(callbacks, [*parts, agent.policy, agent.test_policy])
+        optimizers = [network.optimizer for network in agent.trainables.values()]
+        parts = [agent, env, getattr(env, "unwrapped", None), agent.memory, *optimizers, *_roots(agent)]
+        self._kept = KeptAttributes(callbacks, parts)
         if saved is None:
             self._known = None
         else:
@@ -90,7 +86,7 @@ class TrainingState:
                 if saved["progress"] is not None and progress is not None:
                     progress.set_state(saved["progress"])
                 _set_generators(saved["generators"], env)
-        if saved is None or saved.get("finished"):  # a finished run that goes on is no longer finished
+        if saved is None or saved.get("finished"):  # a finished run that goes on is not finished any more
             self.save(agent, episode, callbacks, env)
 
     def save(self, agent: Any, episode: int, callbacks: list[Any], env: Any) -> None:
@@ -114,23 +110,25 @@ class TrainingState:
             "progress": None if self._progress is None else self._progress.get_state(),
             "memory": None,
         }
-        if self.save_memory:
-            self._steps = self._steps or MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
-            tree["memory"] = {**agent.memory.get_state(), "file": self._steps.add(agent.memory)}
+        if self.save_memory and agent.memory is not None:
+            tree["memory"] = agent.memory.get_state()
+            if hasattr(agent.memory, "put_steps"):  # others are small enough to be written whole
+                self._steps = self._steps or MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
+                tree["memory"]["file"] = self._steps.add(agent.memory)
         known = None if self._known is None else self._known | self._kept.places
         content, places = _encoded(tree, [*_roots(agent), *resumable], known)
         if self._known is None:
             self._known = places
         content = seal(_KIND, content)
         if len(content) > MOST:
-            raise UserError(f"the training state has {len(content):,} bytes; {MOST:,} can be resumed with")
+            raise UserError(f"the training state has {len(content):,} bytes; a resume reads at most {MOST:,}")
         write_whole(self.path, content)
         self.saved_step = agent.step
         if self._steps is not None:
             self._steps.forget_others()
 
     def finish(self) -> None:
-        """Note in the state on disk that its run came to its end, at which a later state may not have been due.
+        """Note in the state on disk that its run has reached its end, where a new state may not have been due.
 
         Raises:
             UserError: The state is missing or damaged.
@@ -142,8 +140,8 @@ class TrainingState:
         """Return the state on disk.
 
         Raises:
-            UserError: There is none, or it is damaged.
-            OutdatedError: An earlier version of this project wrote it.
+            UserError: It does not exist, or is damaged.
+            OutdatedError: It was written by an earlier version of this project.
         """
         resume = to_type("--resume", "resume=True")
         damaged = UserError(f"the training state {self.path} is damaged; start again without {resume}")
@@ -155,13 +153,13 @@ class TrainingState:
             raise UserError(f"the training state {self.path} cannot be read: {error.strerror}") from None
         if content.startswith(_KIND_BEFORE):
             raise OutdatedError(
-                f"the training state {self.path} is of an earlier version, which did not keep everything exactly; "
+                f"the training state {self.path} was written by an earlier version, which kept it less exactly; "
                 f"continue it with that version, or start again with {to_type('--overwrite', 'overwrite=True')}"
             )
         try:
             tree: dict[str, Any] = decode(unseal(_KIND, content))
             _require_tree(tree)
-        except Exception:  # what is sealed may be anything all the same
+        except Exception:  # anyone can seal a file, so it may still hold anything
             raise damaged from None
         return tree
 
@@ -169,18 +167,18 @@ class TrainingState:
         """Put the state into agent and callbacks; return the number of the episode to begin. `begin` does the rest.
 
         Raises:
-            UserError: The steps of the replay memory are missing or damaged, or the objects are others than there.
+            UserError: The replay memory's steps are missing or damaged, or the objects differ from those of the state.
         """
         with self._fitting():
             self._restore(tree, agent, callbacks)
             if tree["ended"] and not tree.get("finished") and tree["nb_steps"] == nb_steps:
-                agent.stop_training = True  # all that was missing are the last files
+                agent.stop_training = True  # only the last files were missing
         self.saved_step = agent.step
         return int(tree["episode"])
 
     @contextlib.contextmanager
     def _fitting(self) -> Iterator[None]:
-        """Refuse a tree of the right form that holds something else than this training needs."""
+        """Refuse a tree of the right form that does not hold what this training needs."""
         try:
             yield
         except (UserError, OSError):
@@ -190,14 +188,16 @@ class TrainingState:
             raise UserError(f"the training state {self.path} does not fit this training ({reason:.120})") from error
 
     def _restore(self, tree: dict[str, Any], agent: Any, callbacks: list[Any]) -> None:
-        self._known = _encoded({"agent": {name: getattr(agent, name) for name in _PARTS}}, _roots(agent))[1]
+        self._known = _encoded({"agent": agent.parts()}, _roots(agent))[1]
         if tree["memory"] is not None:
-            self._steps = MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
-            memory = dict(tree["memory"])
-            steps = memory.pop("file")
+            memory, steps = dict(tree["memory"]), None
+            if hasattr(agent.memory, "put_steps"):
+                steps = memory.pop("file")
             agent.memory.set_state(memory)
-            self._steps.read(steps, agent.memory, agent.observation_sizes)
-        agent.set_state(tree["agent"], warm_up=tree["memory"] is None)
+            if steps is not None:
+                self._steps = MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
+                self._steps.read(steps, agent.memory, agent.observation_sizes)
+        agent.set_state(tree["agent"], warm_up=agent.memory is not None and tree["memory"] is None)
         resumable = [callback for callback in callbacks if has_state(callback)]
         if [type(callback).__qualname__ for callback in resumable] != [held.name for held in tree["callbacks"]]:
             names = ", ".join(held.name for held in tree["callbacks"])
@@ -207,7 +207,7 @@ class TrainingState:
 
 
 def _require_tree(tree: dict[str, Any]) -> None:
-    """Raise `DamagedError`, or anything else, if what is asked of a tree before it is put anywhere is not there."""
+    """Raise some exception unless a tree holds what is read from it before any of it is put anywhere."""
     is_tree = isinstance(tree["metadata"], dict | None) and isinstance(tree["memory"], dict | None)
     if not is_tree or not all(isinstance(held, Held) and isinstance(held.name, str) for held in tree["callbacks"]):
         raise DamagedError
@@ -221,7 +221,7 @@ def _require_tree(tree: dict[str, Any]) -> None:
 
 
 def _roots(agent: Any) -> list[Any]:
-    return [getattr(agent, name) for name in _PARTS]
+    return list(agent.parts().values())
 
 
 def _encoded(tree: Any, roots: Any = (), known: set[str] | None = None) -> tuple[bytes, set[str]]:
@@ -234,7 +234,7 @@ def _encoded(tree: Any, roots: Any = (), known: set[str] | None = None) -> tuple
 
 
 def _space_generator(env: Any) -> Any:
-    """Return the generator behind `env.action_space.sample()`, None if it has none."""
+    """Return the generator behind `env.action_space.sample()`, None if it does not have one."""
     generator = getattr(getattr(env, "action_space", None), "np_random", None)
     return generator if isinstance(generator, np.random.Generator) else None
 

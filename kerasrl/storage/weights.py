@@ -1,4 +1,4 @@
-"""Weights files: HDF5 in Keras' classic layout, written whole or not at all; files of every generation can be read.
+"""Weights files: HDF5 in Keras's classic layout, written whole or not at all; files of every generation can be read.
 
 A file is a seal of 512 bytes (HDF5 calls it the user block; it holds a checksum of the rest), followed by HDF5 that any
 Keras can read, with the agent's metadata as JSON in the attribute `kerasrl`.
@@ -9,19 +9,20 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import h5py
 import numpy as np
 
-from kerasrl.errors import WeightsError
+from kerasrl.errors import WeightsError, one_line
 from kerasrl.reading import parse_json, read_file
 from kerasrl.storage.checkpoint import read_checkpoint
 from kerasrl.storage.files import BLOCK, DamagedError, seal, unseal, write_whole
 from kerasrl.storage.hdf5 import read_hdf5
 
 _KIND = b"kerasrl weights 1"
-_FEW = 2**22  # weights for which any computer has the memory
+_FEW = 2**22  # weights that fit into any computer's memory
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -29,9 +30,9 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 class Weights:
     """The content of a weights file.
 
-    `layers` has, for each layer with weights in the model's order, its arrays by name. `metadata` is what the agent
-    stored, None in files of older Keras-RL versions. `origin` says in words what wrote the file. `ordered` says
-    whether a layer's arrays are in the model's order, so that their names do not matter.
+    `layers` has the arrays of each layer with weights by name, the layers in the model's order. `metadata` is what the
+    agent stored, None in files of older Keras-RL versions. `origin` says in words what wrote the file. `ordered` says
+    whether the arrays of a layer are in the model's order, too, so that their names do not matter.
     """
 
     layers: list[dict[str, np.ndarray]]
@@ -41,7 +42,7 @@ class Weights:
 
 
 def _model_layers(model: Any) -> list[tuple[str, list[Any]]]:
-    """Return name and variables, the trained ones first, of each layer that has any."""
+    """Return the name and the variables, trainable ones first, of each layer that has any."""
     layers = [(layer.name, [*layer.trainable_weights, *layer.non_trainable_weights]) for layer in model.layers]
     return [(name, variables) for name, variables in layers if variables]
 
@@ -56,11 +57,7 @@ def write(
 ) -> None:
     """Write the weights of a Keras model and `metadata` (anything JSON can hold) to `path`.
 
-    Args:
-        path: File to write.
-        model: Keras model.
-        metadata: What the file says besides the weights.
-        values: What `arrays` returned earlier, to write in place of the weights that the model has now.
+    `values`, if given, is what `arrays` returned earlier, to be written in place of the model's present weights.
 
     Raises:
         WeightsError: The values are another network's.
@@ -89,7 +86,7 @@ def read(path: str | os.PathLike[str]) -> Weights:
     """Read weights written by this project, keras-rl (HDF5) or keras-rl2 (TensorFlow checkpoint).
 
     Raises:
-        WeightsError: There is no such file, or it holds no weights, or it is damaged.
+        WeightsError: The file does not exist, does not hold weights, or is damaged.
     """
     name = os.fspath(path)
     if os.path.isdir(name):
@@ -108,7 +105,7 @@ def read(path: str | os.PathLike[str]) -> Weights:
     if content.startswith(b"kerasrl state") or re.search(r"_state\.memory-\d+$", name):
         kind = "a training state" if content.startswith(b"kerasrl state") else "the replay memory of a training state"
         raise WeightsError(f"{name} is {kind}, which train.py --resume continues; weights are in files named .h5f")
-    # What may be a file of this project is read only if its seal is intact.
+    # What may be this project's file is read only if its seal is intact.
     at_block = content[BLOCK:].startswith(_HDF5)
     if content.startswith(_KIND) or at_block or (_HDF5 in content and b"kerasrl" in content):
         try:
@@ -118,7 +115,7 @@ def read(path: str | os.PathLike[str]) -> Weights:
             raise WeightsError(message) from None
     elif not content.startswith(_HDF5):
         raise WeightsError(f"{name} is not a weights file: it is not HDF5")
-    layers, text = read_hdf5(name, content)  # anyone can seal a file, so this trusts none
+    layers, text = read_hdf5(name, content)  # anyone can seal a file, so none is trusted
     if text is None:
         return Weights(layers, None, "keras-rl or Keras (HDF5)")
     try:
@@ -135,55 +132,46 @@ def _read_checkpoint(name: str) -> Weights:
             if key.endswith("/.ATTRIBUTES/VARIABLE_VALUE"):
                 layers.setdefault(int(layer.rpartition("-")[2]), {})[variable] = array
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{name} is a damaged TensorFlow checkpoint ({_first_line(error)})") from error
+        reason = one_line(error)[:120] or type(error).__name__
+        raise WeightsError(f"{name} is a damaged TensorFlow checkpoint ({reason})") from error
     if not layers:
         raise WeightsError(f"{name} is a TensorFlow checkpoint, but holds no layers of a Keras model")
     return Weights([layers[i] for i in sorted(layers)], None, "keras-rl2 (TensorFlow checkpoint)", ordered=False)
 
 
 def require_size(weights: Weights, nb_weights: int) -> None:
-    """Raise `WeightsError` if a model of so many weights would take far more memory than the file's own."""
+    """Raise `WeightsError` if a model of `nb_weights` would take far more memory than the file's own weights."""
     own = sum(array.size for arrays in weights.layers for array in arrays.values())
     if nb_weights > max(_FEW, 2 * own):
         raise WeightsError(f"the file has {own:,} weights, its settings describe a network of {nb_weights:,}")
 
 
 def assign(model: Any, weights: Weights) -> None:
-    """Set the weights of a Keras model.
+    """Set the weights of a Keras model; raise `WeightsError`, and keep its own, if they are another network's."""
+    layers = [variables for _, variables in _model_layers(model)]
+    values = [list(arrays.values()) for arrays in weights.layers]
+    found, wanted = _shapes(values), _shapes(layers)
+    if not weights.ordered and len(values) == len(layers):
+        values = [_by_name(*layer) for layer in zip(weights.layers, layers, strict=True)]
+    if _shapes(values) != wanted:
+        raise WeightsError(f"the weights are another network's: the file has {_text(found)}, the model {_text(wanted)}")
+    for variable, value in zip(chain(*layers), chain(*values), strict=True):
+        variable.assign(value)
 
-    Raises:
-        WeightsError: The weights belong to another network; the model keeps its own.
-    """
-    layers = _model_layers(model)
-    found = [[tuple(array.shape) for array in arrays.values()] for arrays in weights.layers]
-    ordered: list[tuple[Any, np.ndarray]] = []
-    if len(layers) == len(weights.layers):
-        for (_, variables), arrays in zip(layers, weights.layers, strict=True):
-            values = list(arrays.values()) if weights.ordered else _by_name(arrays, variables)
-            if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
-                break
-            ordered += zip(variables, values, strict=True)
-        else:
-            for variable, value in ordered:
-                variable.assign(value)
-            return
-    wanted = [[tuple(v.shape) for v in variables] for _, variables in layers]
-    raise WeightsError(f"the weights are another network's: the file has {_shapes(found)}, the model {_shapes(wanted)}")
+
+def _shapes(layers: list[list[Any]]) -> list[list[tuple[int, ...]]]:
+    return [[tuple(array.shape) for array in arrays] for arrays in layers]
 
 
 def _by_name(arrays: dict[str, np.ndarray], variables: list[Any]) -> list[np.ndarray]:
-    """Order a layer's arrays by its variables' names; an empty list if the names do not tell them apart."""
+    """Return a layer's arrays in the order of its variables, or none if the names do not say which is which."""
     named = {path.rpartition("/")[2]: array for path, array in arrays.items()}
     names = [variable.name for variable in variables]
     return [named[name] for name in names] if sorted(names) == sorted(named) and len(named) == len(arrays) else []
 
 
-def _shapes(layers: list[list[tuple[int, ...]]]) -> str:
-    """Name each layer by the shape of its kernel, such as '4x16, 16x2'; of many the first ten."""
+def _text(layers: list[list[tuple[int, ...]]]) -> str:
+    """Name each layer, or the first ten, by the shape of its kernel, such as '4x16, 16x2'."""
     kernels: list[tuple[int, ...]] = [max(shapes, key=len) for shapes in layers[:10]]
     listed = ", ".join("x".join(map(str, kernel)) for kernel in kernels) or "no layers"
     return f"{listed}, ... ({len(layers):,} layers)" if len(layers) > 10 else listed
-
-
-def _first_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

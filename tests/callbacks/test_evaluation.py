@@ -4,7 +4,6 @@ import json
 import random
 import re
 import threading
-import time
 import zlib
 
 import gym
@@ -12,23 +11,24 @@ import numpy as np
 import pytest
 import rl.callbacks
 import rl.core
+from keras.utils import set_random_seed
 from PIL import Image
 from rl.policy import EpsGreedyQPolicy
 
-import train
-from config import Config
-from config import TestConfig as PlayConfig
-from kerasrl import environments
+from kerasrl import Config, environments, train
 from kerasrl.callbacks import Evaluation
 from kerasrl.callbacks import evaluation as evaluation_module
+from kerasrl.cli.door import run as run_command
+from kerasrl.config.commands import PlayConfig
+from kerasrl.environments import video
 from kerasrl.errors import DivergenceError, Note
-from kerasrl.storage import TrainingState, video, weights
-from model import build_agent, build_model, set_random_seed
-from test import test as play
+from kerasrl.storage import TrainingState, weights
+from kerasrl.tools.play import run as play
+from model import build_agent, build_model
 
 
 class Scripted:
-    """An agent whose tests score what `scores` says next."""
+    """An agent whose tests score the next of `scores`."""
 
     def __init__(self, *scores):
         self.scores, self.saved, self.step, self.stop_training, self.tests = list(scores), [], 0, False, []
@@ -38,6 +38,12 @@ class Scripted:
         self.tests.append((nb_episodes, seed))
         episodes = {"episode_reward": [self.scores.pop(0)] * nb_episodes, "nb_steps": [9] * nb_episodes}
         return type("History", (), {"history": episodes})
+
+    def get_weights(self):
+        return weights.arrays(self.model)
+
+    def write_weights(self, filepath, values):
+        weights.write(filepath, self.model, self.metadata, values)
 
     def save_weights(self, filepath, overwrite):
         self.saved.append(self.step)
@@ -59,7 +65,7 @@ def evaluated(tmp_path, *scores, steps=range(10, 1000, 10), **options):
     return callback, agent, [log["evaluation_reward"] for log in logs]
 
 
-def test_the_best_weights_are_kept_and_of_equals_the_later(tmp_path):
+def test_the_best_weights_are_kept_and_the_later_of_equals(tmp_path):
     callback, agent, rewards = evaluated(tmp_path, 1.0, 3.0, 2.0, 3.0, 1.0)
     assert agent.saved == [10, 20, 40]
     assert (callback.best, callback.last) == ((3.0, 40), (1.0, 50))
@@ -67,7 +73,7 @@ def test_the_best_weights_are_kept_and_of_equals_the_later(tmp_path):
     assert agent.tests == [(3, 5)] * 5
 
 
-def test_an_evaluation_waits_for_an_episodes_end_and_none_is_made_up_for(tmp_path):
+def test_an_evaluation_waits_for_the_end_of_an_episode_and_missed_ones_are_not_made_up_for(tmp_path):
     _, _, rewards = evaluated(tmp_path, 1.0, 2.0, steps=[4, 9, 12, 19, 45, 49, 51])
     np.testing.assert_array_equal(rewards, [np.nan, np.nan, 1.0, np.nan, 2.0])
 
@@ -102,7 +108,7 @@ def test_the_last_weights_are_evaluated_once(tmp_path):
     assert (callback.best, callback.last, agent.saved[-1]) == ((5.0, 23), (5.0, 23), 23)
 
 
-def test_a_resume_goes_on_with_the_best_of_then(tmp_path):
+def test_a_resume_goes_on_with_the_best_so_far(tmp_path):
     callback, agent, _ = evaluated(tmp_path, 3.0, 1.0)
     state, best = callback.get_state(), agent.model.get_weights()
     agent.model.set_weights([array + 1 for array in best])
@@ -123,7 +129,7 @@ def test_a_resume_goes_on_with_the_best_of_then(tmp_path):
 
 
 class Endless(gym.Env):
-    """Ends an episode only when action 1 is taken, which pays nothing."""
+    """Ends an episode only when action 1 is taken, for which the reward is 0."""
 
     observation_space = gym.spaces.Box(-1, 1, (1,))
     action_space = gym.spaces.Discrete(2)
@@ -167,7 +173,7 @@ def test_the_training_is_as_without_evaluations(tmp_path):
     assert callback.best is not None
 
 
-def test_a_processors_statistics_are_of_the_training_only(tmp_path):
+def test_a_processors_statistics_come_from_the_training_only(tmp_path):
     class Counting(rl.core.Processor):
         def __init__(self):
             self.seen = np.zeros(1)
@@ -210,7 +216,7 @@ class Counting(EpsGreedyQPolicy):
         return super().select_action(q_values) if self.counts[0] % 3 else 0
 
 
-def test_processor_policy_and_random_are_after_an_evaluation_what_they_were(tmp_path):
+def test_an_evaluation_leaves_processor_policy_and_random_as_they_were(tmp_path):
     def run(callbacks):
         set_random_seed(3)
         env, shared, policy = environments.make("CartPole-v0"), [], Counting()
@@ -228,31 +234,31 @@ def test_processor_policy_and_random_are_after_an_evaluation_what_they_were(tmp_
 
 
 class Interrupting(gym.Wrapper):
-    """Takes 50 ms a step, and wants to stop the training of `agent` as Ctrl-C would."""
+    """Takes 1/16 of a second a step, and wants to stop the training of `agent` as Ctrl-C would."""
 
     nb_steps = 0
 
     def step(self, action):
         self.nb_steps += 1
         self.agent.stop_training = self.agent.did_abort = True
-        time.sleep(0.05)
         return super().step(action)
 
 
-def test_ctrl_c_does_not_wait_for_a_long_evaluation(tmp_path):
+def test_ctrl_c_does_not_wait_for_a_long_evaluation(tmp_path, monkeypatch):
     env = Interrupting(environments.make("CartPole-v0"))
+    monkeypatch.setattr("time.monotonic", lambda: 1 + env.nb_steps / 16)
     callback = Evaluation(env, tmp_path / "best.h5f", interval=100, nb_episodes=100, seed=1)
     set_random_seed(3)
     dqn = env.agent = build_agent(build_model(4, 2), 2, Config())
     state = TrainingState(tmp_path / "state")
     dqn.fit(environments.make("CartPole-v0"), 5_000, callbacks=[callback], verbose=0, seed=3, state=state)
-    assert 2 < env.nb_steps < 30  # it has a second, which is 20 steps or fewer; all would be 900 or more
+    assert env.nb_steps == 17  # it gets a second after the first step; all would be 900 or more
     assert dqn.did_abort
     assert 100 <= dqn.step < 300
-    assert (callback.best, state.saved_step) == (None, 0)  # what the evaluation decides is not known: resume before it
+    assert (callback.best, state.saved_step) == (None, 0)  # the evaluation has not decided anything: resume before it
 
 
-def test_rewards_that_are_no_numbers_are_no_score(tmp_path):
+def test_rewards_that_are_not_numbers_are_not_a_score(tmp_path):
     with pytest.raises(DivergenceError, match="the evaluation at step 10 has mean reward nan"):
         evaluated(tmp_path, float("nan"))
 
@@ -261,7 +267,7 @@ def test_rewards_that_are_no_numbers_are_no_score(tmp_path):
 def test_the_best_file_scores_what_the_evaluation_says(tmp_path, capsys):
     folders = {"checkpoint_dir": str(tmp_path / "c"), "log_dir": str(tmp_path / "l")}
     settings = Config(nb_steps=3_000, seed=1, eval_interval=500, eval_episodes=4, verbose=0, **folders)
-    trained = train.train(settings)
+    trained = train(settings)
     log = json.loads(trained.files.log.read_text())["evaluation_reward"]
     evaluations = [reward for reward in log if reward is not None]
     assert len(evaluations) in (5, 6)
@@ -274,7 +280,9 @@ def test_the_best_file_scores_what_the_evaluation_says(tmp_path, capsys):
 
 
 def run(tmp_path, *arguments):
-    return train.main(["--checkpoint-dir", str(tmp_path), "--log-dir", str(tmp_path), "--seed", "1", *arguments])
+    return run_command(
+        "train", ["--checkpoint-dir", str(tmp_path), "--log-dir", str(tmp_path), "--seed", "1", *arguments]
+    )
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""Films: what is in them when they are read back, and when there is none."""
+"""Films: what they contain when they are read back, and when they are not written."""
 
 import functools
 import itertools
@@ -16,8 +16,8 @@ from PIL import Image
 
 from kerasrl import DQNAgent, SequentialMemory, UserError, environments
 from kerasrl.callbacks import Film
+from kerasrl.environments import video
 from kerasrl.errors import WriteError
-from kerasrl.storage import video
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,7 +66,7 @@ def read(path):
     """Return the pictures [H, W, 3] of a film, without the strip of text, and how many seconds each stays."""
     if path.suffix.lower() == ".gif":
         with Image.open(path) as image:
-            assert image.info["loop"] == 0  # again and again
+            assert image.info["loop"] == 0  # for ever
             pictures, durations = [], []
             for frame in range(image.n_frames):
                 image.seek(frame)
@@ -95,7 +95,7 @@ def gif(tmp_path):
 
 
 def alone(path):
-    """Whether a film is all there is in its folder."""
+    """Whether a film is the only file in its folder."""
     return list(path.parent.iterdir()) == [path]
 
 
@@ -108,7 +108,7 @@ def test_cartpole_at_natural_speed(path):
     pictures, durations = read(path)
     gif = path.suffix == ".gif"
     assert len(drawn) == 1 + (nb_steps // 2 if gif else nb_steps) + 1
-    assert len(pictures) == len(drawn) + (0 if gif else 49)  # the end stays for 50 pictures of an .mp4
+    assert len(pictures) == len(drawn) + (0 if gif else 49)  # the last picture of an .mp4 is shown 50 times
     assert sum(durations) == pytest.approx((nb_steps + 1) / 50 + 1, abs=0.05)
     assert all(duration >= 0.02 for duration in durations)
     for shown, picture in zip([*pictures[: len(drawn) - 1], pictures[-1]], drawn, strict=True):
@@ -284,7 +284,7 @@ def test_a_film_that_disappeared_is_left_out_of_those_strung_together(gif):
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), KeyboardInterrupt()])
-def test_a_run_that_fails_leaves_the_film_of_before(path, error):
+def test_a_run_that_fails_leaves_the_earlier_film(path, error):
     path.write_bytes(b"before")
     env = PictureEnv([2, 9])
     step = env.step
@@ -316,7 +316,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(path):
 
 
 @pytest.mark.parametrize("picture", [None, [], "text", np.zeros((3, 10, 10))])
-def test_what_is_no_picture_is_refused(gif, picture):
+def test_what_is_not_a_picture_is_refused(gif, picture):
     env = PictureEnv()
     env.render = lambda: picture
     with pytest.raises(UserError, match=r"cannot be filmed: its render\(\) returns .*, not an array \[H, W, 3\]"):
@@ -365,5 +365,5 @@ def test_environments_that_do_not_draw_are_refused(gif):
 
 
 def test_what_cannot_be_filmed_is_found_without_tensorflow():
-    check = "from kerasrl.storage import video; import sys; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, timeout=600, check=False).returncode == 0
+    check = "from kerasrl.environments import video; import sys; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0

@@ -152,7 +152,7 @@ def test_model_checkpoint_every_so_many_steps(tmp_path):
     np.testing.assert_array_equal(agent.model.get_weights()[0], final[0])
 
 
-# Keras converts its own variables in a way that NumPy 2 warns of.
+# Keras converts its own variables in a way that NumPy 2 warns about.
 keras_warns = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 
 
@@ -242,6 +242,6 @@ def a_function(episode, logs):
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "test"])
-def test_what_is_no_callback_is_refused(callbacks, text, method):
+def test_what_is_not_a_callback_is_refused(callbacks, text, method):
     with pytest.raises(UserError, match=f"^{text}$"):
         getattr(build_agent(), method)(Env(), 5, callbacks=callbacks)

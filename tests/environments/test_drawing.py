@@ -6,10 +6,9 @@ import gym
 import numpy as np
 import pytest
 
-import test as test_script
-import train
 from kerasrl import UserError, environments
-from kerasrl.environments import Environment
+from kerasrl.cli.door import run as run_command
+from kerasrl.environments import EnvironmentAdapter
 
 
 class Silent(gym.Env):
@@ -40,7 +39,7 @@ class Drawn(Silent):
 
 
 class Older(Silent):
-    """As older gym had it; notes when it is drawn."""
+    """As in older gym; notes when it is drawn."""
 
     metadata: ClassVar = {"render.modes": ["human"]}
     drawn: ClassVar = []
@@ -65,10 +64,10 @@ gym.register("DrawnOlder-v0", Older)
 SAYS = "this environment draws no pictures"
 
 
-def run(main, capsys, *arguments):
+def run(name, capsys, *arguments):
     """Return exit status, stdout and stderr of a command line."""
     try:
-        status = main([*map(str, arguments)])
+        status = run_command(name, [*map(str, arguments)])
     except SystemExit as stop:
         status = stop.code
     return status, *capsys.readouterr()
@@ -77,28 +76,30 @@ def run(main, capsys, *arguments):
 @pytest.mark.parametrize("arguments", [["--visualize"], ["--record-every", "100"]])
 def test_training_with_pictures_is_refused_before_anything_is_written(tmp_path, capsys, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)
-    status, _, errors = run(train.main, capsys, "--env", "Silent-v0", *arguments)
+    status, _, errors = run("train", capsys, "--env", "Silent-v0", *arguments)
     assert status == 2 and SAYS in errors and errors.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("name", "says"), [("Silent-v0", "play them:"), ("Drawn-v0", "play them, with --visu")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("Silent-v0", "play them:"), ("Drawn-v0", "play them (--visualize opens a window):")]
+)
 def test_a_window_is_offered_only_by_what_draws(tmp_path, capsys, monkeypatch, name, says):
     monkeypatch.chdir(tmp_path)
-    status, out, _ = run(train.main, capsys, "--env", name, "--nb-steps", 20)
+    status, out, _ = run("train", capsys, "--env", name, "--nb-steps", 20)
     assert status == 0
     assert out.splitlines()[-2].startswith(says)
     if name == "Silent-v0":
         for arguments in (["--visualize"], ["--record", "film.gif"]):
             weights = tmp_path / "checkpoints/dqn_Silent-v0_weights.h5f"
-            status, _, errors = run(test_script.main, capsys, "--weights", weights, *arguments)
+            status, _, errors = run("test", capsys, "--weights", weights, *arguments)
             assert status == 2 and SAYS in errors and errors.count("\n") == 1
 
 
 def test_what_draws_arrays_only_has_a_window_too(shown):
     env = environments.make("Drawn-v0", "human")
-    environment = Environment(env, visualize=True)
+    environment = EnvironmentAdapter(env, visualize=True)
     environment.reset(seed=0)
     environment.step(0)
     assert len(shown) == 2
@@ -106,7 +107,7 @@ def test_what_draws_arrays_only_has_a_window_too(shown):
 
 
 def test_an_older_environment_is_not_drawn_before_its_reset(shown):
-    env = Environment(environments.make("DrawnOlder-v0", "human"))
+    env = EnvironmentAdapter(environments.make("DrawnOlder-v0", "human"))
     env.reset(seed=0)
     env.step(0)
     assert Older.drawn == [0, 1]

@@ -1,4 +1,4 @@
-"""Environments of every generation as one protocol, and what is said of those that do not fit."""
+"""Environments of every generation as one protocol, and what is said about those that do not fit."""
 
 import time
 
@@ -8,12 +8,12 @@ import pytest
 import rl.core
 
 from kerasrl import environments
-from kerasrl.environments import Environment
+from kerasrl.environments import EnvironmentAdapter
 from kerasrl.errors import UserError
 
 
 class Scripted:
-    """Answers each step with the next of `answers`; its observation is one array that it changes in place."""
+    """Returns the next of `answers` at each step; its observation is one array that it changes in place."""
 
     def __init__(self, *answers):
         self.answers = iter(answers)
@@ -39,7 +39,7 @@ class Old(Scripted):
 
 
 class Passing(Scripted):
-    """A wrapper that knows nothing of seeds but hands everything on."""
+    """A wrapper that knows nothing about seeds but passes everything on."""
 
     def reset(self, **options):
         self.seeded_with = options.get("seed")
@@ -47,7 +47,7 @@ class Passing(Scripted):
 
 
 class KerasRL(rl.core.Env):
-    """Overrides only what rl.core.Env demands for training; its `seed` raises NotImplementedError."""
+    """Overrides only what rl.core.Env requires for training; its `seed` raises NotImplementedError."""
 
     def reset(self):
         return np.zeros(1)
@@ -63,14 +63,14 @@ FIVE_VALUES = [(1.0, False, False, {}), (1.0, True, False, {}), (1.0, False, Tru
 
 
 def test_new_protocol():
-    env = Environment(New(*FIVE_VALUES))
+    env = EnvironmentAdapter(New(*FIVE_VALUES))
     env.reset()
     assert [env.step(0)[1:] for _ in FIVE_VALUES] == FIVE_VALUES
 
 
-def test_old_protocol_tells_a_time_limit_in_info():
+def test_the_old_protocol_reports_a_time_limit_in_info():
     limit, other = {"TimeLimit.truncated": True}, {"TimeLimit.truncated": False}
-    env = Environment(
+    env = EnvironmentAdapter(
         Old((1.0, False, {}), (1.0, True, {}), (1.0, True, limit), (1.0, True, other), (1.0, False, limit))
     )
     env.reset()
@@ -79,14 +79,14 @@ def test_old_protocol_tells_a_time_limit_in_info():
 
 
 def test_ends_are_bools_whatever_the_environment_calls_them():
-    env = Environment(New((1.0, np.bool_(True), 0, {})))
+    env = EnvironmentAdapter(New((1.0, np.bool_(True), 0, {})))
     assert [type(end) for end in env.step(0)[2:4]] == [bool, bool]
 
 
 @pytest.mark.parametrize("kind", [New, Old])
 def test_observations_are_copied(kind):
     answer = (1.0, False, {}) if kind is Old else (1.0, False, False, {})
-    env = Environment(kind(answer, answer))
+    env = EnvironmentAdapter(kind(answer, answer))
     observations = [env.reset(), env.step(0)[0], env.step(0)[0]]
     assert np.concatenate(observations).tolist() == [0, 1, 2]
 
@@ -95,7 +95,7 @@ def test_observations_of_several_parts_are_copied():
     parts = {"position": np.zeros(2), "goals": (np.zeros(1), [0])}
     inner = New()
     inner.reset = lambda seed=None: (parts, {})
-    copied = Environment(inner).reset()
+    copied = EnvironmentAdapter(inner).reset()
     parts["position"][:] = parts["goals"][0][:] = parts["goals"][1][0] = 7
     assert copied["position"].tolist() == [0, 0]
     assert copied["goals"][0].tolist() == copied["goals"][1] == [0]
@@ -104,19 +104,19 @@ def test_observations_of_several_parts_are_copied():
 @pytest.mark.parametrize("kind", [New, Old, Passing])
 def test_a_seed_reaches_the_environment(kind):
     inner = kind()
-    Environment(inner).reset(seed=5)
+    EnvironmentAdapter(inner).reset(seed=5)
     assert inner.seeded_with == 5
 
 
 def test_keras_rls_own_environments_work_with_a_seed():
-    env = Environment(KerasRL())
+    env = EnvironmentAdapter(KerasRL())
     assert env.reset(seed=5).tolist() == [0]
     assert env.step(0)[1:] == (1.0, True, False, {})
 
 
 @pytest.mark.parametrize("name", ["CartPole-v0", "CartPole-v1", "MountainCar-v0", "Acrobot-v1"])
 def test_gyms_environments_start_the_same_from_the_same_seed(name):
-    env = Environment(environments.make(name))
+    env = EnvironmentAdapter(environments.make(name))
     first, second, other = env.reset(seed=1), env.reset(seed=1), env.reset(seed=2)
     assert (first == second).all()
     assert (first != other).any()
@@ -124,7 +124,7 @@ def test_gyms_environments_start_the_same_from_the_same_seed(name):
 
 
 def test_the_time_limit_of_cartpole_truncates():
-    env = Environment(environments.make("CartPole-v0"))
+    env = EnvironmentAdapter(environments.make("CartPole-v0"))
     env.reset(seed=0)
     env.env.unwrapped.theta_threshold_radians = env.env.unwrapped.x_threshold = np.inf
     ends = [env.step(step % 2)[2:4] for step in range(200)]
@@ -132,7 +132,7 @@ def test_the_time_limit_of_cartpole_truncates():
 
 
 def test_random_starts_can_be_seeded():
-    env = Environment(environments.make("Acrobot-v1"))
+    env = EnvironmentAdapter(environments.make("Acrobot-v1"))
     draws = []
     for seed in (3, 3, 4):
         env.seed_actions(seed)
@@ -156,13 +156,24 @@ def test_an_unknown_name_is_answered_with_the_nearest(name, hint):
 
 
 @pytest.mark.parametrize("name", ["", "Cart Pole", "no_such_module:CartPole-v0"])
-def test_a_name_that_is_none_is_one_line(name):
+def test_what_cannot_be_a_name_is_one_line(name):
     with pytest.raises(UserError, match=f"environment '{name}' cannot be made: "):
         environments.make(name)
 
 
 def test_spaces_of_cartpole():
     assert environments.check_spaces(environments.make("CartPole-v0")) == ((4,), 2)
+
+
+def test_spaces_that_one_agent_refuses_are_described_for_others():
+    env = environments.make("Pendulum-v1")
+    found = environments.describe_spaces(env)
+    assert (found.observation, found.nb_actions, found.action_shape) == ((3,), None, (1,))
+    assert found.actions is env.action_space
+    with pytest.raises(UserError, match=r"the action space Box\(.*\) is not supported by SARSA"):
+        found.require_discrete("SARSA")
+    found = environments.describe_spaces(environments.make("CartPole-v0"))
+    assert (found.nb_actions, found.action_shape) == (2, None)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +197,7 @@ def test_actions_that_do_not_start_at_0_are_refused():
 
 @pytest.mark.parametrize("render_mode", [None, "human"])
 def test_a_window_shows_each_step_at_natural_speed(shown, render_mode):
-    env = Environment(environments.make("CartPole-v0", render_mode), visualize=True)
+    env = EnvironmentAdapter(environments.make("CartPole-v0", render_mode), visualize=True)
     env.reset(seed=0)
     begin = time.monotonic()
     for _ in range(8):
@@ -197,7 +208,7 @@ def test_a_window_shows_each_step_at_natural_speed(shown, render_mode):
 
 
 def test_without_visualize_no_window_is_opened(shown):
-    env = Environment(environments.make("CartPole-v0"))
+    env = EnvironmentAdapter(environments.make("CartPole-v0"))
     env.reset(seed=0)
     env.step(0)
     assert not shown
@@ -207,7 +218,7 @@ def test_older_environments_are_asked_to_draw_each_step():
     inner = Old((1.0, False, {}), (1.0, True, {}))
     modes = []
     inner.render = lambda mode: modes.append(mode)
-    env = Environment(inner, visualize=True)
+    env = EnvironmentAdapter(inner, visualize=True)
     env.reset()
     env.step(0)
     env.step(0)
@@ -220,7 +231,7 @@ def test_no_screen_is_an_error_that_says_what_to_do(monkeypatch):
     without_mode = environments.make("CartPole-v0")
     for window in (
         lambda: environments.make("CartPole-v0", render_mode="human"),
-        lambda: Environment(without_mode, visualize=True),
+        lambda: EnvironmentAdapter(without_mode, visualize=True),
     ):
         with pytest.raises(UserError, match=r"no screen to open a window on; leave out visualize=True.*xvfb-run"):
             window()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasrl import environments
-from kerasrl.environments import Environment
+from kerasrl.environments import EnvironmentAdapter
 
 
 @pytest.mark.parametrize("name", ["CartPole-v1", "gymnasium:CartPole-v1", "PongDeterministic-v4"])
@@ -80,7 +80,7 @@ def test_any_way_of_drawing_whatever_it_was_made_with(shown):
 
 
 def test_a_window_for_an_atari_game_that_was_made_without_one(shown):
-    env = Environment(environments.make("Pong-v4"), visualize=True)
+    env = EnvironmentAdapter(environments.make("Pong-v4"), visualize=True)
     env.reset(seed=0)
     env.step(0)
     assert len(shown) == 1
@@ -103,7 +103,7 @@ class Drawing:
 
 def test_an_environment_whose_render_takes_no_mode_is_drawn_each_step():
     inner = Drawing()
-    env = Environment(inner, visualize=True)
+    env = EnvironmentAdapter(inner, visualize=True)
     env.reset()
     env.step(0)
     assert inner.nb_drawn == 1

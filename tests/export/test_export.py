@@ -13,13 +13,13 @@ import keras
 import numpy as np
 import pytest
 
-import export
-import model
-from config import Config
-from kerasrl import UserError, environments
-from kerasrl.export import formats
-from play import play
-from train import train
+from kerasrl import Config, UserError, environments, export, play, train
+from kerasrl.cli.door import run as run_command
+from kerasrl.tools.export import formats
+from kerasrl.training.own_parts import OwnParts
+from kerasrl.training.run import Run
+from model import build_agent, build_model
+from train import build
 
 for package in ("onnx", "tf2onnx", "onnxruntime", "ai_edge_litert"):
     pytest.importorskip(package)
@@ -102,7 +102,7 @@ else:
     q_values = lambda inputs: runner(**inputs)["q_values"][0]
 
 def prepared(observation):
-    if about["processor"] == "atari:AtariProcessor":
+    if about["processor"] == "kerasrl.environments.processors:AtariProcessor":
         grey = Image.fromarray(observation).convert("L")
         observation = np.asarray(grey.resize((84, 84), Image.Resampling.BILINEAR))
     for part in about["one_hot"]:
@@ -143,7 +143,7 @@ for episode in range(nb_episodes):
                 break
         nb_steps += 1
     print(total)
-assert "kerasrl.dqn" not in sys.modules
+assert "kerasrl.agents" not in sys.modules
 """
 
 
@@ -159,8 +159,7 @@ def weights(tmp_path_factory):
             config = Config(**KINDS[kind])
             keras.utils.set_random_seed(1)
             env = environments.make(config.env)
-            size, num_actions, processor = model.observed(env, config)
-            dqn = model.build_agent(model.build_network(size, num_actions, config), num_actions, config, processor)
+            dqn = build(Run.of(config, env, OwnParts()))
             for variable in dqn.model.trainable_weights:
                 if len(variable.shape) == 1:  # biases begin as zeros, which would hide that they are missing
                     variable.assign(np.random.normal(size=variable.shape, scale=0.1))
@@ -182,7 +181,7 @@ def here(tmp_path, monkeypatch):
 
 def refused(*arguments, capsys):
     with pytest.raises(SystemExit) as stop:
-        export.main([*map(str, arguments)])
+        run_command("export", [*map(str, arguments)])
     errors = capsys.readouterr().err
     assert stop.value.code == 2 and errors.startswith("error: ") and errors.count("\n") == 1, errors
     return errors.removeprefix("error: ").rstrip("\n")
@@ -193,7 +192,9 @@ def refused(*arguments, capsys):
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_acts_as_the_agent_does(kind, file, weights, tmp_path, capfd, monkeypatch):
     path = tmp_path / file
-    assert export.main(["--weights", str(weights(kind)), "--to", str(path), "--trust", "--episodes", "3"]) == 0
+    assert (
+        run_command("export", ["--weights", str(weights(kind)), "--to", str(path), "--trust", "--episodes", "3"]) == 0
+    )
     out, errors = capfd.readouterr()
     assert errors == ""
     ((nb_states, difference),) = re.findall(r"the agent's action in all ([\d,]+) states.*, Q-values within (\S+)", out)
@@ -216,18 +217,25 @@ def test_a_file_acts_as_the_agent_does(kind, file, weights, tmp_path, capfd, mon
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("plain", ["give it as state float32 [1, 1, 4]"]),
-        ("one-hot", ["make of it a vector of 16 zeros with a one in the place that it names, there", ""]),
-        ("dict", ["make of its what a vector of 3 zeros", "put the latest 2 together", "at float32 [1, 2, 3]"]),
-        ("atari", ["hand it to atari:AtariProcessor.process_observation", "put the latest 4", "[1, 4, 84, 84]"]),
+        ("plain", ["feed it as state float32 [1, 1, 4]"]),
+        ("one-hot", ["turn it into a vector of 16 zeros with a one at the index that is its value", ""]),
+        ("dict", ["turn its what into a vector of 3 zeros", "stack the latest 2", "at float32 [1, 2, 3]"]),
+        (
+            "atari",
+            [
+                "pass it to kerasrl.environments.processors:AtariProcessor.process_observation",
+                "stack the latest 4",
+                "[1, 4, 84, 84]",
+            ],
+        ),
     ],
 )
 def test_what_to_do_with_an_observation_stands_on_the_screen_and_in_the_file(kind, said, weights, here, capsys):
-    assert export.main(["--weights", str(weights(kind)), "--to", "policy", "--trust", "--episodes", "1"]) == 0
+    assert run_command("export", ["--weights", str(weights(kind)), "--to", "policy", "--trust", "--episodes", "1"]) == 0
     out = capsys.readouterr().out
-    (line,) = [line for line in out.splitlines() if line.startswith("an observation: ")]
+    (line,) = [line for line in out.splitlines() if line.startswith("observation: ")]
     about = json.loads((here / "policy" / "assets.extra" / "kerasrl.json").read_text())
-    assert line == f"an observation: {'; '.join(about['observation'])}"
+    assert line == f"observation: {'; '.join(about['observation'])}"
     assert len(about["observation"]) == len(said)
     assert all(words in step for words, step in zip(said, about["observation"], strict=True))
     assert about["environment"] == KINDS[kind]["env"]
@@ -237,7 +245,7 @@ def test_what_to_do_with_an_observation_stands_on_the_screen_and_in_the_file(kin
 @pytest.mark.long
 @pytest.mark.parametrize("file", FILES)
 def test_the_metadata_are_in_the_file(file, here):
-    export.export(PRETRAINED, file, episodes=1)
+    export(PRETRAINED, file, episodes=1)
     if file.endswith(".onnx"):
         import onnx
 
@@ -256,7 +264,7 @@ def test_the_metadata_are_in_the_file(file, here):
 
 @pytest.mark.long
 def test_ten_seeded_episodes_are_played_with_the_file(here, capsys):
-    assert export.main(["--weights", str(PRETRAINED), "--to", "policy.onnx"]) == 0
+    assert run_command("export", ["--weights", str(PRETRAINED), "--to", "policy.onnx"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith("Episode ")][-1] == "Episode 10: reward: 200.000, steps: 200"
     assert "played in onnxruntime: mean reward 200.0, the agent's action in all 2,010 states, Q-values within" in (
@@ -266,11 +274,11 @@ def test_ten_seeded_episodes_are_played_with_the_file(here, capsys):
     # From the same seed the same episodes; this agent fails in some of them.
     (here / "weak.py").write_text("import model\n\ndef build(size, num_actions):\n    return model.build_model(4, 2)\n")
     keras.utils.set_random_seed(3)
-    dqn = model.build_agent(model.build_model(4, 2), 2)
+    dqn = build_agent(build_model(4, 2), 2)
     dqn.save_weights("weak.h5f")
     rewards = []
     for file in ("one.onnx", "two.tflite", "three.onnx"):
-        export.export("weak.h5f", file, seed=4 if file == "three.onnx" else 0)
+        export("weak.h5f", file, seed=4 if file == "three.onnx" else 0)
         rewards.append(re.findall(r"reward: \S+", capsys.readouterr().out))
     assert rewards[0] == rewards[1] != rewards[2]
     assert [float(reward.split()[1].rstrip(",")) for reward in rewards[0]] == play("weak.h5f", 10, seed=0)
@@ -295,9 +303,9 @@ def build(state_size, num_actions):
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ("-x", r"policy.onnx would not act as the agent does: in [\d,]+ of [\d,]+ states another action is better, and "
+        ("-x", r"policy.onnx would not act like the agent: in [\d,]+ of [\d,]+ states another action is better, and "
          r"Q-values differ by up to [\d.]+; nothing was written"),
-        ("(x - x) / 0", r"would not act as the agent does: in ([\d,]+) of \1 states .* differ by up to nan"),
+        ("(x - x) / 0", r"would not act like the agent: in ([\d,]+) of \1 states .* differ by up to nan"),
         ("int('no')", "this network cannot be written as ONNX: ValueError"),
     ],
 )  # fmt: skip
@@ -316,11 +324,11 @@ def test_a_file_that_does_not_act_as_the_agent_is_refused(other, said, here, cap
 
 def test_actions_of_equal_value_are_no_difference(here, capsys):
     keras.utils.set_random_seed(2)
-    dqn = model.build_agent(model.build_model(4, 2), 2)
+    dqn = build_agent(build_model(4, 2), 2)
     kernel = dqn.model.layers[-1].kernel
     kernel.assign(np.repeat(np.random.normal(size=(16, 1), scale=1e3), 2, axis=1))
     dqn.save_weights("tied.h5f")
-    assert export.main(["--weights", "tied.h5f", "--to", "tied.tflite"]) == 0
+    assert run_command("export", ["--weights", "tied.h5f", "--to", "tied.tflite"]) == 0
     assert "the agent's action in all" in capsys.readouterr().out
 
 
@@ -330,14 +338,14 @@ def test_actions_of_equal_value_are_no_difference(here, capsys):
 @pytest.mark.parametrize("file", ["policy.onnx", "policy"])
 def test_a_file_is_replaced_only_if_asked_for(file, here, capsys):
     options = ["--weights", PRETRAINED, "--to", file, "--episodes", "1"]
-    assert export.main([*map(str, options)]) == 0
+    assert run_command("export", [*map(str, options)]) == 0
     before = {path: path.stat().st_mtime_ns for path in [here / file, *(here / file).glob("*")]}
     said = refused(*options, capsys=capsys)
     assert said == f"{file} exists; replace it with --overwrite"
     with pytest.raises(UserError, match="replace it with overwrite=True"):
-        export.export(PRETRAINED, file)
+        export(PRETRAINED, file)
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert export.main([*map(str, options), "--overwrite"]) == 0
+    assert run_command("export", [*map(str, options), "--overwrite"]) == 0
     assert all(path.stat().st_mtime_ns > before[path] for path in before)
     assert [path.name for path in here.iterdir()] == [file]
 
@@ -345,13 +353,13 @@ def test_a_file_is_replaced_only_if_asked_for(file, here, capsys):
 @pytest.mark.parametrize(
     ("to", "said"),
     [
-        ("policy.pb", "policy.pb is of no format to export to: end its name in .onnx, .tflite or .keras, or name a fo"),
-        (".", ". is of no format to export to"),
-        ("policy.ONNX", "policy.ONNX is of no format to export to"),
+        ("policy.pb", "policy.pb has no known export format: end its name in .onnx, .tflite or .keras, or name a fo"),
+        (".", ". has no known export format"),
+        ("policy.ONNX", "policy.ONNX has no known export format"),
         ("none/policy.onnx", "cannot write none/policy.onnx: there is no folder none"),
         ("folder.onnx", "folder.onnx is a folder; name another one"),
         ("file", "file is a file; name another one"),
-        ("full", "full is a folder with something else than a SavedModel in it; name another one"),
+        ("full", "full contains something other than a SavedModel; name another folder"),
     ],
 )
 def test_where_nothing_can_be_written_nothing_is_read(to, said, here, capsys):
@@ -365,13 +373,13 @@ def test_where_nothing_can_be_written_nothing_is_read(to, said, here, capsys):
 
 def test_an_empty_folder_is_filled(here):
     (here / "1").mkdir()
-    assert export.export(PRETRAINED, "1", episodes=1) == Path("1")
+    assert export(PRETRAINED, "1", episodes=1) == Path("1")
     assert (here / "1" / "saved_model.pb").is_file()
 
 
 @pytest.mark.long
 def test_what_is_stopped_leaves_nothing(here):
-    command = [sys.executable, str(ROOT / "export.py"), "--weights", str(PRETRAINED), "--to", "policy.tflite"]
+    command = [sys.executable, "-m", "kerasrl", "export", "--weights", str(PRETRAINED), "--to", "policy.tflite"]
     with subprocess.Popen([*command, "--episodes", "100000"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline().startswith("Testing for")  # written, beside its place
         assert [file.name[:8] for file in here.iterdir()] == [".policy."]
@@ -383,12 +391,12 @@ def test_what_is_stopped_leaves_nothing(here):
 @pytest.mark.long
 @pytest.mark.parametrize("file", FILES)
 def test_nothing_that_libraries_say_is_shown(file, here):
-    command = [sys.executable, str(ROOT / "export.py"), "--weights", str(PRETRAINED), "--to", file, "--episodes", "1"]
+    command = [sys.executable, "-m", "kerasrl", "export", "--weights", str(PRETRAINED), "--to", file, "--episodes", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # they speak once in a process
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(
-        r"Testing for 1 .*\nEpisode 1: .*\nplayed in .*\ninput state.*\noutput q_values.*\nan observation: .*\n"
-        r"the action: .*\n\w+ policy.*\n",
+        r"Testing for 1 .*\nEpisode 1: .*\nplayed in .*\ninput state.*\noutput q_values.*\nobservation: .*\n"
+        r"action: .*\n\w+ policy.*\n",
         done.stdout,
     )
 
@@ -397,7 +405,7 @@ def test_a_missing_package_is_told_in_a_line(here, capsys, monkeypatch):
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else name)
     said = refused("--weights", PRETRAINED, "--to", "policy.onnx", capsys=capsys)
     assert re.fullmatch(r"policy.onnx needs tf2onnx, which is not installed: \S+ -m pip install '.\[export\]'", said)
-    assert export.main(["--weights", str(PRETRAINED), "--to", "policy.keras", "--episodes", "1"]) == 0
+    assert run_command("export", ["--weights", str(PRETRAINED), "--to", "policy.keras", "--episodes", "1"]) == 0
 
 
 # Weights
@@ -405,7 +413,7 @@ def test_a_missing_package_is_told_in_a_line(here, capsys, monkeypatch):
 
 def test_a_strangers_weights_are_no_code(here, capsys):
     (here / "trap.py").write_text("import pathlib\npathlib.Path('sprung').touch()\n")
-    dqn = model.build_agent(model.build_model(4, 2), 2)
+    dqn = build_agent(build_model(4, 2), 2)
     dqn.metadata |= {"processor": "trap:Processor"}
     dqn.save_weights("strange.h5f")
     said = refused("--weights", "strange.h5f", "--to", "policy.onnx", capsys=capsys)
@@ -415,7 +423,7 @@ def test_a_strangers_weights_are_no_code(here, capsys):
 
 @pytest.mark.long
 def test_a_keras_file_with_a_dueling_network_needs_this_project_no_more(weights, here):
-    export.export(weights("dueling avg"), "policy.keras", episodes=1)
+    export(weights("dueling avg"), "policy.keras", episodes=1)
     code = (
         "import sys\nsys.modules['kerasrl'] = None\nimport keras, numpy\n"
         "model = keras.models.load_model('policy.keras')\nprint(model(numpy.ones((1, 1, 4))).shape)\n"
@@ -427,7 +435,7 @@ def test_a_keras_file_with_a_dueling_network_needs_this_project_no_more(weights,
 
 def test_old_weights_are_exported_too(here, capsys):
     old = ROOT / "tests" / "data" / "keras_rl_0.4.2_hdf5.h5f"
-    assert export.main(["--weights", str(old), "--to", "policy.onnx", "--episodes", "1"]) == 0
+    assert run_command("export", ["--weights", str(old), "--to", "policy.onnx", "--episodes", "1"]) == 0
     assert "without settings: using the tutorial's model and CartPole-v0" in capsys.readouterr().out
 
 

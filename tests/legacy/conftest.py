@@ -1,61 +1,39 @@
 """Old scripts are run in forks of one process that has imported TensorFlow."""
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
 import textwrap
+from collections import namedtuple
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-
-
-class Ran(NamedTuple):
-    """What became of a script."""
-
-    status: int
-    output: list[str]
-    errors: list[str]
-
-
-@contextlib.contextmanager
-def _serving(*arguments):
-    """Yield a function that runs a command in a folder, without a screen, in a fork of script_server.py."""
-    with subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("script_server.py")), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    ) as process:
-
-        def run(folder, *command, **environment):
-            environment = {"SDL_VIDEODRIVER": None, "DISPLAY": None, **environment}
-            print(json.dumps([str(folder), command, environment]), file=process.stdin, flush=True)
-            status = int(process.stdout.readline())
-            output, errors = ((folder / part).read_text().splitlines() for part in (".output", ".errors"))
-            return Ran(status, output, errors)
-
-        yield run
-        process.stdin.close()
+Ran = namedtuple("Ran", ["status", "output", "errors"])
 
 
 @pytest.fixture(scope="session")
-def run_in():
-    """Run `python -m kerasrl COMMAND` in a folder."""
-    with _serving() as run:
-        yield run
+def run_in(legacy_python):
+    """Run `python -m kerasrl COMMAND` in a folder; return status, output and errors in lines."""
+
+    def run(folder, *command, **environment):
+        status, output, errors = legacy_python.run(folder, "-m", "kerasrl", *command, **environment)
+        return Ran(status, output.splitlines(), errors.splitlines())
+
+    return run
 
 
 @pytest.fixture(scope="session")
-def run_plainly():
-    """Run `python COMMAND` in a folder, with the package kerasrl within reach."""
-    with _serving("plain") as run:
-        yield run
+def run_plainly(python):
+    """Run `python COMMAND` in a folder; return status, output and errors in lines."""
+
+    def run(folder, *command, **environment):
+        status, output, errors = python.run(folder, *command, **environment)
+        return Ran(status, output.splitlines(), errors.splitlines())
+
+    return run
 
 
 @pytest.fixture

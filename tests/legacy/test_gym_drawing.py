@@ -50,7 +50,7 @@ def test_render_in_all_spellings_without_a_screen(run_old):
         ],
     )
     assert sum("no screen" in line for line in ran.errors) == 1
-    assert "line 5: render() -> draws, although gym.make was given no render_mode" in ran.errors
+    assert "line 5: render() -> draws, although gym.make was not given a render_mode" in ran.errors
 
 
 def test_render_in_all_spellings_with_a_screen(run_old):
@@ -232,7 +232,7 @@ def test_a_gym_package_beside_the_script_needs_no_installation(project, first, r
         ("gym.make('Xyzzy-v0')", "no environment is called 'Xyzzy-v0'; name one of your own as module:Name-v0"),
         (
             "from gym.envs.algorithmic import CopyEnv\nprint(1)\nCopyEnv()",
-            "gym.envs.algorithmic.CopyEnv is missing: gym dropped it, and there is none like it today",
+            "gym.envs.algorithmic.CopyEnv is missing: gym dropped it, and nothing replaces it",
         ),
     ],
 )

@@ -5,7 +5,7 @@ import json
 import h5py
 import pytest
 
-import test as player
+from kerasrl.cli.door import run as run_command
 
 MODEL = """
 import random
@@ -67,7 +67,7 @@ print(dqn.enable_double_dqn, agent(enable_double_dqn=False).enable_double_dqn, t
 )
 def test_the_default_of_double_dqn_is_that_of_the_scripts_keras_rl(keras, options, double, told, run, tmp_path):
     status, output, errors = run(DOUBLE, *options, keras=keras)
-    assert (status, output) == (0, [f"{double} False kerasrl.dqn.agent"])
+    assert (status, output) == (0, [f"{double} False kerasrl.agents.dqn.agent"])
     assert [line.startswith("note: DQNAgent learns with double DQN") for line in errors] == [True] * told
 
 
@@ -84,7 +84,7 @@ rewards = dqn.test(Two(), nb_episodes=2, visualize=False, verbose=0).history["ep
 print(rewards, len(history.history["episode_reward"]), type(dqn.memory).__module__)
 """,
     )
-    assert (status, output) == (0, ["[8.0, 8.0] 75 kerasrl.dqn.memory"])
+    assert (status, output) == (0, ["[8.0, 8.0] 75 kerasrl.replay.sequential"])
     assert len(json.loads((tmp_path / "log.json").read_text())["episode"]) == 75
     with h5py.File(tmp_path / "w.h5f") as last, h5py.File(tmp_path / "w_600.h5f") as numbered:
         assert sorted(last) == sorted(numbered)
@@ -156,7 +156,7 @@ def test_other_agents_are_refused_when_they_are_used(name, run, tmp_path):
     line = len(MODEL.splitlines()) + 3
     assert (status, output) == (2, ["imported"])
     name = {"ContinuousDQNAgent": "NAFAgent"}.get(name, name)  # its older name
-    assert errors[0].startswith(f"error: {tmp_path}/script.py, line {line}: {name} is not revived here")
+    assert errors[0].startswith(f"error: {tmp_path}/script.py, line {line}: {name} is not supported")
     assert len(errors) == 1
 
 
@@ -266,5 +266,28 @@ def test_test_py_plays_what_a_script_saved(nodes, layers, options, run, tmp_path
     assert run(TUTORIAL.format(nodes=nodes, layers=layers)).status == 0
     monkeypatch.chdir(tmp_path)
     (tmp_path / "old_networks.py").write_text(NETWORK)
-    assert player.main(["--weights", "old.h5f", "--episodes", "2", "--seed", "1", *options]) == 0
+    assert run_command("test", ["--weights", "old.h5f", "--episodes", "2", "--seed", "1", *options]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("episodes 2")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "from kerasrl import DQNAgent",
+        "from kerasrl import SequentialMemory",
+        "from kerasrl.callbacks import FileLogger",
+        "import kerasrl.dqn",
+        "import rl.agents",
+    ],
+)
+def test_a_script_may_import_the_engine_itself_before_or_after_keras_rl(first, run_old):
+    text = (
+        f"{first}\nimport kerasrl.callbacks\nfrom kerasrl import DQNAgent, SequentialMemory\n"
+        "from rl.agents import DQNAgent as Theirs\nimport rl.agents.dqn, rl.callbacks, rl.memory\n"
+        "print(issubclass(Theirs, DQNAgent), Theirs is rl.agents.dqn.DQNAgent is not DQNAgent)\n"
+        "print(rl.memory.SequentialMemory is SequentialMemory)\n"
+        "print(issubclass(rl.callbacks.FileLogger, kerasrl.callbacks.FileLogger))\n"
+    )
+    ran = run_old(text, "--quiet")
+    assert (ran.status, ran.errors) == (0, [])
+    assert ran.output == ["True True", "True", "True"]

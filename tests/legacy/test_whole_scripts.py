@@ -151,11 +151,11 @@ def started(folder, *command, **environment):
     return ran.returncode, ran.stdout.splitlines(), ran.stderr.splitlines()
 
 
-def printed(run, folder, runs, **environment):
+def printed(run, folder, runs, **options):
     """What the runs of a script printed, all of which succeeded."""
     lines = []
     for arguments in runs:
-        status, output, errors = run(folder, "script.py", *arguments, **environment)
+        status, output, errors = run(folder, "script.py", *arguments, **options)
         assert status == 0, errors
         lines += output
     return lines
@@ -169,7 +169,7 @@ def test_a_script_learns_and_learns_the_same_bits_after_its_migration(name, run_
         pytest.importorskip("ale_py")
     whole = WHOLE[name]
     old, new = (Path(shutil.copytree(SCRIPTS / name, tmp_path / part)) for part in ("old", "new"))
-    output = printed(run_in, old, whole.runs)
+    output = printed(run_in, old, whole.runs, xla=whole.starts)
     assert whole.learned(old, output), output
 
     status, told, errors = run_plainly(new, "-m", "kerasrl", "--migrate", "--write", "script.py")

@@ -1,6 +1,6 @@
 """Kills trainings of six kinds at random moments, resumes them, and compares them with trainings that were not killed.
 
-PYTHONPATH=. python tests/recipe/soak.py 100 [SEED]
+PYTHONPATH=.:tests python tests/recipe/soak.py 100 [SEED]
 
 Prints a line for each kind, and every result that differs; leaves its files in a new folder of the temporary ones.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import rl.core
-from test_resume import Server, folders
+from conftest import ROOT, Python
 
 from kerasrl.storage import weights
 
@@ -94,10 +94,21 @@ def spent(process):
     return None if state == "Z" else (int(fields[10]) + int(fields[11])) / os.sysconf("SC_CLK_TCK")
 
 
-def killed(server, kind, arguments, path, draws, usual):
+def folders(path):
+    return ["--checkpoint-dir", str(path / "checkpoints"), "--log-dir", str(path / "logs")]
+
+
+def start(python, arguments):
+    """Start a training that finds this module."""
+    path = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "tests/recipe")])
+    return python.start(ROOT, str(ROOT / "train.py"), *arguments, xla=True, PYTHONPATH=path)
+
+
+def killed(python, kind, arguments, path, draws, usual):
     """Start a training and kill it; return whether it was killed before its end."""
     logs = path / "logs"
-    process = server.start(arguments)
+    training = start(python, arguments)
+    process = training.process
     if kind == "films" and draws.random() < 0.7:  # while a film is written or just was
         known = {file.name for file in logs.glob("*")} if logs.exists() else set()
         nb_films = draws.randint(1, 4)
@@ -112,35 +123,35 @@ def killed(server, kind, arguments, path, draws, usual):
         while (now := spent(process)) is not None and now < moment:
             time.sleep(0.001)
     with contextlib.suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
-    status = server.wait()
+        training.send_signal(signal.SIGKILL)
+    status = training.wait().status
     assert status in (0, -signal.SIGKILL), status
     return status != 0
 
 
 def main(nb_kills, seed):
-    draws, server = random.Random(seed), Server()
-    root, differing = Path(tempfile.mkdtemp(prefix="soak")), 0
+    draws, root, differing = random.Random(seed), Path(tempfile.mkdtemp(prefix="soak")), 0
+    python = Python(root)
     for number, (kind, options) in enumerate(KINDS.items()):
         path = root / f"{number}"
-        process, usual = server.start([*options, *folders(path)]), 0
-        while (now := spent(process)) is not None:
+        training, usual = start(python, [*options, *folders(path)]), 0
+        while (now := spent(training.process)) is not None:
             usual = now
             time.sleep(0.01)
-        assert server.wait() == 0
+        assert training.wait().status == 0
         expected, nb_done = content(path), 0
         while nb_done < nb_kills // len(KINDS) + (number < nb_kills % len(KINDS)):
             path = root / f"{number}_{nb_done}"
             resume = []
             while draws.random() < 0.6 or not resume:
-                nb_done += killed(server, kind, [*options, *folders(path), *resume], path, draws, usual)
+                nb_done += killed(python, kind, [*options, *folders(path), *resume], path, draws, usual)
                 resume = ["--resume"] if list(path.glob("checkpoints/*_state")) else []
-            assert server.run([*options, *folders(path), *resume]) == 0
+            assert start(python, [*options, *folders(path), *resume]).wait().status == 0
             if content(path) != expected:
                 differing += 1
                 print(f"{kind}: {path} differs", flush=True)
         print(f"{kind}: {nb_done} kills", flush=True)
-    server.process.communicate()
+    python.close()
     return int(differing > 0)
 
 

@@ -3,13 +3,15 @@
 import dataclasses
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
-import command_line
-import config
-from config import Config
+from kerasrl import Config
+from kerasrl.cli.layers import parse_config
+from kerasrl.cli.options import parse
+from kerasrl.config.commands import PlayConfig
+from kerasrl.config.files import PRESETS, to_toml
+from kerasrl.config.settings import GROUPS
 from kerasrl.errors import UserError
 
 if sys.version_info >= (3, 11):
@@ -17,7 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PRESETS = sorted(file.stem for file in config.PRESETS.glob("*.toml"))
+NAMES = sorted(file.stem for file in PRESETS.glob("*.toml"))
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def file(tmp_path):
 
 
 def test_groups_hold_every_setting_once():
-    names = [field.name for group in config.GROUPS for field in dataclasses.fields(group)]
+    names = [field.name for group in GROUPS for field in dataclasses.fields(group)]
     assert names == [field.name for field in dataclasses.fields(Config)]
     assert len(names) == len(set(names))
 
@@ -39,25 +41,22 @@ def test_groups_hold_every_setting_once():
 # Order
 
 
-def test_options_override_a_file_overrides_a_preset_overrides_the_defaults(file, capsys):
+def test_options_override_a_file_overrides_a_preset_overrides_the_defaults(file):
     path = file("gamma = 0.5\nlearning_rate = 0.25\nbatch_size = 8\n")
-    found = command_line.parse_config(
-        ["--preset", "cartpole-3x24", f"--config={path}", "--batch-size", "4", "--eps-min", "0.1"]
-    )
+    words = ["--preset", "cartpole-3x24", f"--config={path}", "--batch-size", "4", "--eps-min", "0.1"]
+    found = parse_config(words, "train.py")
     expected = dataclasses.replace(
         Config.load("cartpole-3x24"), gamma=0.5, learning_rate=0.25, batch_size=4, eps_min=0.1
     )
-    assert found == expected
-    preset, own, options = capsys.readouterr().out.splitlines()
+    assert found.config == expected
+    preset, own, options = found.told
     assert preset.startswith("preset cartpole-3x24: hidden_layers 24 24 24, ")
     assert own == f"file {path}: gamma 0.5, learning_rate 0.25 instead of 0.005, batch_size 8 instead of 64"
     assert options == "options: eps_min 0.1 instead of 0.01, batch_size 4 instead of 8"
 
 
-def test_nothing_is_printed_of_the_defaults_nor_at_verbose_0(capsys):
-    command_line.parse_config([])
-    command_line.parse_config(["--preset", "cartpole-3x24", "--verbose", "0"])
-    assert capsys.readouterr().out == ""
+def test_nothing_is_told_of_the_defaults():
+    assert parse_config([], "train.py").told == ()
 
 
 def test_load_does_the_same_from_python(file):
@@ -84,7 +83,7 @@ def test_load_does_the_same_from_python(file):
     ],
 )
 def test_how_options_are_written(words, settings):
-    assert command_line.parse_config(words.split()) == Config(**settings)
+    assert parse_config(words.split(), "train.py").config == Config(**settings)
 
 
 # Files
@@ -95,18 +94,18 @@ def test_all_settings_survive_a_file(file):
         env="a:B-v0", hidden_layers=(3,), seed=4, stop_at=-1.5, delta_clip=2.0, eps_schedule="exponential",
         network="m:f", visualize=True,
     )  # fmt: skip
-    path = file(settings.to_toml({"command": "python train.py", "reward_threshold": 1.0}))
+    path = file(to_toml(settings, {"command": "python train.py", "reward_threshold": 1.0}))
     assert Config.load(file=path, trust=True) == dataclasses.replace(settings, trust=True)
-    assert Config.load(file=file(Config().to_toml({}))) == Config()  # with None and inf
-    assert tomllib.loads(settings.to_toml({"command": "x y"}))["run"] == {"command": "x y"}
+    assert Config.load(file=file(to_toml(Config(), {}))) == Config()  # with None and inf
+    assert tomllib.loads(to_toml(settings, {"command": "x y"}))["run"] == {"command": "x y"}
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("nb_step = 3", "there is no setting 'nb_step'; did you mean nb_steps or "),
-        ("qqqqqq = 3", "there is no setting 'qqqqqq'; help(Config) lists them all"),
-        ("[learning]\ngamma = 1", "there is no table 'learning'; settings stand above and outside all tables"),
+        ("qqqqqq = 3", "there is no setting 'qqqqqq'; help(kerasrl.Config) lists them all"),
+        ("[learning]\ngamma = 1", "there is no table 'learning'; settings belong at the top, outside all tables"),
         ('nb_steps = "3"', "nb_steps must be a whole number, is '3'"),
         ("nb_steps = 3.5", "nb_steps must be a whole number, is 3.5"),
         ("nb_steps = true", "nb_steps must be a whole number, is True"),
@@ -201,9 +200,9 @@ def test_values_that_python_takes_for_equal():
 # Presets
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", NAMES)
 def test_a_preset_holds_differences_and_says_why(preset):
-    text = (config.PRESETS / f"{preset}.toml").read_text()
+    text = (PRESETS / f"{preset}.toml").read_text()
     comment = re.match(r"(# .+\n)+", text)[0]
     assert re.search(r"[Tt]uned", comment)
     assert "esult" in comment or "not run to its end" in comment
@@ -230,13 +229,13 @@ def test_the_other_tutorials_numbers():
 def test_an_unknown_preset_is_told_with_the_nearest(capsys):
     with pytest.raises(UserError, match=r"no preset is called 'cartpol'; did you mean cartpole or "):
         Config.load("cartpol")
-    with pytest.raises(UserError, match=rf"no preset is called '\.\./x'; there are .*{PRESETS[-1]}"):
+    with pytest.raises(UserError, match=rf"no preset is called '\.\./x'; the presets are .*{NAMES[-1]}"):
         Config.load("../x")
 
 
 def test_help_of_a_single_dataclass(capsys):
     with pytest.raises(SystemExit) as stop:
-        command_line.parse(config.TestConfig, ["--help", "--weight"])
+        parse(PlayConfig, ["--help", "--weight"], "test.py")
     assert stop.value.code == 0
     out = capsys.readouterr().out
     assert out.isascii()
@@ -244,15 +243,15 @@ def test_help_of_a_single_dataclass(capsys):
     assert re.match(r"usage: \S+ --weights FILE \[OPTIONS\] Play with saved weights\.", out)
     assert "for the tutorial's model. (required) --episodes INT Episodes to play. (at least 1, default: 5)" in out
     assert "--seed INT Seed of the episodes. Without it, they are random. (between 0 and 4294967295)" in out
-    assert out.endswith("Whole numbers may be written as 50_000 or 5e4, too.")
+    assert out.endswith("Whole numbers may also be written as 50_000 or 5e4.")
 
 
 def test_help_shows_groups_bounds_and_a_presets_values(capsys):
     with pytest.raises(SystemExit) as stop:
-        command_line.parse_config(["--preset", "cartpole-3x24", "--help"])
+        parse_config(["--preset", "cartpole-3x24", "--help"], "train.py")
     assert stop.value.code == 0
     out = " ".join(capsys.readouterr().out.split())
-    groups = [group.__name__.lower() for group in config.GROUPS]
+    groups = [group.__name__.removesuffix("Settings").lower() for group in GROUPS]
     assert re.findall(r"(\w+) options:", out) == ["start", *groups]
     assert "(default: rmsprop)" in out
     for written in (
@@ -266,4 +265,4 @@ def test_help_shows_groups_bounds_and_a_presets_values(capsys):
         "--visualize, --no-visualize Show the environment in a window, at natural speed. (default: False)",
     ):
         assert written in out, written
-    assert len(list(Path(config.__file__).with_name("presets").iterdir())) == len(PRESETS)
+    assert len(list(PRESETS.iterdir())) == len(NAMES)

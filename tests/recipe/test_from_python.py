@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 import subprocess
 import sys
@@ -11,10 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import train
-from config import Config
+from kerasrl import Config, play, train
+from kerasrl.cli.door import run as run_command
 from kerasrl.errors import UserError
-from play import play
 
 ROOT = Path(__file__).parents[2]
 SHORT = {"nb_steps": 600, "eval_interval": 250, "eval_episodes": 1, "seed": 1}
@@ -26,9 +26,9 @@ def here(tmp_path, monkeypatch):
 
 
 def test_what_is_learned_is_played_and_filmed_and_told_in_python(capsys, tmp_path):
-    trained = train.train(Config(**SHORT))
+    trained = train(Config(**SHORT))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2:] == ["play them, with visualize=True in a window:", "trained.play()"]
+    assert lines[-2:] == ["play them (visualize=True opens a window):", "trained.play()"]
     assert not re.search(r"--\w|python ", "".join(lines))
     rewards = trained.play(2, record="film.gif", seed=3)
     out = capsys.readouterr().out
@@ -41,26 +41,27 @@ def test_what_is_learned_is_played_and_filmed_and_told_in_python(capsys, tmp_pat
 
 @pytest.mark.long
 def test_the_file_of_settings_names_no_command_that_nobody_typed(tmp_path):
-    train.train(Config(**{**SHORT, "verbose": 0, "nb_steps": 20}))
+    train(Config(**{**SHORT, "verbose": 0, "nb_steps": 20}))
     settings = tmp_path / "logs/dqn_CartPole-v0_config.toml"
     assert "command" not in settings.read_text()
-    train.main(["--nb-steps", "20", "--verbose", "0"])
+    run_command("train", ["--nb-steps", "20", "--verbose", "0"])
     assert "command = " in settings.read_text()
 
 
 @pytest.mark.long
-def test_playing_has_a_name_that_python_does_not_take(tmp_path):
+def test_everything_is_a_name_of_the_package_also_beside_modules_of_these_names(tmp_path):
+    for name in ("config", "train", "play", "test", "model", "callbacks"):
+        (tmp_path / f"{name}.py").write_text("raise NotImplementedError('not asked for')\n")
     code = (
-        "import sys, test\n"  # Python's own package
-        f"sys.path.append({str(ROOT)!r})\n"
-        "assert not hasattr(test, 'TestConfig')\n"
-        "from config import Config\n"
-        "from play import play\n"
-        "from train import train\n"
-        "trained = train(Config(nb_steps=20, eval_interval=0))\n"
+        "from kerasrl import Config, play, train\n"
+        "trained = train(Config(nb_steps=20, eval_interval=0, jit_compile=False))\n"
         "assert play(trained.weights, 1, seed=1) == play(str(trained.weights), 1, seed=1) == trained.play(1, seed=1)\n"
+        "import sys; assert not {'config', 'train', 'play', 'model', 'callbacks'} & set(sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("Testing for 1 episodes") == 3
 
@@ -83,16 +84,16 @@ def test_a_refusal_tells_the_cure_in_python(settings, said):
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
         patch.setattr("kerasrl.callbacks.FileLogger.on_train_end", stop)
-        train.train(Config(nb_steps=20, verbose=0))
+        train(Config(nb_steps=20, verbose=0))
     with pytest.raises(UserError, match=said) as refused:
-        train.train(Config(nb_steps=20, verbose=0, **settings))
+        train(Config(nb_steps=20, verbose=0, **settings))
     assert not re.search(r"--\w", str(refused.value))
     assert refused.value._render_traceback_() == [f"UserError: {refused.value}"]  # what a notebook shows
 
 
 @pytest.mark.long
 def test_a_training_shows_itself_as_its_curve(tmp_path):
-    trained = train.train(Config(**SHORT, verbose=0))
+    trained = train(Config(**SHORT, verbose=0))
     picture, metadata = trained._repr_png_()
     with Image.open(io.BytesIO(picture)) as shown, Image.open(trained.files.curve) as drawn:
         assert shown.size == drawn.size and metadata == {"width": drawn.width // 2}
@@ -105,7 +106,7 @@ def test_a_training_shows_itself_as_its_curve(tmp_path):
 
 @pytest.mark.long
 def test_what_was_played_shows_itself_as_its_film(tmp_path):
-    trained = train.train(Config(**SHORT, verbose=0))
+    trained = train(Config(**SHORT, verbose=0))
     played = trained.play(1, seed=3)
     assert played == list(played) and played._repr_html_() is None
     filmed = trained.play(1, seed=3, record="a<b.gif")

@@ -1,6 +1,5 @@
 """What authors of environments, networks and callbacks read when theirs fail, and what is noted in passing."""
 
-import importlib
 import inspect
 import itertools
 import json
@@ -13,13 +12,12 @@ import gym
 import numpy as np
 import pytest
 
-import model
-import test as test_script
-import train
-from config import Config
-from kerasrl import UserError, environments
+from kerasrl import Config, UserError, environments, named
+from kerasrl.cli.door import run as run_command
 from kerasrl.errors import Note
 from kerasrl.storage import weights
+from kerasrl.training.networks import own_network, warn_of
+from model import build_agent, build_model
 
 NUMBERS = itertools.count()
 ENVIRONMENT = """
@@ -69,7 +67,7 @@ def run(capsys):
 
     def train_with(*arguments):
         try:
-            status = train.main([*map(str, arguments)])
+            status = run_command("train", [*map(str, arguments)])
         except SystemExit as stop:
             status = stop.code
         return status, capsys.readouterr().err
@@ -147,7 +145,7 @@ SLIPS = {
     "too little": (
         "False, {}",
         "{}, 1, 2",
-        "step() returned 6 values; it must be 5 (older gym: 4)",
+        "step() returned 6 values; there must be 5 (older gym: 4)",
         STEP,
     ),
     "nothing": (
@@ -231,7 +229,7 @@ class Mute(gym.Wrapper):
 
 @pytest.mark.parametrize(("wrapper", "place"), [(Half, Half), (Mute, Mute.step)])
 def test_a_wrong_answer_of_a_wrapper_is_blamed_on_the_wrapper(wrapper, place):
-    environment = environments.Environment(wrapper(environments.make("CartPole-v0")))
+    environment = environments.EnvironmentAdapter(wrapper(environments.make("CartPole-v0")))
     environment.reset()
     line = inspect.getsourcelines(place)[1]
     with pytest.raises(UserError, match=rf"step\(\) returned None as \w+.* \(test_messages.py, line {line}\)$"):
@@ -241,10 +239,10 @@ def test_a_wrong_answer_of_a_wrapper_is_blamed_on_the_wrapper(wrapper, place):
 
 # What is noted in passing
 
-HIDDEN = "note: hidden_layers has no numbers: the network is linear\n"
-BATCH = "note: batch_size 32 is above memory_limit 20: each batch holds transitions several times, as in Keras-RL\n"
+HIDDEN = "note: hidden_layers is empty: the network is linear\n"
+BATCH = "note: batch_size 32 is above memory_limit 20: each batch repeats transitions, as in Keras-RL\n"
 IMAGES = (
-    "note: images of {} go into a dense network, which hardly learns from them; a convolutional one: --network "
+    "note: images of {} go into a dense network, which learns little from them; for a convolutional one: --network "
     "atari:build_minatar_network\n"
 )
 
@@ -270,7 +268,7 @@ def test_images_for_a_dense_network_are_noted_with_a_network_that_takes_them(own
 
 def test_large_images_are_noted_with_a_processor_too():
     with pytest.warns(Note, match="--processor atari:AtariProcessor --network atari:build_atari_network --window-l"):
-        model.warn_of(Config(), (210, 160, 3))
+        warn_of(Config(), (210, 160, 3))
 
 
 @pytest.mark.parametrize(
@@ -285,7 +283,7 @@ def test_a_network_for_games_names_the_observations_that_it_does_not_take(networ
     with pytest.raises(
         UserError, match=rf"^atari:{network} takes .*, not observations of size {re.escape(str(size))}; "
     ):
-        model.build_network(size, 2, Config(network=f"atari:{network}"))
+        own_network(size, 2, Config(network=f"atari:{network}"))
 
 
 @pytest.mark.long
@@ -313,7 +311,7 @@ def test_an_episode_that_a_test_does_not_end_is_noted():
             self.nb_steps += 1
             return np.zeros(4, np.float32), 1.0, self.nb_steps == 10_001, False, {}
 
-    dqn = model.build_agent(model.build_model(4, 2), 2)
+    dqn = build_agent(build_model(4, 2), 2)
     with pytest.warns(Note, match=r"an episode has lasted 10,000 steps, .*; Ctrl-C ends it"):
         dqn.test(Endless(), visualize=False, verbose=0)
     dqn.test(Endless(), visualize=False, verbose=0, nb_max_episode_steps=10_000)
@@ -326,13 +324,13 @@ def test_of_an_environment_without_version_the_newest_is_taken_and_recorded(own,
     assert path.name == "dqn_CartPole-v1_weights.h5f"
     assert weights.read(path).metadata["env"] == "CartPole-v1"
     assert run("--env", "CartPole", "--resume", "--nb-steps", "40") == (0, "note: CartPole: CartPole-v1 taken\n")
-    assert test_script.main(["--weights", str(path), "--env", "CartPole", "--episodes", "1"]) == 0
+    assert run_command("test", ["--weights", str(path), "--env", "CartPole", "--episodes", "1"]) == 0
 
 
 def test_the_newest_version_is_the_largest_number_also_in_gymnasium_and_in_modules(own, run, tmp_path):
     modules = [own(name=f"Own-v{version}")[1].partition(":")[0] for version in (9, 10)]
     for module in modules:
-        importlib.import_module("kerasrl.compat.names").module(module)
+        named.module(module)
     with pytest.warns(Note, match="^Own: Own-v10 taken$"):
         assert environments.full_name(f"{modules[0]}:Own") == f"{modules[0]}:Own-v10"
     gymnasium = pytest.importorskip("gymnasium")
@@ -355,7 +353,7 @@ def test_a_training_state_or_its_memory_is_no_weights_file(own, run, tmp_path, c
     ):
         (path,) = (tmp_path / "checkpoints").glob(pattern)
         with pytest.raises(SystemExit) as stop:
-            test_script.main(["--weights", str(path)])
+            run_command("test", ["--weights", str(path)])
         assert stop.value.code == 2
         assert f"{path} is {kind}" in capsys.readouterr().err
 
@@ -373,13 +371,13 @@ def test_absurd_threads_are_refused(run, tmp_path, monkeypatch):
 
 def test_a_class_that_is_no_environment_is_told_how_to_become_one(own, run):
     status, errors = run(*own("(gym.Env)", ""))
-    said = "error: environment 'own0:Own-v0' cannot be made: Own is no gym.Env; derive the class from it\n"
+    said = "error: environment 'own0:Own-v0' cannot be made: Own is not a gym.Env; derive the class from it\n"
     assert (status, re.sub(r"own\d+", "own0", errors)) == (2, said)
 
 
 @pytest.mark.parametrize("base", [gym.Env, object])
 def test_a_test_of_what_draws_nothing_says_how_to_do_without_pictures(base):
     kind = type("Dark", (base,), {"reset": lambda self: np.zeros(4), "step": lambda self, action: None})
-    dqn = model.build_agent(model.build_model(4, 2), 2)
+    dqn = build_agent(build_model(4, 2), 2)
     with pytest.raises(UserError, match=r"^Dark draws nothing, so there is nothing to show: pass visualize=False$"):
         dqn.test(kind())

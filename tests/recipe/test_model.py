@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from rl.callbacks import Callback
 
-import atari
-import model
-import train
-from config import Config
-from kerasrl import environments
-from kerasrl.environments.processors import OneHotProcessor
+from kerasrl import Config, environments, train
+from kerasrl.cli.door import run as run_command
+from kerasrl.environments.processors import AtariProcessor, OneHotProcessor
 from kerasrl.errors import UserError
+from kerasrl.training.networks import build_atari_network, own_network
+from kerasrl.training.own_parts import OwnParts
+from kerasrl.training.run import Run
+from train import build
 
 Box, Dict, Discrete = gym.spaces.Box, gym.spaces.Dict, gym.spaces.Discrete
 
@@ -69,19 +70,18 @@ def test_every_kind_of_observation_can_be_learned_from(kind, window_length, tmp_
         env=f"Signs-{kind}-v0", nb_steps=2_500, eps_nb_steps=800, learning_rate=3e-3, seed=2, verbose=0, gamma=0.5,
         window_length=window_length, threads=1, eval_interval=500, eval_episodes=1, **folders,
     )  # fmt: skip
-    assert train.train(settings).best[0] == 8
+    assert train(settings).best[0] == 8
 
 
 def test_one_input_for_each_part_of_a_dict():
     env = Signs(SPACES["dict"])
-    size, num_actions, processor = model.observed(env, Config())
-    assert (size, num_actions) == ({"a": (1,), "picture": (2, 2), "sign": (3,)}, 3)
-    network = model.build_network(size, num_actions, Config(window_length=2))
-    assert {tensor.name: tensor.shape for tensor in network.inputs} == {
+    run = Run.of(Config(window_length=2), env, OwnParts())
+    assert (run.state_size, run.num_actions) == ({"a": (1,), "picture": (2, 2), "sign": (3,)}, 3)
+    assert {tensor.name: tensor.shape for tensor in build(run).model.inputs} == {
         "a": (None, 2, 1), "picture": (None, 2, 2, 2), "sign": (None, 2, 3)
     }  # fmt: skip
     observation, _ = env.reset()
-    np.testing.assert_array_equal(processor.process_observation(observation)["sign"], [1, 0, 0])
+    np.testing.assert_array_equal(run.processor.process_observation(observation)["sign"], [1, 0, 0])
 
 
 def test_one_hot():
@@ -136,10 +136,9 @@ def test_a_network_of_ones_own(own, name, capsys):
         "--verbose",
         "0",
     ]
-    assert train.main(arguments) == 0
-    import test as player
+    assert run_command("train", arguments) == 0
 
-    assert player.main(["--weights", "checkpoints/dqn_CartPole-v0_best.h5f", "--episodes", "1", "--trust"]) == 0
+    assert run_command("test", ["--weights", "checkpoints/dqn_CartPole-v0_best.h5f", "--episodes", "1", "--trust"]) == 0
     assert "mean " in capsys.readouterr().out
 
 
@@ -151,7 +150,7 @@ def test_a_network_of_ones_own(own, name, capsys):
         ({"network": "own_parts:wrong"}, "own_parts:wrong must return a Keras model with 2 outputs, not 3"),
         ({"network": "own_parts:number"}, "own_parts:number is neither a class nor a function"),
         ({"network": "own_parts:alone"}, "own_parts:alone must take state_size, num_actions and, optionally, config"),
-        ({"network": ".own_parts:tutorial"}, ".own_parts:tutorial: '.own_parts' is no name of a module"),
+        ({"network": ".own_parts:tutorial"}, ".own_parts:tutorial: '.own_parts' cannot be the name of a module"),
         ({"processor": "own_parts:tutorial"}, "own_parts:tutorial must be a subclass of rl.core.Processor"),
         ({"processor": "own_parts:Other"}, "own_parts:Other must be a subclass of rl.core.Processor"),
         ({"activation": "rleu"}, "activation rleu is unknown to Keras; relu, tanh and elu are common"),
@@ -161,7 +160,7 @@ def test_a_network_of_ones_own(own, name, capsys):
 def test_names_that_name_nothing(own, settings, problem, capsys):
     arguments = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     with pytest.raises(SystemExit) as stop:
-        train.main([*arguments, "--nb-steps", "10", "--verbose", "0"])
+        run_command("train", [*arguments, "--nb-steps", "10", "--verbose", "0"])
     assert stop.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: {problem}")
@@ -173,7 +172,7 @@ def test_network_and_exploration_settings_reach_the_agent():
         activation="tanh", hidden_layers=(5,), enable_double_dqn=True, enable_dueling_network=True, dueling_type="max",
         delta_clip=2.0, global_clipnorm=5.0, optimizer="rmsprop", eps_schedule="exponential", eps_rate=0.1, eps_min=0.2,
     )  # fmt: skip
-    dqn = model.build_agent(model.build_network((4,), 2, settings), 2, settings)
+    dqn = build(Run.of(settings, environments.make("CartPole-v0"), OwnParts()))
     assert dqn.model.layers[2].activation.__name__ == "tanh"
     assert (dqn.enable_double_dqn, dqn.enable_dueling_network, dqn.dueling_type) == (True, True, "max")
     assert dqn.delta_clip == 2.0
@@ -197,7 +196,7 @@ def test_the_learning_rate_falls_in_a_straight_line_and_stays_at_its_end(train_i
         train_interval=train_interval, gradient_steps=gradient_steps, hidden_layers=(4,), eval_interval=0, verbose=0,
         checkpoint_dir=str(tmp_path), log_dir=str(tmp_path),
     )  # fmt: skip
-    train.train(settings, observers=[Rates()])
+    train(settings, observers=[Rates()])
     line = np.interp(np.arange(120), [20, 100], [0.5, 0.1])
     nb_steps_off = np.abs(rates - line) / (0.4 / 80)
     assert np.all(nb_steps_off <= train_interval + 1 + np.array(nb_episodes))  # one more update after an episode
@@ -207,7 +206,7 @@ def test_the_learning_rate_falls_in_a_straight_line_and_stays_at_its_end(train_i
 
 def test_a_normalised_layer_has_mean_0_and_variance_1_before_its_activation():
     settings = Config(hidden_layers=(50,), activation="elu", layer_normalization=True)
-    network = model.build_network((4,), 2, settings)
+    network = build(Run.of(settings, environments.make("CartPole-v0"), OwnParts())).model
     states = np.random.default_rng(0).normal(5, 3, (8, 1, 4)).astype(np.float32)
     flat, kernel, (last, bias) = states[:, 0], network.get_weights()[0], network.get_weights()[-2:]
     sums = flat @ kernel
@@ -230,14 +229,14 @@ def test_layer_normalization_is_for_the_networks_of_games_too(name, size, kinds,
     config = Config(
         window_length=4 if name == "atari" else 1, layer_normalization=True, network=f"atari:build_{name}_network"
     )
-    network = model.build_network(size, 6, config)
+    network = own_network(size, 6, config)
     layers = [type(layer).__name__ for layer in network.layers if layer.weights or layer.name.startswith("activation")]
     assert layers == [part for kind in kinds for part in (kind, "LayerNormalization", "Activation")] + ["Dense"]
     assert network.count_params() == nb_weights  # a scale and a shift for each filter or node instead of its bias
 
 
 def test_the_network_of_mnih_2015():
-    network = atari.build_atari_network((84, 84), 6, Config(window_length=4))
+    network = build_atari_network((84, 84), 6, Config(window_length=4))
     convolutions = [
         (layer.filters, layer.kernel_size[0], layer.strides[0])
         for layer in network.layers
@@ -255,7 +254,7 @@ def test_the_network_of_mnih_2015():
 
 
 def test_atari_screens_and_rewards():
-    processor = atari.AtariProcessor()
+    processor = AtariProcessor()
     screen = np.zeros((210, 160, 3), np.uint8)
     screen[105:] = 200
     seen = processor.process_observation(screen)
@@ -292,7 +291,7 @@ SMOKE = [
 def test_presets_of_other_libraries_train(preset, module, tmp_path, capfd):
     pytest.importorskip(module)
     folders = ["--checkpoint-dir", str(tmp_path), "--log-dir", str(tmp_path)]
-    assert train.main(["--preset", preset, "--seed", "1", *SMOKE, *folders]) == 0
+    assert run_command("train", ["--preset", preset, "--seed", "1", *SMOKE, *folders]) == 0
     out, errors = capfd.readouterr()
     assert errors == ""
     assert re.search(r", loss \d", out)  # an update was made

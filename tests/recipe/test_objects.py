@@ -13,13 +13,11 @@ import rl.callbacks
 import rl.core
 from gym.envs.classic_control.cartpole import CartPoleEnv
 
-import test as player
-import train
-from config import Config
+from kerasrl import Config, play, train
+from kerasrl.cli.door import run as run_command
 from kerasrl.errors import UserError
 from kerasrl.storage import weights
 from model import build_model
-from play import play
 
 ROOT = Path(__file__).parents[2]
 SHORT = {"nb_steps": 500, "eval_interval": 150, "eval_episodes": 1, "seed": 1, "verbose": 0, "state_interval": 100}
@@ -91,7 +89,7 @@ def arrays(path):
 def test_objects_take_the_place_of_what_the_settings_name(tmp_path):
     objects = given()
     before = objects["model"].get_weights()
-    trained = train.train(Config(**SHORT), **objects)
+    trained = train(Config(**SHORT), **objects)
     assert objects["env"].steps == 500  # evaluations and the rehearsal have copies
     assert not objects["env"].closed
     assert objects["processor"].seen - 500 - len(trained.history["nb_steps"]) in (0, 1)  # resets show something, too
@@ -106,7 +104,7 @@ def test_a_given_model_begins_as_it_was_given(tmp_path):
     # Without an update nothing but the rehearsal could change it.
     objects = given()
     before = objects["model"].get_weights()
-    train.train(Config(**{**SHORT, "nb_steps": 50, "nb_steps_warmup": 100}), **objects)
+    train(Config(**{**SHORT, "nb_steps": 50, "nb_steps_warmup": 100}), **objects)
     for old, new in zip(before, objects["model"].get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -114,7 +112,7 @@ def test_a_given_model_begins_as_it_was_given(tmp_path):
 @pytest.mark.long
 def test_what_was_trained_with_objects_is_played_and_filmed(tmp_path):
     objects = given()
-    trained = train.train(Config(**SHORT), **objects)
+    trained = train(Config(**SHORT), **objects)
     last, steps = objects["model"].get_weights(), objects["env"].steps
     rewards = trained.play(2, record="film.gif", seed=1)
     assert (tmp_path / "film.gif").read_bytes().startswith(b"GIF")
@@ -128,27 +126,27 @@ def test_what_was_trained_with_objects_is_played_and_filmed(tmp_path):
 @pytest.mark.long
 def test_a_run_with_objects_is_resumed_exactly():
     folders = [{"checkpoint_dir": name, "log_dir": name} for name in ("whole", "parted")]
-    whole = train.train(Config(**SHORT, **folders[0]), **given())
-    assert train.train(Config(**SHORT, **folders[1]), **given(stop_at=300)).agent.step < 400
-    resumed = train.train(Config(resume=True, **folders[1]), **given())
+    whole = train(Config(**SHORT, **folders[0]), **given())
+    assert train(Config(**SHORT, **folders[1]), **given(stop_at=300)).agent.step < 400
+    resumed = train(Config(resume=True, **folders[1]), **given())
     assert resumed.agent.step == 500
     for expected, actual in zip(arrays(whole.files.weights), arrays(resumed.files.weights), strict=True):
         np.testing.assert_array_equal(expected, actual)
 
 
 def test_what_no_file_holds_is_asked_for_in_one_line(capsys):
-    trained = train.train(Config(**SHORT), **given(stop_at=300))
+    trained = train(Config(**SHORT), **given(stop_at=300))
     said = r"the run was given env, model, processor, callbacks as objects, .* env=\.\.\., model=\.\.\., "
     with pytest.raises(UserError, match=said):
-        train.train(Config(resume=True))
-    for main, arguments, words in (
-        (train.main, ["--resume"], "as objects, which no file holds; resume it from Python: train(Config(..., resume="),
-        (player.main, ["--weights", str(trained.weights)], "with env, model, processor given as objects, which"),
-        (player.main, ["--weights", str(trained.weights), "--env", "CartPole-v1"], "with model, processor given as"),
+        train(Config(resume=True))
+    for name, arguments, words in (
+        ("train", ["--resume"], "as objects, which no file holds; resume it from Python: train(Config(..., resume="),
+        ("test", ["--weights", str(trained.weights)], "with env, model, processor given as objects, which"),
+        ("test", ["--weights", str(trained.weights), "--env", "CartPole-v1"], "with model, processor given as"),
     ):
         capsys.readouterr()
         with pytest.raises(SystemExit) as stop:
-            main(arguments)
+            run_command(name, arguments)
         error = capsys.readouterr().err
         assert (stop.value.code, error.count("\n")) == (2, 1)
         assert words in error
@@ -165,7 +163,7 @@ class Uncopyable(Tilted):
 @pytest.mark.long
 def test_a_function_makes_what_cannot_be_copied(tmp_path):
     with pytest.raises(UserError, match=r"Uncopyable cannot be copied.*lock.*env=lambda: \.\.\."):
-        train.train(Config(**SHORT), env=Uncopyable())
+        train(Config(**SHORT), env=Uncopyable())
     assert not list((tmp_path / "checkpoints").glob("dqn*"))
     made = []
 
@@ -173,7 +171,7 @@ def test_a_function_makes_what_cannot_be_copied(tmp_path):
         made.append(Uncopyable(render_mode))
         return made[-1]
 
-    trained = train.train(Config(**{**SHORT, "record_every": 200}), env=make)
+    trained = train(Config(**{**SHORT, "record_every": 200}), env=make)
     assert sum(env.steps == 500 for env in made) == 1
     assert {env.render_mode for env in made} == {None, "rgb_array"}
     assert all(env.closed for env in made)
@@ -182,7 +180,7 @@ def test_a_function_makes_what_cannot_be_copied(tmp_path):
 
 
 def test_a_function_builds_the_model():
-    trained = train.train(Config(**SHORT), model=build_model)
+    trained = train(Config(**SHORT), model=build_model)
     assert [layer.units for layer in trained.agent.model.layers if hasattr(layer, "units")] == [16, 16, 16, 2]
     with pytest.raises(UserError, match="with model given as objects"):
         play(trained.weights)
@@ -190,9 +188,9 @@ def test_a_function_builds_the_model():
 
 
 def test_files_bear_the_name_of_a_registered_environment():
-    trained = train.train(Config(**SHORT), env=gym.make("CartPole-v1"))
+    trained = train(Config(**SHORT), env=gym.make("CartPole-v1"))
     assert trained.files.env_name == "CartPole-v1"
-    assert player.main(["--weights", str(trained.weights), "--env", "CartPole-v1", "--episodes", "1"]) == 0
+    assert run_command("test", ["--weights", str(trained.weights), "--env", "CartPole-v1", "--episodes", "1"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -205,14 +203,14 @@ def test_files_bear_the_name_of_a_registered_environment():
         ({"model": lambda size, actions: 3}, "model must return a Keras model with 2 outputs, not 3"),
         ({"model": build_model(4, 3)}, r"model must be a Keras model with 2 outputs, not one with outputs \(None, 3\)"),
         ({"model": network(7)}, "the model takes"),
-        ({"processor": Halved}, "processor must be an object of a subclass of rl.core.Processor"),
+        ({"processor": Halved}, "processor must be an instance of a subclass of rl.core.Processor"),
         ({"callbacks": [Counter]}, r"the class Counter; pass an object of it: Counter\(\)"),
         ({"callbacks": Counter()}, "callbacks must be a list"),
     ],
 )
 def test_an_object_that_cannot_be_used_touches_nothing(objects, said, tmp_path):
     with pytest.raises(UserError, match=said):
-        train.train(Config(**SHORT), **objects)
+        train(Config(**SHORT), **objects)
     assert not list(tmp_path.rglob("dqn*"))
 
 
@@ -250,9 +248,9 @@ def test_callbacks_are_named_by_settings(capsys):
         f"{__name__}:Told",
         f"{__name__}:Said",
     ]
-    assert train.main(options) == 0
+    assert run_command("train", options) == 0
     assert capsys.readouterr().out == "trained for 20 from 4\nover\n"
-    assert train.main(["--resume", "--trust", "--nb-steps", "30", "--verbose", "0"]) == 0
+    assert run_command("train", ["--resume", "--trust", "--nb-steps", "30", "--verbose", "0"]) == 0
     assert capsys.readouterr().out == "trained for 30 from 4\nover\n"
 
 
@@ -268,7 +266,7 @@ def test_callbacks_are_named_by_settings(capsys):
 )
 def test_a_callback_that_cannot_be_made_touches_nothing(name, said, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
-        train.main(["--callback", name, "--nb-steps", "20", "--verbose", "0"])
+        run_command("train", ["--callback", name, "--nb-steps", "20", "--verbose", "0"])
     error = capsys.readouterr().err
     assert (stop.value.code, error.count("\n")) == (2, 1)
     assert said in error
@@ -281,9 +279,7 @@ def test_a_callback_that_cannot_be_made_touches_nothing(name, said, tmp_path, ca
 @pytest.mark.long
 def test_other_threads_in_the_same_process_are_refused_and_the_cure_is_named(tmp_path):
     code = (
-        "from config import Config\n"
-        "from train import train\n"
-        "from kerasrl.errors import UserError\n"
+        "from kerasrl import Config, UserError, train\n"
         "short = {'nb_steps': 20, 'eval_interval': 0}\n"
         "for threads in (2, 0, 2, 3):\n"
         "    try:\n"
@@ -301,6 +297,6 @@ def test_other_threads_in_the_same_process_are_refused_and_the_cure_is_named(tmp
         "device CPU, 2 threads (as requested)",
         "device CPU, 2 threads (as TensorFlow was started)",
         "device CPU, 2 threads (as requested)",
-        "TensorFlow has begun to compute (CPU, 2 threads) and takes no other threads or device in this process: "
+        "TensorFlow has begun to compute (CPU, 2 threads) and can no longer change threads or device in this process: "
         "restart the kernel (or the script), and ask for them before a model is built",
     ]

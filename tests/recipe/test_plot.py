@@ -13,10 +13,13 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-import plot as plotting
-from config import Config, Run
+from kerasrl import Config, plot
+from kerasrl.cli.door import run as run_command
+from kerasrl.config.settings import RunSettings
 from kerasrl.errors import UserError
-from plot import main, mean_and_interval, plot, running_mean, student_t
+from kerasrl.tools.intervals import interval_of_mean
+from kerasrl.tools.plot import drawing as plotting
+from kerasrl.tools.plot.drawing import mean_and_interval, running_mean
 
 ROOT = Path(__file__).parents[2]
 KERAS_RL = Path(__file__).parents[1] / "data" / "keras_rl_0.4.2_log.json"
@@ -134,9 +137,9 @@ def test_seeds_are_one_group_with_mean_and_interval(tmp_path, draw):
     assert len(evaluations) == 4
     np.testing.assert_allclose(evaluations[-1].get_ydata()[[0, -1]], [2 * 49, 2 * 299])
     low, high = band(reward.collections[0], 1000)
-    half = 4.303 * 49.5 / np.sqrt(3)  # the runs' standard deviation is that of 1, 2, 3; the mean of each is 49.5 there
-    np.testing.assert_allclose([low, high], [0, 2 * 49.5 + half], rtol=0.02)
-    np.testing.assert_allclose(band(reward.collections[0], 3000), [0, 3 * np.mean(range(200, 300))])
+    # The mean of each run is 49.5 there, times 1, 2 or 3: 2.5% of the bootstrap's means are at each end.
+    np.testing.assert_allclose([low, high], [49.5, 3 * 49.5], rtol=0.02)
+    np.testing.assert_allclose(band(reward.collections[0], 3000), [249.5, 3 * 249.5])
     assert reward.get_title() == "CartPole-v0, 3 runs"
     assert {"each run", "95% interval of the runs' mean"} < set(legend(figure))
 
@@ -263,7 +266,7 @@ def test_from_seven_kinds_on_each_has_a_panel(tmp_path, draw, nb_kinds):
 def test_the_readmes_curve_is_of_todays_defaults():
     (drawn,) = json.loads(PIL.Image.open(ROOT / "docs" / "curve.png").text["Keywords"])
     settings = {field.name for field in dataclasses.fields(Config)}
-    settings -= {field.name for field in dataclasses.fields(Run)} - {"nb_steps"}
+    settings -= {field.name for field in dataclasses.fields(RunSettings)} - {"nb_steps"}
     defaults = json.loads(json.dumps(dataclasses.asdict(Config())))
     assert {"env", "eval_interval", "gamma", "nb_steps"} <= settings
     assert {name: drawn.get(name) for name in settings} == {name: defaults[name] for name in settings}
@@ -271,17 +274,23 @@ def test_the_readmes_curve_is_of_todays_defaults():
 
 def test_mean_and_interval_cover_the_steps_of_all_runs():
     curves = [(np.array([0.0, 10.0]), np.array([0.0, 10.0])), (np.array([4.0, 20.0]), np.array([6.0, 22.0]))]
-    (steps, mean), half = mean_and_interval(curves)
+    (steps, mean), ends = mean_and_interval(curves)
     assert (steps[0], steps[-1]) == (4, 10)
     np.testing.assert_allclose(mean, steps + 1)
-    np.testing.assert_allclose(half, 12.706 * np.std([0, 2], ddof=1) / np.sqrt(2))
+    np.testing.assert_allclose(ends, [steps, steps + 2])
 
 
-@pytest.mark.parametrize(
-    ("freedom", "quantile"), [(1, 12.706), (2, 4.303), (4, 2.776), (5, 2.571), (9, 2.262), (29, 2.045), (10**6, 1.960)]
-)
-def test_students_distribution(freedom, quantile):
-    assert student_t(freedom) == pytest.approx(quantile, rel=0.003)
+def test_the_interval_is_the_bootstraps():
+    assert interval_of_mean([0.0, 2.0]).tolist() == [0, 2]
+    scores = [200.0, 150.0, 180.0, 170.0, 199.0, 120.0, 188.0, 177.0]
+    means = np.random.default_rng(1).choice(scores, (20_000, len(scores))).mean(axis=1)
+    assert interval_of_mean(scores) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=1)
+    assert interval_of_mean([3.0]).tolist() == interval_of_mean([3.0] * 5).tolist() == [3, 3]
+    values = np.random.default_rng(0).normal([0, 100], [1, 5], (400, 2))
+    half = 1.96 * values.std(axis=0) / 20
+    expected = [values.mean(axis=0) - half, values.mean(axis=0) + half]
+    np.testing.assert_allclose(interval_of_mean(values) - values.mean(axis=0), expected - values.mean(axis=0), rtol=0.1)
+    np.testing.assert_allclose(interval_of_mean(values)[:, 1], interval_of_mean(values[:, 1]))
 
 
 @pytest.mark.parametrize(
@@ -290,7 +299,7 @@ def test_students_distribution(freedom, quantile):
 def test_picture_is_beside_the_first_log_and_its_path_is_printed(tmp_path, capsys, names, picture):
     for name in names:
         (tmp_path / name).write_text(KERAS_RL.read_text())
-    assert main([str(tmp_path / name) for name in names]) == 0
+    assert run_command("plot", [str(tmp_path / name) for name in names]) == 0
     assert capsys.readouterr() == (f"curve {tmp_path / picture}\n", "")
     assert matplotlib.image.imread(tmp_path / picture).shape[1] == 1200
     assert {path.name for path in tmp_path.iterdir()} == {*names, picture}
@@ -310,13 +319,13 @@ def test_formats(tmp_path, suffix, begin):
         ("[1, 2]", "has no episode_reward"),
         ('{"loss": [1.0], "nb_steps": [1]}', "has no episode_reward"),
         ('{"episode_reward": [1.0]}', "has no nb_steps"),
-        ('{"episode_reward": [], "nb_steps": []}', "holds no episode yet"),
-        ('{"episode_reward": [NaN], "nb_steps": [1]}', "holds no episode yet"),
-        ('{"episode_reward": [1.0, 2.0], "nb_steps": [1]}', "its lists are not equally long"),
-        ('{"episode_reward": 1.0, "nb_steps": [1]}', "its lists are not equally long"),
-        ('{"episode_reward": ["much"], "nb_steps": [1]}', "something else than numbers"),
-        ('{"episode_reward": [1.0, 2.0], "nb_steps": [2, 1]}', "nb_steps does not rise"),
-        ('{"episode_reward": [1.0], "nb_steps": [null]}', "nb_steps does not rise"),
+        ('{"episode_reward": [], "nb_steps": []}', "holds no episodes yet"),
+        ('{"episode_reward": [NaN], "nb_steps": [1]}', "holds no episodes yet"),
+        ('{"episode_reward": [1.0, 2.0], "nb_steps": [1]}', "its lists differ in length"),
+        ('{"episode_reward": 1.0, "nb_steps": [1]}', "its lists differ in length"),
+        ('{"episode_reward": ["much"], "nb_steps": [1]}', "something other than numbers"),
+        ('{"episode_reward": [1.0, 2.0], "nb_steps": [2, 1]}', "nb_steps does not increase"),
+        ('{"episode_reward": [1.0], "nb_steps": [null]}', "nb_steps does not increase"),
     ],
 )
 def test_what_is_no_log_is_told_on_one_line(tmp_path, capsys, content, message):
@@ -324,7 +333,7 @@ def test_what_is_no_log_is_told_on_one_line(tmp_path, capsys, content, message):
     if content is not None:
         log.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(SystemExit) as stop:
-        main([str(log)])
+        run_command("plot", [str(log)])
     out, error = capsys.readouterr()
     assert (stop.value.code, out, error.count("\n")) == (2, "", 1)
     assert error.startswith(f"error: {log} ") and message in error
@@ -345,7 +354,7 @@ def test_what_cannot_be_written_is_told_on_one_line(tmp_path, capsys, monkeypatc
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(SystemExit) as stop:
-        main([str(KERAS_RL), *options])
+        run_command("plot", [str(KERAS_RL), *options])
     error = capsys.readouterr().err
     assert (stop.value.code, error.count("\n")) == (2, 1) and message in error
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
@@ -372,17 +381,17 @@ def test_a_persons_style_changes_nothing_and_is_left_alone(tmp_path):
 
 def test_help_does_not_wait_for_matplotlib_and_nothing_else_is_printed(tmp_path):
     script = (
-        "import sys, plot\n"
-        "try: plot.main(['--help'])\n"
+        "import sys\nfrom kerasrl.cli.door import run\n"
+        "try: run('plot', ['--help'])\n"
         "except SystemExit: pass\n"
         "print('loaded', sorted({'matplotlib', 'tensorflow', 'keras'} & set(sys.modules)))"
     )
-    options = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 60}
+    options = {"cwd": ROOT, "capture_output": True, "text": True}
     done = subprocess.run([sys.executable, "-c", script], **options)
     assert "LOG [LOG ...]" in done.stdout and done.stdout.endswith("loaded []\n")
     # Where no configuration folder can be made, matplotlib would announce another one and the fonts' cache.
     (tmp_path / "file").touch()
     environment = {"HOME": str(tmp_path), "MPLCONFIGDIR": str(tmp_path / "file"), "PATH": ""}
-    command = [sys.executable, "plot.py", str(KERAS_RL), "--out", str(tmp_path / "curve.png")]
+    command = [sys.executable, "-m", "kerasrl", "plot", str(KERAS_RL), "--out", str(tmp_path / "curve.png")]
     done = subprocess.run(command, env=environment, **options)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"curve {tmp_path / 'curve.png'}\n", "")

@@ -4,14 +4,12 @@ import errno
 import fcntl
 import json
 import os
-import random
 import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,18 +20,18 @@ import rl.callbacks
 import rl.core
 from gym.envs.classic_control.cartpole import CartPoleEnv
 
-import callbacks
 import model
-import train
-from command_line import parse_config
-from config import Config
-from kerasrl.dqn import loop
+from kerasrl import Config, train
+from kerasrl.agents import loop
+from kerasrl.cli.door import run as run_command
+from kerasrl.cli.layers import parse_config
+from kerasrl.config.resuming import resumed
 from kerasrl.storage import files, weights
 
-ROOT = Path(train.__file__).parent
+ROOT = Path(__file__).parents[2]
 # Short episodes first, several states, and a replay memory that wraps round.
 SHORT = ["--nb-steps", "2000", "--seed", "7", "--state-interval", "250", "--memory-limit", "900", "--verbose", "0"]
-SHORT += ["--checkpoint-interval", "1000", "--log-interval", "10", "--eval-interval", "300"]
+SHORT += ["--checkpoint-interval", "1000", "--log-interval", "10", "--eval-interval", "700", "--eval-episodes", "2"]
 
 
 def folders(path):
@@ -54,103 +52,107 @@ def assert_same_result(path, expected):
     assert result(path)[1] == expected[1]
 
 
-class Server:
-    """A process that forks trainings; see fork_server.py."""
+# Runs in the process of a training first: sends it a signal in its `nb_events`-th step or access to a file since it
+# wrote so many states. No clock says when, so it is the same moment on any machine.
+STRUCK = """
+import os, sys
+from gym.envs.classic_control.cartpole import CartPoleEnv
+nb_states, nb_events, kind, number, folder, step = *{}, CartPoleEnv.step
+def happened(what):
+    global nb_events
+    if what == kind and nb_states == 0:
+        nb_events -= 1
+        if nb_events == 0:
+            os.kill(os.getpid(), number)
+def hook(event, arguments):
+    global nb_states
+    if event in ("open", "os.rename", "os.remove") and str(arguments[0]).startswith(folder):
+        happened("file")
+        nb_states -= nb_states > 0 and event == "os.rename" and str(arguments[1]).endswith("_state")
+def stepped(*arguments):
+    happened("step")
+    return step(*arguments)
+CartPoleEnv.step = stepped
+sys.addaudithook(hook)
+"""
 
-    def __init__(self):
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
 
-    def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+class Training:
+    """train.py in processes of its own, with files in the folders of `path`."""
 
-    def start(self, arguments):
-        return self.ask(json.dumps(arguments))
+    def __init__(self, python, path):
+        self.python, self.path = python, path
 
-    def wait(self):
-        return self.ask("")
+    def run(self, arguments, before=""):
+        command = [str(ROOT / "train.py"), *arguments, *folders(self.path)]
+        return self.python.run(self.path, *command, before=before, xla=True).status
 
-    def run(self, arguments):
-        self.start(arguments)
-        return self.wait()
-
-    def kill_after(self, nb_states, seconds, arguments, folder):
-        """Start a training and kill it that long after it wrote so many states; return its exit status."""
-        state, end = folder / "dqn_CartPole-v0_state", folder / "dqn_CartPole-v0_weights.h5f"
-        end.unlink(missing_ok=True)
-        written = state.stat().st_mtime_ns if state.exists() else 0
-        process = self.start(arguments)
-        while nb_states and not end.exists():
-            time.sleep(0.001)
-            if state.exists() and state.stat().st_mtime_ns != written:
-                written, nb_states = state.stat().st_mtime_ns, nb_states - 1
-        time.sleep(seconds)
-        os.kill(process, signal.SIGKILL)
-        return self.wait()
+    def struck(self, arguments, nb_states, nb_events=1, kind="step", number=signal.SIGKILL):
+        moment = (nb_states, nb_events, kind, int(number), str(self.path))
+        return self.run(arguments, STRUCK.format(moment))
 
 
 @pytest.fixture(scope="module")
-def server():
-    server = Server()
-    yield server
-    server.process.communicate()
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(server, tmp_path_factory):
+def uninterrupted(python, tmp_path_factory):
     path = tmp_path_factory.mktemp("uninterrupted")
-    assert server.run(SHORT + folders(path)) == 0
+    assert Training(python, path).run(SHORT) == 0
     return result(path)
 
 
-@pytest.mark.parametrize("moments", [range(1), pytest.param(range(1, 12), marks=pytest.mark.long)])
-def test_killed_at_any_moment_and_resumed_is_as_never_killed(server, uninterrupted, tmp_path, moments):
-    draws = random.Random(moments.start)
+@pytest.fixture
+def training(python, tmp_path):
+    return Training(python, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        # Twice in a row: while a state is written, and between two of them.
+        [(2, 3, "file"), (1, 40, "step")],
+        *(
+            pytest.param([moment], marks=pytest.mark.long)
+            for moment in [
+                (0, 5, "file"),
+                (1, 1, "file"),
+                (3, 2, "file"),
+                (4, 90, "step"),
+                (5, 6, "file"),
+                (6, 4, "step"),
+            ]
+        ),
+    ],
+    ids=str,
+)
+def test_killed_at_any_moment_and_resumed_is_as_never_killed(training, uninterrupted, tmp_path, moments):
+    resume = []
     for moment in moments:
-        path = tmp_path / str(moment)
-        # The state at step 0, those between, and the steps after the last one; moment 0 is killed twice in a row.
-        nb_states = draws.randint(1, 7) if moment else 2
-        seconds = draws.uniform(0, 0.03)
-        while server.kill_after(nb_states, seconds, SHORT + folders(path), path / "checkpoints") != -signal.SIGKILL:
-            nb_states -= 1  # it had come to its end
-        if moment == 0:
-            arguments = [*SHORT, *folders(path), "--resume"]
-            assert server.kill_after(2, seconds, arguments, path / "checkpoints") == -signal.SIGKILL
-        assert server.run([*SHORT, *folders(path), "--resume"]) == 0
-        assert_same_result(path, uninterrupted)
-        assert not list(path.glob("*/.*.tmp"))
+        assert training.struck(SHORT + resume, *moment) == -signal.SIGKILL
+        resume = ["--resume"]
+    assert training.run([*SHORT, "--resume"]) == 0
+    assert_same_result(tmp_path, uninterrupted)
+    assert not list(tmp_path.glob("*/.*.tmp"))
 
 
 @pytest.mark.long
-def test_priorities_and_returns_of_several_steps_go_on_as_if_never_killed(server, tmp_path):
+def test_priorities_and_returns_of_several_steps_go_on_as_if_never_killed(python, tmp_path):
     options = [*SHORT, "--memory", "prioritized", "--priority-nb-steps", "1500", "--n-step", "3"]
     options += ["--learning-rate-nb-steps", "1500", "--learning-rate-end", "0.0001"]
-    assert server.run(options + folders(tmp_path / "whole")) == 0
-    for nb_states in (2, 4, 6):  # before and after the memory's ring wraps round
-        path = tmp_path / str(nb_states)
-        assert server.kill_after(nb_states, 0.01, options + folders(path), path / "checkpoints") == -signal.SIGKILL
-        assert server.run([*folders(path), "--resume"]) == 0
-        assert_same_result(path, result(tmp_path / "whole"))
+    for name in ("whole", "2", "5"):  # killed before and after the memory's ring wraps round
+        (tmp_path / name).mkdir()
+    assert Training(python, tmp_path / "whole").run(options) == 0
+    for nb_states in (2, 5):
+        training = Training(python, tmp_path / str(nb_states))
+        assert training.struck(options, nb_states, 30) == -signal.SIGKILL
+        assert training.run(["--resume"]) == 0
+        assert_same_result(training.path, result(tmp_path / "whole"))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_stopped_by_a_signal_and_resumed_is_as_never_stopped(server, uninterrupted, tmp_path, number, status):
-    state = tmp_path / "checkpoints" / "dqn_CartPole-v0_state"
-    process = server.start(SHORT + folders(tmp_path))
-    while not state.exists() or len(list(state.parent.glob("*.memory-*"))) == 0:
-        time.sleep(0.001)
-    os.kill(process, number)
-    assert server.wait() == status
+def test_stopped_by_a_signal_and_resumed_is_as_never_stopped(training, uninterrupted, tmp_path, number, status):
+    assert training.struck(SHORT, 3, 5, "step", number) == status
     assert json.loads((tmp_path / "logs" / "dqn_CartPole-v0_log.json").read_text())["nb_steps"][-1] < 2000
-    assert server.run([*SHORT, *folders(tmp_path), "--resume"]) == 0
+    assert training.run([*SHORT, "--resume"]) == 0
     assert_same_result(tmp_path, uninterrupted)
 
 
@@ -158,6 +160,7 @@ def test_stopped_by_a_signal_and_resumed_is_as_never_stopped(server, uninterrupt
 def test_a_terminal_that_closes_lets_a_training_save(tmp_path):
     master, terminal = os.openpty()
     command = [sys.executable, str(ROOT / "train.py"), *folders(tmp_path), "--state-interval", "100", "--seed", "1"]
+    command += ["--nb-steps", "1000000"]
     process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
     os.close(terminal)
     while not list(tmp_path.glob("checkpoints/*.memory-*")):
@@ -166,7 +169,7 @@ def test_a_terminal_that_closes_lets_a_training_save(tmp_path):
     os.close(master)
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGHUP)
-    assert process.wait(30) == 129
+    assert process.wait() == 129
     assert (tmp_path / "checkpoints/dqn_CartPole-v0_weights.h5f").exists()
 
 
@@ -174,22 +177,21 @@ def test_a_training_in_a_thread_leaves_signals_alone(tmp_path):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     config = Config(nb_steps=50, verbose=0, checkpoint_dir=str(tmp_path), log_dir=str(tmp_path))
     with ThreadPoolExecutor() as pool:
-        assert pool.submit(train.train, config).result().status == 0
+        assert pool.submit(train, config).result().status == 0
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
 @pytest.mark.long
-def test_longer_after_the_end(server, uninterrupted, tmp_path):
-    shorter = ["1300" if argument == "2000" else argument for argument in SHORT]
-    assert server.run(shorter + folders(tmp_path)) == 0
-    assert server.run([*SHORT, *folders(tmp_path), "--resume"]) == 0
+def test_longer_after_the_end(training, uninterrupted, tmp_path):
+    assert training.run(["1300" if argument == "2000" else argument for argument in SHORT]) == 0
+    assert training.run([*SHORT, "--resume"]) == 0
     assert_same_result(tmp_path, uninterrupted)
 
 
 def train_here(capsys, *arguments):
     """Run train.py in this process; return its exit status and what it wrote to stderr."""
     try:
-        status = train.main(["--verbose", "0", "--nb-steps", "600", "--state-interval", "100", *arguments])
+        status = run_command("train", ["--verbose", "0", "--nb-steps", "600", "--state-interval", "100", *arguments])
     except SystemExit as stop:
         status = stop.code
     return status, capsys.readouterr().err
@@ -214,8 +216,8 @@ def test_what_cannot_be_resumed_is_refused_and_kept(run, tmp_path):
     before = contents(tmp_path)
     status, error = run("--resume", "--gamma", "0.9", "--batch-size", "8")
     assert (status, error.count("\n")) == (2, 1)
-    assert "gamma is 0.9 here and was 0.99 there" in error
-    assert "batch_size is 8 here and was 32 there" in error
+    assert "gamma is 0.9 here but was 0.99 there" in error
+    assert "batch_size is 8 here but was 32 there" in error
     assert run("--resume", "--seed", "2")[0] == 2
     assert "fewer steps" in run("--resume", "--nb-steps", "500")[1]
     assert contents(tmp_path) == before
@@ -242,34 +244,35 @@ def test_resume_alone_takes_every_setting_from_the_run(tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     options = ["--nb-steps", "900", "--seed", "3", "--batch-size", "64", "--state-interval", "100", "--verbose", "0"]
     killed = environment_with(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    assert train.main([*killed, *options, "--log-dir", "elsewhere"]) == 143
+    assert run_command("train", [*killed, *options, "--log-dir", "elsewhere"]) == 143
     environment_with(lambda: None)
-    assert train.main(["--resume"]) == 0
+    assert run_command("train", ["--resume"]) == 0
     metadata = weights.read(tmp_path / "checkpoints/dqn_Failing-v0_weights.h5f").metadata
     assert [metadata[name] for name in ("nb_steps", "seed", "batch_size")] == [900, 3, 64]
     log = tmp_path / "elsewhere/dqn_Failing-v0_log.json"
     assert 700 < json.loads(log.read_text())["nb_steps"][-1] <= 900
-    assert train.main(["--resume", "--nb-steps", "1200"]) == 0
+    assert run_command("train", ["--resume", "--nb-steps", "1200"]) == 0
     assert 1000 < json.loads(log.read_text())["nb_steps"][-1] <= 1200
     assert not (tmp_path / "logs").exists()
     with pytest.raises(SystemExit):
-        train.main(["--resume", "--batch-size", "32"])  # the default, but named
-    assert "batch_size is 32 here and was 64 there" in capsys.readouterr().err
-    assert train.main(["--env", "CartPole-v1", "--nb-steps", "20", "--verbose", "0"]) == 0
+        run_command("train", ["--resume", "--batch-size", "32"])  # the default, but named
+    assert "batch_size is 32 here but was 64 there" in capsys.readouterr().err
+    assert run_command("train", ["--env", "CartPole-v1", "--nb-steps", "20", "--verbose", "0"]) == 0
     with pytest.raises(SystemExit) as stop:
-        train.main(["--resume"])
+        run_command("train", ["--resume"])
     error = capsys.readouterr().err
     assert (stop.value.code, error.count("\n")) == (2, 1)
-    assert "CartPole-v1, Failing-v0; name one by --env" in error
-    assert train.main(["--env", "CartPole-v1", "--resume", "--nb-steps", "30"]) == 0
-    assert train.train(Config(env="CartPole-v1", resume=True, nb_steps=40)).agent.step == 40
+    assert "CartPole-v1, Failing-v0; name one with --env" in error
+    assert run_command("train", ["--env", "CartPole-v1", "--resume", "--nb-steps", "30"]) == 0
+    assert train(Config(env="CartPole-v1", resume=True, nb_steps=40)).agent.step == 40
 
 
 def test_a_length_that_is_the_default_counts_if_it_is_given():
     shorter = {"nb_steps": 20_000, "gamma": 0.9}
-    assert Config(resume=True).resumed(shorter) == Config(nb_steps=20_000, gamma=0.9)
-    assert parse_config(["--resume"]).resumed(shorter) == Config(nb_steps=20_000, gamma=0.9)
-    assert parse_config(["--resume", "--nb-steps=50000"]).resumed(shorter) == Config(gamma=0.9)
+    assert resumed(Config(resume=True), None, shorter) == Config(nb_steps=20_000, gamma=0.9)
+    for options, expected in (([], Config(nb_steps=20_000, gamma=0.9)), (["--nb-steps=50000"], Config(gamma=0.9))):
+        parsed = parse_config(["--resume", *options], "train.py")
+        assert resumed(parsed.config, parsed.given, shorter) == expected
 
 
 @pytest.mark.long
@@ -277,7 +280,7 @@ def test_without_the_memory_a_resumed_run_says_so(run, tmp_path, capsys):
     assert run("--no-save-memory", "--seed", "1")[0] == 0
     assert not list((tmp_path / "checkpoints").glob("*.memory-*"))
     capsys.readouterr()
-    train.main([*folders(tmp_path), "--no-save-memory", "--resume", "--verbose", "1", "--nb-steps", "900"])
+    run_command("train", [*folders(tmp_path), "--no-save-memory", "--resume", "--verbose", "1", "--nb-steps", "900"])
     assert "without its replay memory" in capsys.readouterr().out
 
 
@@ -303,9 +306,9 @@ def narrow(state_size, num_actions):
 
 
 @pytest.mark.long
-def test_an_unfinished_run_is_neither_replaced_nor_touched(server, run, tmp_path):
+def test_an_unfinished_run_is_neither_replaced_nor_touched(training, run, tmp_path):
     checkpoints = tmp_path / "checkpoints"
-    assert server.kill_after(3, 0.0, SHORT + folders(tmp_path), checkpoints) == -signal.SIGKILL
+    assert training.struck(SHORT, 3) == -signal.SIGKILL
     before = contents(tmp_path)
     for _ in range(2):
         status, error = run()
@@ -343,7 +346,7 @@ def killed_before(monkeypatch, place, name, run, *arguments):
 
     with monkeypatch.context() as patch:
         patch.setattr(place, name, kill)
-        patch.setattr(train, "rehearse", lambda _: None)  # which would be killed, too
+        patch.setattr("kerasrl.training.run.TrainingRun._rehearse", lambda _: None)  # which would be killed, too
         with pytest.raises(Killed):
             run(*arguments)
 
@@ -357,7 +360,7 @@ def test_a_solved_run_that_is_killed_before_its_last_weights_is_over(run, tmp_pa
     killed_before(monkeypatch, loop.Loop, "_end_training", run, *solved)
     capsys.readouterr()
     command = [*folders(tmp_path), "--state-interval", "100", *solved, "--resume", "--verbose", "1"]
-    assert train.main(command) == 0
+    assert run_command("train", command) == 0
     assert "solved: mean reward of 100 greedy episodes" in capsys.readouterr().out
     assert_same_result(tmp_path, result(expected))
     assert run(*solved, "--resume", "--nb-steps", "3500") == (0, "")  # it is finished: more steps are wanted
@@ -401,7 +404,7 @@ def test_a_state_of_an_earlier_version_is_not_replaced_by_accident(run, tmp_path
     for arguments in ([], ["--resume"]):
         status, error = run(*arguments)
         assert (status, error.count("\n")) == (2, 1)
-        assert "is of an earlier version" in error
+        assert "was written by an earlier version" in error
     assert run("--overwrite") == (0, "")
 
 
@@ -517,7 +520,7 @@ def test_failing_callback_is_named(run, monkeypatch):
         def on_step_end(self, step, logs):
             raise KeyError("luck")
 
-    monkeypatch.setattr(callbacks, "build_callbacks", lambda *_: [Unlucky()])
+    monkeypatch.setattr("kerasrl.training.run.own_callbacks", lambda *_: [Unlucky()])
     status, error = run()
     assert status == 1
     assert re.fullmatch(r"error: callback Unlucky failed: KeyError: 'luck' \(test_resume.py, line \d+\)" + HINT, error)

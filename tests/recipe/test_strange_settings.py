@@ -7,12 +7,14 @@ import h5py
 import numpy as np
 import pytest
 
-import plot
-from config import Config
-from config import TestConfig as PlayConfig
-from kerasrl.errors import UserError, describe
+from kerasrl import Config, plot
+from kerasrl.config.commands import PlayConfig
+from kerasrl.config.resuming import resumed
+from kerasrl.diagnosis import describe
+from kerasrl.errors import UserError
 from kerasrl.storage.files import seal
-from test import test as play
+from kerasrl.tools.play import run as play
+from kerasrl.tools.plot.logs import groups_of, read_log
 
 
 def sealed(path, metadata):
@@ -31,14 +33,14 @@ PLAY_WITH_ENV = (
 )
 ANOTHER_NETWORK = " does not fit CartPole-v0: the weights are another network's: the file has 4x2, the model 4x9, 9x2"
 SETTINGS = {
-    "a list": ([1, 2], ": the settings are no table"),
+    "a list": ([1, 2], ": the settings are not a table"),
     "17 GB a layer": (
         {"hidden_layers": [65_536] * 50},
-        ": hidden_layers must be at most 100 with 134,217,728 weights between them, are 50 with 210,453,397,504",
+        ": hidden_layers must be at most 100 with 134,217,728 weights between them; there are 50 with 210,453,397,504",
     ),
     "20,000 layers": (
         {"hidden_layers": [1] * 20_000},
-        ": hidden_layers must be at most 100 with 134,217,728 weights between them, are 20,000 with 19,999",
+        ": hidden_layers must be at most 100 with 134,217,728 weights between them; there are 20,000 with 19,999",
     ),
     "more than the file has": (
         {"hidden_layers": [4_096, 4_096]},
@@ -56,7 +58,7 @@ SETTINGS = {
     "digits": ({"seed": 10**4_000}, f": seed must be between 0 and 4294967295, is 1{'0' * 199}..."),
     "control characters": (
         {"env": "\x1b[2JCartPole-v0"},
-        ": env must be without control characters, is '\\x1b[2JCartPole-v0'",
+        ": env must not contain control characters, is '\\x1b[2JCartPole-v0'",
     ),
     "names of objects": ({"objects": ["x", ["env"], "env"], "env": "x"}, PLAY_WITH_ENV),
     "number of objects": ({"objects": 5, "hidden_layers": [9]}, ANOTHER_NETWORK),
@@ -91,9 +93,9 @@ def test_a_long_name_is_cut_and_the_cure_stays(tmp_path, metadata, end):
 
 
 def test_what_cannot_be_resumed_is_cut(tmp_path):
-    said = r"^cannot resume with other settings: env is x here and was a{200} there$"
+    said = r"^cannot resume with different settings: env is x here but was a{200} there$"
     with pytest.raises(UserError, match=said):
-        Config(env="x").resumed({"env": "a" * 10**5})
+        resumed(Config(env="x"), None, {"env": "a" * 10**5})
 
 
 def test_a_test_needs_no_memory_for_what_is_replayed(tmp_path):
@@ -111,8 +113,8 @@ TOML = {
     ),
     "digits of a fraction": (f"gamma = 0x{'1' * 5_000}", ": gamma must be a number, is too long to be shown"),
     "name twice": (f"[{'a' * 10_000}]\n" * 2, f"is not TOML: Cannot declare ('{'a' * 100}"),
-    "long name": (f"{'a' * 10_000} = 1", f": there is no setting '{'a' * 199}...; help(Config) lists them"),
-    "control characters": ('env = "\\u001b[2J"', ": env must be without control characters, is '\\x1b[2J'"),
+    "long name": (f"{'a' * 10_000} = 1", f": there is no setting '{'a' * 199}...; help(kerasrl.Config) lists them"),
+    "control characters": ('env = "\\u001b[2J"', ": env must not contain control characters, is '\\x1b[2J'"),
     "large": ("#" * 2**21, "cannot be read: it is larger than 1,048,576 bytes"),
 }
 
@@ -152,8 +154,8 @@ GOOD = {"episode_reward": [1.0, 2.0], "nb_steps": [10, 20]}
     [
         ("[" * 100_000, "is not JSON: it is nested too deeply"),
         (f'{{"nb_steps": {"1" * 5_000}}}', "is not JSON: "),
-        (json.dumps({**GOOD, "nb_steps": 5}), "is damaged: its lists are not equally long"),
-        (json.dumps({**GOOD, "nb_steps": [10, 10**400]}), "is damaged: it holds something else than numbers"),
+        (json.dumps({**GOOD, "nb_steps": 5}), "is damaged: its lists differ in length"),
+        (json.dumps({**GOOD, "nb_steps": [10, 10**400]}), "is damaged: it holds something other than numbers"),
         (json.dumps({**GOOD, "nb_steps": [10, 1e300]}), "is damaged: it holds numbers too large to be drawn"),
         (json.dumps({**GOOD, "episode_reward": [1, 1e300]}), "is damaged: it holds numbers too large to be drawn"),
     ],
@@ -162,7 +164,7 @@ GOOD = {"episode_reward": [1.0, 2.0], "nb_steps": [10, 20]}
 def test_logs_that_were_made_to_hurt_are_one_line(tmp_path, log, said):
     (tmp_path / "x_log.json").write_text(log)
     with pytest.raises(UserError) as caught:
-        plot.plot([tmp_path / "x_log.json"])
+        plot([tmp_path / "x_log.json"])
     assert str(caught.value).startswith(f"{tmp_path / 'x_log.json'} {said}")
 
 
@@ -178,7 +180,7 @@ def test_settings_beside_a_log_that_were_made_to_hurt_are_one_line(tmp_path, con
     else:
         (tmp_path / "x_config.toml").write_text(config)
     with pytest.raises(UserError) as caught:
-        plot.plot([tmp_path / "x_log.json"])
+        plot([tmp_path / "x_log.json"])
     assert str(caught.value).startswith(f"{tmp_path / 'x_config.toml'} ")
     assert len(str(caught.value)) < 500
 
@@ -186,8 +188,8 @@ def test_settings_beside_a_log_that_were_made_to_hurt_are_one_line(tmp_path, con
 def test_names_reach_a_picture_short_and_without_control_characters(tmp_path):
     (tmp_path / "x_log.json").write_text(json.dumps(GOOD))
     (tmp_path / "x_config.toml").write_text(f'env = "\\u001b[2J{"a" * 500_000}"\n[run]\nreward_threshold = inf\n')
-    run = plot._read(tmp_path / "x_log.json", None)
-    ((label, _),) = plot._groups([run])
+    run = read_log(tmp_path / "x_log.json", None)
+    ((label, _),) = groups_of([run])
     assert label.startswith("?[2Jaaa")
     assert len(label) < 320
-    assert plot.plot([tmp_path / "x_log.json"]).exists()
+    assert plot([tmp_path / "x_log.json"]).exists()

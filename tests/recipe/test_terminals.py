@@ -9,30 +9,37 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ["train.py", "test.py", "plot.py", "export.py"]
+SCRIPTS = ["train.py", "test.py", "-m kerasrl plot", "-m kerasrl export"]
+
+
+def typed(script):
+    """What is typed after `python` to run a script or a command."""
+    return [ROOT / script] if script.endswith(".py") else script.split()
 
 
 def run(*command, folder, **environment):
     """Return status, stdout and stderr of a command, as text in UTF-8."""
     kept = {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR") if name in os.environ}
-    done = subprocess.run(command, cwd=folder, env=kept | environment, capture_output=True, check=False, timeout=600)
+    kept["PYTHONPATH"] = str(ROOT)
+    done = subprocess.run(command, cwd=folder, env=kept | environment, capture_output=True, check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("version", [(3, 6), (3, 9)])
 def test_an_old_python_is_told_which_are_supported(script, version, tmp_path):
-    for file in (ROOT / script, ROOT / "kerasrl/__init__.py"):
+    for file in (ROOT / "train.py", ROOT / "test.py", ROOT / "kerasrl/__init__.py"):
         ast.parse(file.read_text(), feature_version=version)  # as far as that Python gets
-    code = f"import runpy, sys; sys.version_info = {version}; runpy.run_path({str(ROOT / script)!r}, None, '__main__')"
-    status, out, errors = run(sys.executable, "-c", f"import sys; sys.path[0] = {str(ROOT)!r}; {code}", folder=tmp_path)
-    said = "error: this is Python {}.{}, and 3.10 to 3.13 are supported; run a newer one\n".format(*version)
+    start = "run_module('kerasrl'" if script.startswith("-m") else f"run_path({str(ROOT / script)!r}"
+    code = f"import runpy, sys; sys.version_info = {version}; runpy.{start}, None, '__main__')"
+    status, out, errors = run(sys.executable, "-c", code, folder=tmp_path)
+    said = "error: this is Python {}.{}, but 3.10 to 3.13 are supported; use a newer one\n".format(*version)
     assert (status, out, errors) == (1, "", said)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_python_without_the_libraries_is_told_so(script, tmp_path):
-    status, out, errors = run(sys.executable, "-S", ROOT / script, folder=tmp_path)
+    status, out, errors = run(sys.executable, "-S", *typed(script), folder=tmp_path)
     said = "error: this Python has no msgspec; use .venv/bin/python, or install what is needed: pip install .\n"
     assert (status, out, errors) == (1, "", said)
 
@@ -44,11 +51,11 @@ def test_a_library_that_is_missed_late_is_told_so_too(script, library, tmp_path)
     arguments = {
         "train.py": ["--nb-steps", "60"],
         "test.py": ["--weights", ROOT / "checkpoints/dqn_CartPole-v0_pretrained.h5f"],
-        "export.py": ["--weights", ROOT / "checkpoints/dqn_CartPole-v0_pretrained.h5f", "--to", "policy.keras"],
-        "plot.py": ["log.json"],
+        "-m kerasrl export": ["--weights", ROOT / "checkpoints/dqn_CartPole-v0_pretrained.h5f", "--to", "policy.keras"],
+        "-m kerasrl plot": ["log.json"],
     }
-    command = [sys.executable, ROOT / script, *arguments[script]]
-    status, _, errors = run(*command, folder=tmp_path, PYTHONPATH=str(tmp_path))
+    command = [sys.executable, *typed(script), *arguments[script]]
+    status, _, errors = run(*command, folder=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     said = f"error: this Python has no {library}; use .venv/bin/python, or install what is needed: pip install .\n"
     assert (status, errors) == (1, said)
 
@@ -57,7 +64,9 @@ def test_a_library_that_is_missed_while_drawing_is_told_so_too(tmp_path):
     log = tmp_path / "log.json"
     log.write_text('{"episode_reward": [1.0, 2.0], "nb_steps": [1, 3]}')
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('none', name='matplotlib')")
-    status, _, errors = run(sys.executable, ROOT / "plot.py", log, folder=tmp_path, PYTHONPATH=str(tmp_path))
+    status, _, errors = run(
+        sys.executable, "-m", "kerasrl", "plot", log, folder=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"
+    )
     said = "error: this Python has no matplotlib; use .venv/bin/python, or install what is needed: pip install .\n"
     assert (status, errors) == (1, said)
 
@@ -87,9 +96,9 @@ def test_names_of_every_alphabet_work_whatever_the_terminal_can_show(locale, tmp
     assert (status, errors) == (0, "")
     for script, *arguments in (
         ("test.py", "--weights", "ü/Öl/dqn_CartPole-v0_weights.h5f", "--episodes", "1"),
-        ("plot.py", "日/dqn_CartPole-v0_log.json"),
+        ("-m kerasrl plot", "日/dqn_CartPole-v0_log.json"),
     ):
-        status, out, errors = run(sys.executable, ROOT / script, *arguments, folder=tmp_path, **locale)
+        status, out, errors = run(sys.executable, *typed(script), *arguments, folder=tmp_path, **locale)
         assert (status, errors) == (0, "") and out
 
 

@@ -1,16 +1,16 @@
 """A file from a stranger is never code: what it names is imported only if the user names or trusts it, too."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-import train
-from config import Config
+from kerasrl import Config, play, train
+from kerasrl.cli.door import run as run_command
+from kerasrl.config.commands import PlayConfig
 from kerasrl.errors import UserError
 from kerasrl.storage import weights
-from play import play
+from kerasrl.tools.play import run as run_play
 
 ROOT = Path(__file__).parents[2]
 TRAP = "import pathlib\npathlib.Path('sprung').touch()\n"
@@ -45,16 +45,11 @@ NAMED = [
 
 
 @pytest.mark.parametrize("settings", NAMED, ids=lambda settings: next(iter(settings.values())))
-def test_what_a_weights_file_names_is_not_imported(settings, stranger):
+def test_what_a_weights_file_names_is_not_imported(settings, stranger, python):
     ((name, value),) = settings.items()
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "test.py"), "--weights", stranger(**settings)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines() == [
+    status, output, errors = python.run(Path.cwd(), str(ROOT / "test.py"), "--weights", stranger(**settings))
+    assert (status, output) == (2, "")
+    assert errors.splitlines() == [
         f"error: strange.h5f names {name} {value}, which would be imported and run; "
         f"give --{name} {value}, or --trust, if you trust it"
     ]
@@ -66,13 +61,7 @@ def test_what_the_user_names_or_trusts_is(how, stranger):
     Path("trap.py").write_text(TRAP + "import rl.core\nclass Own(rl.core.Processor): pass\n")
     sys.modules.pop("trap", None)
     file = stranger(processor="trap:Own")
-    if "trust" in how:
-        rewards = play(file, 1, seed=0, trust=True)
-    else:
-        from config import TestConfig
-        from test import test
-
-        rewards = test(TestConfig(file, 1, seed=0, **how))
+    rewards = play(file, 1, seed=0, trust=True) if "trust" in how else run_play(PlayConfig(file, 1, seed=0, **how))
     assert rewards == [200.0]
     assert Path("sprung").exists()
 
@@ -83,14 +72,14 @@ def test_what_the_user_names_or_trusts_is(how, stranger):
         ("processor", "os:abort", "subclass of rl.core.Processor"),
         ("processor", "sys:exit", "subclass of rl.core.Processor"),
         ("network", "os:kill", "function of yours"),
-        ("network", "../evil:build", "no name of a module"),
+        ("network", "../evil:build", "cannot be the name of a module"),
         ("callback", ("os:abort",), "callback"),
     ],
 )
 def test_a_type_is_looked_at_before_it_is_called(setting, value, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=words):
-        train.train(Config(nb_steps=20, eval_interval=0, verbose=0, **{setting: value}))
+        train(Config(nb_steps=20, eval_interval=0, verbose=0, **{setting: value}))
     assert not list(Path("checkpoints").glob("dqn_*"))
 
 
@@ -99,7 +88,7 @@ def test_a_settings_file_may_not_bring_code(tmp_path, monkeypatch, capsys):
     Path("trap.py").write_text(TRAP)
     Path("mine.toml").write_text('network = "trap:build"\n')
     with pytest.raises(SystemExit) as stop:
-        train.main(["--config", "mine.toml"])
+        run_command("train", ["--config", "mine.toml"])
     assert stop.value.code == 2
     assert "mine.toml names network trap:build" in capsys.readouterr().err
     with pytest.raises(UserError, match="or trust=True"):
@@ -117,7 +106,7 @@ def test_each_of_several_callbacks_is_named(tmp_path, monkeypatch, capsys):
     Path("trap.py").write_text(TRAP)
     for said in ([], ["--callback", "trap:One"]):
         with pytest.raises(SystemExit):
-            train.main(["--config", "mine.toml", *said])
+            run_command("train", ["--config", "mine.toml", *said])
         strange = ", ".join(f"callback trap:{name}" for name in ("One", "Two", "Three")[len(said) // 2 :])
         assert capsys.readouterr().err.splitlines() == [
             f"error: mine.toml names processor trap:Own, {strange}, which would be imported and run; "
@@ -136,20 +125,20 @@ def test_a_resumed_run_may_not_bring_code(tmp_path, monkeypatch, capsys):
     source = "import model\n\n\ndef build(size, num_actions):\n    return model.build_model(size, num_actions)\n"
     Path("own_network.py").write_text(source)
     options = ["--nb-steps", "60", "--eval-interval", "0", "--verbose", "0", "--seed", "1"]
-    assert train.main([*options, "--network", "own_network:build"]) == 0
+    assert run_command("train", [*options, "--network", "own_network:build"]) == 0
     for how, status in (([], 2), (["--network", "own_network:build"], 0), (["--trust"], 0)):
         if status:
             with pytest.raises(SystemExit) as stop:
-                train.main(["--resume", "--nb-steps", "80", *how])
+                run_command("train", ["--resume", "--nb-steps", "80", *how])
             assert stop.value.code == status
             assert "names network own_network:build, which would be imported" in capsys.readouterr().err
         else:
-            assert train.main(["--resume", "--nb-steps", "80", *how]) == status
+            assert run_command("train", ["--resume", "--nb-steps", "80", *how]) == status
 
 
 def test_the_command_to_type_names_what_the_file_will(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("own_processor.py").write_text("import rl.core\nclass Own(rl.core.Processor): pass\n")
     options = ["--nb-steps", "60", "--eval-interval", "0", "--processor", "own_processor:Own"]
-    assert train.main(options) == 0
+    assert run_command("train", options) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("_weights.h5f --processor own_processor:Own")

@@ -1,7 +1,7 @@
-"""Resumes from states that were made to hurt, each in a fork of this process; prints a line of JSON for each."""
+"""Resumes from malicious states, each in a fork of this process; prints a line of JSON for each."""
 
-from kerasrl.dqn.memory import SequentialMemory
-from kerasrl.dqn.prioritized import PrioritizedMemory
+from kerasrl.replay.prioritized import PrioritizedMemory
+from kerasrl.replay.sequential import SequentialMemory
 
 # isort: split
 
@@ -18,22 +18,25 @@ import numpy as np
 
 from kerasrl.errors import UserError
 from kerasrl.storage import TrainingState
+from kerasrl.storage.encoding import Held, decode
 from kerasrl.storage.files import seal, unseal
-from kerasrl.storage.objects import ObjectEncoder, restore
-from kerasrl.storage.trees import Held, decode
+from kerasrl.storage.object_state import ObjectEncoder, restore
 
 KIND = b"kerasrl state 2"
 
 
 class Agent:
-    """As much of an agent as a state asks for."""
+    """As much of an agent as a state needs."""
 
     metadata, observation_sizes = {"env": "CartPole-v0"}, [4]
-    processor = policy = test_policy = optimizer = None
+    processor = None
     stop_training = did_abort = False
 
     def __init__(self, memory=SequentialMemory):
-        self.memory, self.step = memory(100, seed=0), 0
+        self.memory, self.step, self.trainables = memory(100, seed=0), 0, {}
+
+    def parts(self):
+        return {"processor": self.processor}
 
     def get_state(self):
         return {"step": self.step, "learner": [np.zeros(3, np.float32)], "processor": None}
@@ -69,7 +72,7 @@ def write(path, memory=SequentialMemory):
 
 
 def draw(memory):
-    """Draw a batch as a training does; a prioritised memory learns of its errors."""
+    """Draw a batch as a training does; a prioritised memory is told its errors."""
     rows = memory.draw(32).rows
     if rows is not None:
         memory.update_priorities(rows, np.arange(32, dtype=np.float32))
@@ -158,7 +161,7 @@ def as_link(path):
 
 
 def emptied(path):
-    """Leave the first record, in which none of the memory's steps is, and the checksum of nothing."""
+    """Leave only the first record, which holds none of the memory's steps, and the checksum of nothing."""
     memory_file(path).write_bytes(memory_file(path).read_bytes()[:40])
     place(segments=[[30, 130, 0]])(path)
 

@@ -1,4 +1,4 @@
-"""Weights files that a disk or a network has damaged: right values or one clear line, whatever was hit."""
+"""Weights files that a disk or a network has damaged: right values or one clear line, whatever was damaged."""
 
 import random
 import time

@@ -55,7 +55,7 @@ class Phase(enum.Enum):
 
 
 class Rich(rl.core.Processor):
-    """Holds one of everything; what it gives depends on types, on sharing, and on the generators' states."""
+    """Holds one of everything; what it returns depends on types, on sharing, and on the generators' states."""
 
     __slots__ = ("__private", "slot")
 
@@ -215,22 +215,22 @@ def test_what_cannot_be_kept_exactly_is_refused_at_the_start(tmp_path, name):
 
 
 @pytest.mark.parametrize("later", [Phase.RUN, [Point(1, 2)], Point(1, 2)])
-def test_an_object_that_a_resume_could_put_nowhere_is_refused_when_it_comes(tmp_path, later):
+def test_an_object_that_a_resume_could_not_put_back_is_refused_when_it_appears(tmp_path, later):
     with pytest.raises(UserError, match=r"^Holding\.thing cannot be saved"):
         fit(tmp_path / "state", 200, agent=build_agent(Holding(None, later)))
 
 
 def test_objects_of_other_classes_are_not_filled(tmp_path):
     fit(tmp_path / "state", 60, agent=build_agent(Holding(1)))
-    with pytest.raises(UserError, match=r"it was Holding there and is Rich here"):
+    with pytest.raises(UserError, match=r"the state has Holding, this training has Rich"):
         fit(tmp_path / "state", 90, resume=True, agent=build_agent(Rich()))
-    with pytest.raises(UserError, match=r"it was Holding there and is none here"):
+    with pytest.raises(UserError, match=r"the state has Holding, this training has none"):
         fit(tmp_path / "state", 90, resume=True, agent=build_agent())
 
 
 def test_a_state_of_an_earlier_version_is_refused_in_one_line(tmp_path):
     (tmp_path / "state").write_bytes(b"kerasrl state 1\nsha256 0123\n".ljust(600, b"\0"))
-    with pytest.raises(UserError, match=r"^the training state .* is of an earlier version.*; continue it with .*$"):
+    with pytest.raises(UserError, match=r"^the training state .* was written by an earlier version.*; continue it "):
         fit(tmp_path / "state", 90, resume=True)
 
 
@@ -238,7 +238,7 @@ def test_a_state_of_an_earlier_version_is_refused_in_one_line(tmp_path):
 
 
 class Short:
-    """Episodes of 5 steps; the reward of each is that of `rewards`, in turn."""
+    """Episodes of 5 steps, which pay the `rewards` in turn."""
 
     action_space = environments.make("CartPole-v0").action_space
 
@@ -255,7 +255,7 @@ class Short:
 
 
 class StopWhenGood(rl.callbacks.Callback):
-    """The one of docs/callbacks.md, with arguments."""
+    """The callback in docs/callbacks.md, with arguments."""
 
     def __init__(self, threshold, nb_episodes):
         super().__init__()
@@ -274,7 +274,7 @@ class OwnEarlyStopping(keras.callbacks.EarlyStopping):
     pass
 
 
-# Keras converts its own variables in a way that NumPy 2 warns of.
+# Keras converts its own variables in a way that NumPy 2 warns about.
 keras_warns = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 CALLBACKS = {
     "EarlyStopping": lambda: keras.callbacks.EarlyStopping("episode_reward", mode="max", patience=30),
@@ -316,7 +316,7 @@ def test_callbacks_go_on_counting(tmp_path, monkeypatch, name):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_callbacks_arguments_may_be_others_in_a_resume(tmp_path):
+def test_a_callbacks_arguments_may_change_in_a_resume(tmp_path):
     callback, env = StopWhenGood(5, 10), Short([1])
     assert fit(tmp_path / "state", 500, callbacks=[callback], env=env).step == 50
     again = StopWhenGood(5.1, 10)
@@ -325,7 +325,7 @@ def test_a_callbacks_arguments_may_be_others_in_a_resume(tmp_path):
 
 
 class HasEverything(rl.callbacks.Callback):
-    """What is no state of a callback, and what can be kept."""
+    """What does not belong to a callback's state, and what can be kept."""
 
     def __init__(self, env, path):
         super().__init__()
@@ -353,7 +353,7 @@ def test_a_users_callback_is_not_refused_without_need(tmp_path):
 
 
 class Unknown:
-    """An object of a class that nobody knows."""
+    """An object of an unknown class."""
 
 
 class Watching(rl.callbacks.Callback):
@@ -373,7 +373,7 @@ def test_a_callback_whose_state_cannot_be_kept_is_refused_at_the_start(tmp_path)
     build_agent().fit(environments.make("CartPole-v0"), 20, callbacks=[Watching(Unknown())], verbose=0)
 
 
-def test_what_comes_later_and_cannot_be_kept_ends_no_training(tmp_path):
+def test_what_appears_later_and_cannot_be_kept_does_not_end_a_training(tmp_path):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert fit(tmp_path / "state", 300, callbacks=[Watching()]).step == 300
@@ -474,7 +474,7 @@ def test_a_segment_of_the_memory_that_is_partly_forgotten_is_shortened(tmp_path)
         agent = build_agent(limit=400)
         agent.fit(environments.make("CartPole-v0"), 390, verbose=0, seed=1)  # its steps become one segment
         path = tmp_path / str(len(lengths))
-        fit(path, lengths[0], agent=agent, interval=100)  # whose beginning the last steps have overwritten in the file
+        fit(path, lengths[0], agent=agent, interval=100)  # the last steps have overwritten its beginning in the file
         if len(lengths) == 2:
             agent = fit(path, 360, resume=True, agent=build_agent(limit=400), interval=100)
         results.append(agent)

@@ -15,7 +15,7 @@ from model import build_model
 
 
 class Disk:
-    """Records what happens to the files of a folder, and gives back what may be on the disk after each event.
+    """Records what happens to a folder's files, and returns what may be on the disk after each event.
 
     A file system keeps what was flushed: a file's bytes by an fsync of the file, its name by an fsync of the folder.
     What was not flushed may be there or not.
@@ -60,7 +60,7 @@ class Disk:
         monkeypatch.setattr(pathlib.Path, "unlink", recording_unlink)
 
     def after(self, nb_events, kept_of_rest):
-        """Return name -> bytes after a power cut: everything that was done, or what was flushed only.
+        """Return name -> bytes after a power cut: everything that was done, or only what was flushed.
 
         Args:
             nb_events: Events before the cut.
@@ -152,7 +152,7 @@ def test_each_beginning_of_what_is_written_can_be_resumed(recorded, tmp_path):
     for nb_events in range(first, len(disk.events) + 1):
         for kept_of_rest in ("everything", "names", "renames", "nothing"):
             files = disk.after(nb_events, kept_of_rest)
-            # What other runs left is of no use for a resume, so equal states and memories need only one.
+            # What other runs left is useless for a resume, so that equal states and memories need only one.
             image = tuple(sorted((name, content) for name, content in files.items() if name.startswith("state")))
             if image in seen:
                 continue

@@ -11,13 +11,14 @@ from rl.policy import BoltzmannGumbelQPolicy, EpsGreedyQPolicy, Policy
 from rl.processors import WhiteningNormalizerProcessor
 
 from kerasrl import DQNAgent, SequentialMemory, UserError, environments, signals
+from kerasrl.callbacks import ModelIntervalCheckpoint
 from kerasrl.signals import StopOnSignal
 from kerasrl.storage import TrainingState
 from model import build_model
 
 
 class Count(rl.callbacks.Callback):
-    """Counts steps, over a resume too."""
+    """Counts steps, across a resume too."""
 
     def __init__(self):
         super().__init__()
@@ -134,6 +135,50 @@ def test_a_signal_before_the_first_step_counts(tmp_path):
     assert (agent.did_abort, history.history) == (True, {})
     agent.fit(environments.make("CartPole-v0"), 30, verbose=0)
     assert (agent.did_abort, agent.step) == (False, 30)
+
+
+class Timed:
+    """Takes 1/16 of a second for each step, of which an episode has so many."""
+
+    def __init__(self, length):
+        self.length, self.nb_steps = length, 0
+
+    def reset(self, seed=None):
+        return np.zeros(4, np.float32), {}
+
+    def step(self, action):
+        self.nb_steps += 1
+        return np.zeros(4, np.float32), 1.0, self.nb_steps % self.length == 0, False, {}
+
+
+@pytest.mark.parametrize(("length", "with_state", "nb_steps"), [(8, True, 16), (100, True, 26), (8, False, 10)])
+def test_after_a_signal_an_episode_has_a_second_to_end_if_that_saves_it(
+    length, with_state, nb_steps, tmp_path, monkeypatch
+):
+    class Signal(rl.callbacks.Callback):
+        def on_step_end(self, step, logs):
+            if self.model.step == 9:  # the tenth
+                self.model.stop_training = self.model.did_abort = True
+
+    env = Timed(length)
+    monkeypatch.setattr("time.monotonic", lambda: 1 + env.nb_steps / 16)
+    agent = DQNAgent(model=build_model(4, 2, (4,)), nb_actions=2, memory=SequentialMemory(50), nb_steps_warmup=1000)
+    agent.compile("sgd")
+    state = TrainingState(tmp_path / "state") if with_state else None
+    agent.fit(env, 1000, callbacks=[Signal()], verbose=0, state=state)
+    assert agent.step == nb_steps
+    if state is not None:
+        assert state.saved_step == (16 if length == 8 else 0)
+
+
+def test_checkpoints_are_counted_over_a_resume(tmp_path):
+    for nb_steps in (30, 50):
+        agent = DQNAgent(model=build_model(4, 2, (4,)), nb_actions=2, memory=SequentialMemory(50), nb_steps_warmup=1000)
+        agent.compile("sgd")
+        checkpoints = ModelIntervalCheckpoint(str(tmp_path / "weights_{step}.h5f"), 20)
+        state = TrainingState(tmp_path / "state", interval=1)
+        agent.fit(Timed(10), nb_steps, callbacks=[checkpoints], verbose=0, state=state, resume=nb_steps == 50)
+    assert sorted(file.name for file in tmp_path.glob("*.h5f")) == ["weights_20.h5f", "weights_40.h5f"]
 
 
 def test_a_second_signal_ends_the_process(monkeypatch):

@@ -1,4 +1,4 @@
-"""Weights files: what is written, what is read of every generation, and what is said of files that hold none."""
+"""Weights files: what is written, what is read of every generation, and what is said about files that hold none."""
 
 import errno
 import json
@@ -23,7 +23,7 @@ CHECKPOINT = DATA / "keras_rl2_tf24_checkpoint.h5f"
 
 
 def normalised_model():
-    """A model with a layer whose weights are not all trained, every value drawn anew."""
+    """A model with a layer whose weights are not all trained, and with random values."""
     model = keras.Sequential([keras.Input((1, 4)), keras.layers.Flatten(), keras.layers.Dense(3)])
     model.add(keras.layers.BatchNormalization())
     model.add(keras.layers.Dense(2))
@@ -202,7 +202,7 @@ def test_checkpoints_whose_names_do_not_tell_are_refused(tmp_path):
         weights.assign(build_model(4, 2, hidden_layers=()), weights.read(tmp_path / "x.h5f"))
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # in Keras' own saving
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # in Keras's own saving
 def test_a_whole_model_that_keras_saved_is_read(tmp_path):
     model, other = normalised_model(), normalised_model()
     model.save(tmp_path / "model.h5")

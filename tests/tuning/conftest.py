@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-import tune
+from kerasrl.cli.door import run as run_command
 from kerasrl.storage import weights
-from tuning.cluster import Cluster
+from kerasrl.tools.tune.cluster import Cluster
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +26,20 @@ def own(tmp_path_factory):
     sys.path.remove(str(folder))
 
 
+@pytest.fixture
+def gate(own, tmp_path):
+    """Options with which trainings wait at step 1,500 until the file that comes with them exists."""
+    file = tmp_path / "gate is open"
+    (own / "gate.py").write_text(
+        "import time\nfrom pathlib import Path\nimport rl.callbacks\n"
+        "class Gate(rl.callbacks.Callback):\n"
+        "    def on_step_end(self, step, logs):\n"
+        f"        while self.model.step > 1_500 and not Path({str(file)!r}).exists():\n"
+        "            time.sleep(0.01)\n"
+    )
+    return ["--callback", "gate:Gate"], file
+
+
 @pytest.fixture(scope="package")
 def ray(own):
     with Cluster(jobs=2) as cluster:
@@ -38,7 +52,7 @@ def error(capsys):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as stop:
-            tune.main(arguments)
+            run_command("tune", arguments)
         assert stop.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
         return line

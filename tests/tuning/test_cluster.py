@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import tune
-from config import Config
+from kerasrl import Config, train
 from kerasrl.errors import UserError
-from train import train
-from tuning import storage
+from kerasrl.tools.tune import storage
 
-ROOT = Path(tune.__file__).parent
+ROOT = Path(__file__).parents[2]
 RAY = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--node-ip-address", "127.0.0.1"]
 
 
@@ -27,20 +25,20 @@ def free_port():
         return found.getsockname()[1]
 
 
-def children(process):
-    """The processes that a process has started, by their names."""
+def children(number):
+    """The processes that a process has started: their numbers and names."""
     listed = subprocess.run(["ps", "-eo", "pid,ppid,comm"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
-    return {name: int(number) for number, parent, name in rows if int(parent) == process.pid}
+    return {int(child): name for child, parent, name in rows if int(parent) == number}
 
 
 @pytest.fixture
-def two_nodes(tmp_path_factory):
+def two_nodes(own, tmp_path_factory):
     """The address of a cluster, the process of its second node, and the environment that has its token."""
     folder = tmp_path_factory.mktemp("r")
     address = f"127.0.0.1:{free_port()}"
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    environment |= {"RAY_USAGE_STATS_ENABLED": "0", "TMPDIR": "/tmp"}
+    environment |= {"RAY_USAGE_STATS_ENABLED": "0", "TMPDIR": "/tmp", "PYTHONPATH": f"{own}{os.pathsep}{ROOT}"}
     common = ["--num-cpus", "1", "--object-store-memory", "100000000"]
     head = ["--head", "--port", address.rpartition(":")[2], "--include-dashboard=false", "--temp-dir", str(folder)]
     head += ["--ray-client-server-port", str(free_port())]  # another cluster on this machine may have the usual one
@@ -64,11 +62,13 @@ def two_nodes(tmp_path_factory):
 
 
 @pytest.mark.long
-def test_what_a_lost_node_trained_goes_on_from_its_last_state_elsewhere(two_nodes, tmp_path, same_training):
+@pytest.mark.xla  # as the workers do, whose bits it has
+def test_what_a_lost_node_trained_goes_on_from_its_last_state_elsewhere(two_nodes, own, gate, tmp_path, same_training):
     address, second, environment = two_nodes
     (tmp_path / "storage").mkdir()
-    command = [sys.executable, str(ROOT / "tune.py"), "--seeds", "2", "--nb-steps", "6000", "--eval-interval", "500"]
-    command += ["--state-interval", "300", "--address", address, "--storage", str(tmp_path / "storage")]
+    waits, is_open = gate
+    command = [sys.executable, "-m", "kerasrl", "tune", "--seeds", "2", "--nb-steps", "2500", "--eval-interval", "500"]
+    command += ["--state-interval", "300", *waits, "--address", address, "--storage", str(tmp_path / "storage")]
 
     stranger = {**environment, "RAY_AUTH_MODE": "disabled"}  # sends no token
     done = subprocess.run(command, cwd=tmp_path, env=stranger, capture_output=True, text=True, check=False)
@@ -85,17 +85,20 @@ def test_what_a_lost_node_trained_goes_on_from_its_last_state_elsewhere(two_node
                 if (found := re.match(r"seed (\d): step 1,", line)) and len(far) < 2:
                     far.add(found[1])
                     if len(far) == 2:  # both nodes train, and have saved states
-                        os.kill(children(second)["raylet"], 9)
+                        (raylet,) = [child for child, name in children(second.pid).items() if name == "raylet"]
+                        for lost in (raylet, *children(raylet)):
+                            os.kill(lost, 9)
+                        is_open.touch()
     assert (process.returncode, (tmp_path / "errors").read_text()) == (0, "")
     (lost,) = [line for line in told if "its worker was lost" in line]
-    assert re.fullmatch(r"seed \d: its worker was lost after step [\d,]+; goes on from step [1-9][\d,]*", lost)
+    assert re.fullmatch(r"seed \d: its worker was lost after step [\d,]+; continues from step [1-9][\d,]*", lost)
     expected = r"(options|seed|best weights|last weights|solved|steps to solve|curves|play the best|.*test\.py|2 seeds)"
     assert [line for line in told if not re.match(expected, line)] == []  # nothing of Ray's
 
     for seed in (0, 1):
         alone = tmp_path / f"alone-{seed}"
-        folders = {"checkpoint_dir": str(alone), "log_dir": str(alone)}
-        train(Config(seed=seed, nb_steps=6000, eval_interval=500, state_interval=300, **folders))
+        others = {"checkpoint_dir": str(alone), "log_dir": str(alone), "callback": ("gate:Gate",)}
+        train(Config(seed=seed, nb_steps=2500, eval_interval=500, state_interval=300, **others))
         same_training(tmp_path / "tune" / "CartPole-v0" / f"seed-{seed}", alone)
     assert not [file for file in (tmp_path / "storage").rglob("dqn_*") if file.is_file()]  # all came back
 

@@ -1,4 +1,4 @@
-"""Many seeds, as tune.py's command line trains them."""
+"""Many seeds, as `tune` trains them."""
 
 import json
 import os
@@ -15,24 +15,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import train
-import tune
-from config import Config
+from kerasrl import Config, play, train
+from kerasrl.cli.door import run as run_command
 from kerasrl.errors import UserError
 from kerasrl.storage import TrainingState
-from play import play
-from tuning.seeds import checked, interval, parse_seeds
+from kerasrl.tools.tune.seeds import checked, parse_seeds
 
-ROOT = Path(tune.__file__).parent
+ROOT = Path(__file__).parents[2]
 SHORT = ["--nb-steps", "900", "--eval-interval", "300", "--state-interval", "200"]
 
 
 @pytest.mark.long
+@pytest.mark.xla  # as the workers do, whose bits it has
 def test_seeds_are_those_of_train_py_and_the_same_command_trains_only_what_is_missing(
     ray, tmp_path, capsys, error, same_training
 ):
     folder = tmp_path / "runs"
-    assert tune.main(["--seeds", "2", "--folder", str(folder), *SHORT]) == 0
+    assert run_command("tune", ["--seeds", "2", "--folder", str(folder), *SHORT]) == 0
     told = capsys.readouterr().out.splitlines()
     assert "seed 0: begins" in told
     assert any(
@@ -49,17 +48,17 @@ def test_seeds_are_those_of_train_py_and_the_same_command_trains_only_what_is_mi
 
     # A worker that has trained another seed before, in a process of its own, or in this one: all the same.
     alone = tmp_path / "alone"
-    train.train(Config(seed=1, nb_steps=900, eval_interval=300, state_interval=200, checkpoint_dir=str(alone),
+    train(Config(seed=1, nb_steps=900, eval_interval=300, state_interval=200, checkpoint_dir=str(alone),
                        log_dir=str(alone)))  # fmt: skip
     same_training(folder / "seed-1", alone)
     capsys.readouterr()
 
-    # Nothing of tune.py is in the training state, from which train.py goes on.
+    # Nothing of `tune` is in the training state, from which train.py goes on.
     kept = [TrainingState(place / "dqn_CartPole-v0_state").load()["kept"] for place in (folder / "seed-1", alone)]
     assert kept[0] == kept[1]
     shutil.copytree(folder / "seed-1", tmp_path / "more")
     more = str(tmp_path / "more")
-    assert train.main(["--resume", "--nb-steps", "1000", "--checkpoint-dir", more, "--log-dir", more]) == 0
+    assert run_command("train", ["--resume", "--nb-steps", "1000", "--checkpoint-dir", more, "--log-dir", more]) == 0
     capsys.readouterr()
 
     # The scores are what test.py finds in 100 episodes.
@@ -68,15 +67,15 @@ def test_seeds_are_those_of_train_py_and_the_same_command_trains_only_what_is_mi
     capsys.readouterr()
 
     before = (folder / "seed-1" / "dqn_CartPole-v0_weights.h5f").stat().st_mtime_ns
-    assert tune.main(["--seeds", "1-2", "--folder", str(folder), *SHORT]) == 0
+    assert run_command("tune", ["--seeds", "1-2", "--folder", str(folder), *SHORT]) == 0
     told = capsys.readouterr().out.splitlines()
     assert [line for line in told if line.startswith("seed 1: ")] == [
-        next(line for line in told if line.startswith("seed 1: was finished, best weights"))
+        next(line for line in told if line.startswith("seed 1: already finished, best weights"))
     ]
     assert "seed 2: begins" in told
     assert (folder / "seed-1" / "dqn_CartPole-v0_weights.h5f").stat().st_mtime_ns == before
 
-    assert "nb_steps is 2000 here and was 900; choose another --folder" in error(
+    assert "nb_steps is 2000 here but was 900; choose another --folder" in error(
         "--seeds", "2", "--folder", str(folder), *SHORT, "--nb-steps", "2000"
     )
 
@@ -99,7 +98,7 @@ def test_a_seed_that_fails_is_shown_with_its_reason_and_the_others_go_on(ray, ow
         "gym.register('Moody-v0', lambda: Moody(), max_episode_steps=200)\n"
     )
     arguments = ["--env", "moody:Moody-v0", "--seeds", "2", "--folder", str(tmp_path / "runs"), *SHORT]
-    assert tune.main(arguments) == 1
+    assert run_command("tune", arguments) == 1
     out, errors = capsys.readouterr()
     (line,) = errors.splitlines()
     seed, reason = re.fullmatch(r"failed: seed (\d): (.*)", line).groups()
@@ -107,37 +106,39 @@ def test_a_seed_that_fails_is_shown_with_its_reason_and_the_others_go_on(ray, ow
     assert f"seed {1 - int(seed)}: finished" in out
     assert "1 seeds of moody:Moody-v0" in out
     # The same command trains what failed, from its last state on.
-    assert tune.main(arguments) == 0
+    assert run_command("tune", arguments) == 0
     out, errors = capsys.readouterr()
     assert errors == ""
-    assert f"seed {1 - int(seed)}: was finished" in out
-    assert re.search(rf"^seed {seed}: goes on from step [\d,]+$", out, re.MULTILINE)
+    assert f"seed {1 - int(seed)}: already finished" in out
+    assert re.search(rf"^seed {seed}: continues from step [\d,]+$", out, re.MULTILINE)
 
 
 @pytest.mark.long
-def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, tmp_path, capsys, same_training):
-    options = ["--seeds", "1", "--folder", str(tmp_path / "runs"), "--nb-steps", "4000", "--eval-interval", "1000"]
-    options += ["--state-interval", "500"]
-    command = [sys.executable, str(ROOT / "tune.py"), *options]
+@pytest.mark.xla  # as the workers do, whose bits it has
+def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, own, gate, tmp_path, capsys, same_training):
+    waits, is_open = gate
+    options = ["--seeds", "1", "--folder", str(tmp_path / "runs"), "--nb-steps", "2500", "--eval-interval", "1000"]
+    options += ["--state-interval", "500", *waits]
+    command = [sys.executable, "-m", "kerasrl", "tune", *options]
     with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": f"{own}{os.pathsep}{ROOT}"}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
         for line in process.stdout:
             if "step 1," in line:
                 break
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 130
-    assert errors.splitlines()[-2].startswith("all is kept; to go on: ")
+    assert errors.splitlines()[-2].startswith("everything is kept; to continue: ")
     assert errors.splitlines()[-2].endswith(shlex.join(options))
     assert errors.splitlines()[-1] == "stopped by Ctrl-C"
     assert not list(Path("/tmp").glob(f"ray-{process.pid}-*"))  # Ray's own files
-    assert tune.main(options) == 0
-    assert re.search(r"^seed 0: goes on from step [\d,]+$", capsys.readouterr().out, re.MULTILINE)
-    alone = str(tmp_path / "alone")
-    train.train(
-        Config(seed=0, nb_steps=4000, eval_interval=1000, state_interval=500, checkpoint_dir=alone, log_dir=alone)
-    )
+    is_open.touch()
+    assert run_command("tune", options) == 0
+    assert re.search(r"^seed 0: continues from step [\d,]+$", capsys.readouterr().out, re.MULTILINE)
+    alone = {"checkpoint_dir": str(tmp_path / "alone"), "log_dir": str(tmp_path / "alone"), "callback": ("gate:Gate",)}
+    train(Config(seed=0, nb_steps=2500, eval_interval=1000, state_interval=500, **alone))
     same_training(tmp_path / "runs" / "seed-0", tmp_path / "alone")
 
 
@@ -154,7 +155,7 @@ def test_a_training_in_any_thread_leaves_signals_alone(tmp_path):
 
     def body():
         folder = str(tmp_path)
-        found.append(train.train(Config(nb_steps=300, eval_interval=0, checkpoint_dir=folder, log_dir=folder)).status)
+        found.append(train(Config(nb_steps=300, eval_interval=0, checkpoint_dir=folder, log_dir=folder)).status)
 
     thread = threading.Thread(target=body)
     thread.start()
@@ -203,21 +204,13 @@ def test_wrong_seeds(text, words):
     assert "\n" not in str(raised.value)
 
 
-def test_the_interval_is_the_bootstraps():
-    values = [200.0, 150.0, 180.0, 170.0, 199.0, 120.0, 188.0, 177.0]
-    rng = np.random.default_rng(1)
-    means = rng.choice(values, (20_000, len(values))).mean(axis=1)
-    assert interval(values) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=1)
-    assert interval([7.0]) == interval([7.0, 7.0]) == (7.0, 7.0)
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ([], "give either --seeds"),
         (["--seeds", "2", "--space", "x.toml"], "give either --seeds"),
-        (["--seeds", "2", "--seed", "3"], "--seed is no option of this command: use --seeds"),
-        (["--seeds", "2", "--resume"], "the same command again goes on"),
+        (["--seeds", "2", "--seed", "3"], "--seed is not an option of this command: use --seeds"),
+        (["--seeds", "2", "--resume"], "repeat the command to continue"),
         (["--seeds", "5-"], "neither a number of seeds"),
         (["--seeds", "2", "--gama", "1"], "did you mean --gamma?"),
         (["--seeds", "2", "--storage", "x"], "--storage is for a cluster"),
@@ -234,3 +227,50 @@ def test_wrong_calls_are_told_in_a_line(arguments, words, error, tmp_path, monke
 def test_without_ray_a_line_names_the_extra(error, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert error("--seeds", "2", "--folder", str(tmp_path)).endswith("pip install '.[tune]'")
+
+
+OWN_RECIPE = """
+def build(run):
+    assert run.spaces.action_shape == (1,)
+    return build_agent(run.config.jit_compile)
+
+
+def train(run):
+    agent = build(run)
+    with run.training(agent):
+        agent.fit(run.env, run.config.nb_steps, callbacks=run.callbacks([]), verbose=0, **run.options)
+        agent.save_weights(run.files.weights, overwrite=True)
+"""
+OWN_ENVIRONMENT = """
+import gym
+
+from own_agent import Line
+
+
+class Drawn(Line, gym.Env):
+    action_space, observation_space = gym.spaces.Box(-1, 1, (1,)), gym.spaces.Box(-2, 2, (2,))
+
+    def reset(self, seed=None, options=None):
+        return Line.reset(self, seed)
+
+
+gym.register("Line-v0", Drawn)
+"""
+
+
+@pytest.mark.long
+def test_an_agent_of_ones_own_is_trained_with_many_seeds(ray, own, tmp_path, capsys):
+    agent = (ROOT / "tests/agents/test_own_agent.py").read_text().partition("class Actions(")[0]
+    (own / "own_agent.py").write_text(agent + OWN_RECIPE)
+    (own / "line.py").write_text(OWN_ENVIRONMENT)
+    named = ["--env", "line:Line-v0", "--recipe", str(own / "own_agent.py")]
+    arguments = [*named, "--no-jit-compile", "--nb-steps", "400", "--eval-interval", "100", "--state-interval", "100"]
+    assert run_command("tune", ["--seeds", "2", "--folder", str(tmp_path), *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "2 seeds of line:Line-v0" in out
+    play = shlex.split(out.splitlines()[-1])
+    assert play[-4:] == named
+    assert run_command("test", play[play.index("--weights") :]) == 0
+    results = [json.loads((tmp_path / f"seed-{seed}/result.json").read_text()) for seed in (0, 1)]
+    assert all(-3 < result["mean_best"] < 0 for result in results)
+    assert results[0]["mean_best"] != results[1]["mean_best"]

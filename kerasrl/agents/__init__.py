@@ -1,0 +1,9 @@
+"""Agents: what acts and learns. Fit, test and their loop are for all of them; a folder holds one agent's own parts."""
+
+from kerasrl.compat import keras_rl as keras_rl  # first: it lets the modules below import Keras-RL
+
+# isort: split
+
+from kerasrl.agents.base import Agent as Agent
+from kerasrl.agents.dqn import DQNAgent as DQNAgent
+from kerasrl.agents.policies import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy

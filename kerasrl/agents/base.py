@@ -1,0 +1,278 @@
+"""What all agents have: `fit` and `test`, weights files, a state to resume from."""
+
+import contextlib
+import os
+import random
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import rl.core
+
+from kerasrl.agents.loop import Loop
+from kerasrl.agents.nested_test import undone
+from kerasrl.environments.adapter import Playing
+from kerasrl.learning.trainable import Trainable
+from kerasrl.storage import TrainingState, weights
+from kerasrl.storage.object_state import restore
+
+
+class Agent(rl.core.Agent):
+    """An agent that trains and plays; Keras-RL's counts steps in 16 bits, which overflow at 32,767 on NumPy 2.
+
+    To make one, write
+
+    - `compile`, which puts the networks into `trainables` and sets `compiled`;
+    - `forward(observation)`, which returns an action and sets `recent_observation` and `recent_action`;
+    - `backward(reward, terminal)`, which learns if `training` and returns the values that `metrics_names` names.
+
+    Anything else that a resume has to restore goes into `parts` (policies, random processes) or into `get_state` and
+    `set_state`. Random numbers come from `np.random` or `random`, which `fit` and `test` seed.
+
+    Args:
+        args, kwargs: Arguments of Keras-RL's agent, such as `processor`.
+        metadata: What weights files say about the agent besides the weights; anything JSON can hold.
+
+    Attributes:
+        trainables: The networks of a compiled agent, by name, in the order of a weights file.
+        memory: Replay memory, if any.
+        compiled: Whether `compile` was called.
+        training: Whether it learns: True in `fit`, False in `test`.
+        step: Steps taken in this `fit`.
+        first_step: The step from which the warm-up counts: 0, or that of a resume without the memory.
+        recent_observation: What was last acted on.
+        recent_action: The action taken on it.
+        recent_truncated: Whether a time limit ended the episode after that.
+        is_fitting: Whether `fit` is running.
+        stop_training: Set it, as in Keras, to end `fit`.
+        did_abort: Whether Ctrl-C or a closed window ended the last `fit`.
+    """
+
+    memory: Any = None
+    compiled = False
+    # What acting changes in an agent, and `undone` puts back.
+    changed_by_acting: tuple[str, ...] = ("training", "step", "recent_observation", "recent_action", "recent_truncated")
+
+    def __init__(self, *args: Any, metadata: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        self.trainables: dict[str, Trainable] = {}
+        self.metadata = metadata
+        self.recent_observation: Any = None
+        self.recent_action: Any = None
+        self.recent_truncated = False
+        self.first_step = 0
+        self.is_fitting = self.stop_training = self.did_abort = False
+        super().__init__(*args, **kwargs)
+
+    def fit(
+        self,
+        env: Any,
+        nb_steps: int,
+        action_repetition: int = 1,
+        callbacks: Sequence[Any] | None = None,
+        verbose: int = 1,
+        visualize: bool = False,
+        nb_max_start_steps: int = 0,
+        start_step_policy: Callable[[Any], Any] | None = None,
+        log_interval: int = 10000,
+        nb_max_episode_steps: int | None = None,
+        seed: int | None = None,
+        state: TrainingState | None = None,
+        resume: bool = False,
+    ) -> keras.callbacks.History:
+        """Train for `nb_steps` steps in `env`, as Keras-RL's `fit` does; Ctrl-C ends it early.
+
+        Args:
+            env: Environment: gym, Gymnasium, or `rl.core.Env`.
+            nb_steps: Number of steps.
+            action_repetition: How often each action is repeated within a step.
+            callbacks: Keras-RL callbacks.
+            verbose: 0 for nothing, 1 for a live line, 2 for a line for each episode.
+            visualize: Show the environment in a window.
+            nb_max_start_steps: Upper limit of the number of steps at each episode's start that are not learned from.
+            start_step_policy: Policy for those steps, observation -> action; random actions by default.
+            log_interval: Steps between lines at verbose=1 when the output is not a terminal.
+            nb_max_episode_steps: Time limit of an episode in steps.
+            seed: Seed of all random numbers of this run: exploration, replay, random starts, and the environment, whose
+                k-th episode gets a seed made from (seed, k). The model's initial weights are drawn earlier: to seed
+                them, call keras.utils.set_random_seed(n) before building it.
+            state: Where to save what an exact resume needs.
+            resume: Continue from `state`. With the same arguments and a seed the result is that of a single run,
+                provided that a seeded reset determines everything random in the environment.
+
+        Returns:
+            The History of the episodes.
+
+        Raises:
+            RuntimeError: The agent has not been compiled.
+            UserError: An argument cannot be used, or there is nothing to resume.
+            DivergenceError: The loss has become infinite or NaN.
+        """
+        play = Playing(action_repetition, visualize, nb_max_start_steps, start_step_policy, nb_max_episode_steps, seed)
+        return Loop(self, env, callbacks, play).fit(nb_steps, verbose, log_interval, state, resume)
+
+    def test(
+        self,
+        env: Any,
+        nb_episodes: int = 1,
+        action_repetition: int = 1,
+        callbacks: Sequence[Any] | None = None,
+        visualize: bool = True,
+        nb_max_episode_steps: int | None = None,
+        nb_max_start_steps: int = 0,
+        start_step_policy: Callable[[Any], Any] | None = None,
+        verbose: int = 1,
+        seed: int | None = None,
+    ) -> keras.callbacks.History:
+        """Play `nb_episodes` episodes without learning; arguments and the result are as for `fit`.
+
+        Called from a callback during `fit`, it leaves the training as it was.
+        """
+        play = Playing(action_repetition, visualize, nb_max_start_steps, start_step_policy, nb_max_episode_steps, seed)
+        return Loop(self, env, callbacks, play).test(nb_episodes, verbose)
+
+    # What an agent may add to
+
+    def parts(self) -> dict[str, Any]:
+        """Return by name the objects that it was given and that change while it acts; those it lacks are None.
+
+        A training state saves what they hold, and a test in the middle of a training leaves them as they were.
+        """
+        return {"processor": self.processor}
+
+    @property
+    def observation_sizes(self) -> list[int] | None:
+        """How many numbers each part of an observation has, None if that is unknown."""
+        return None
+
+    def expect(self, observation: Any, truncated: bool = False) -> None:
+        """Learn, before `backward`, what will be acted on next, and whether a time limit has ended the episode.
+
+        At an episode's end `observation` is first its last one, then None.
+        """
+        self.recent_truncated = truncated
+
+    def reset_states(self) -> None:
+        """Forget the recent action and observation."""
+        self.recent_action = None
+        self.recent_observation = None
+
+    def start_generators(self, seed: int) -> None:
+        """Seed the generators of exploration (NumPy's, in rl.policy) and of replay."""
+        np.random.seed(seed)
+        random.seed(seed)
+        if callable(seed_memory := getattr(self.memory, "seed", None)):
+            seed_memory(seed)
+
+    # Weights
+
+    def _networks(self) -> Any:
+        """Return an object with the layers of all online networks, brought up to date."""
+        self.synchronise()
+        layers = [layer for network in self.trainables.values() for layer in network.model.layers]
+        return SimpleNamespace(layers=list(dict.fromkeys(layers)))
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return the online networks' weights in the order of a weights file."""
+        return weights.arrays(self._networks())
+
+    def write_weights(self, filepath: str | os.PathLike[str], values: list[np.ndarray] | None = None) -> None:
+        """Write the online networks' weights and the agent's `metadata` to one HDF5 file.
+
+        Args:
+            filepath: File to write.
+            values: What `get_weights` returned earlier, to write instead of the present weights.
+
+        Raises:
+            WeightsError: The values come from another network.
+            OSError: The file cannot be written; an earlier one is left as it was.
+        """
+        weights.write(filepath, self._networks(), self.metadata, values)
+
+    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the weights as `write_weights` does, if the file does not exist yet or with `overwrite`.
+
+        Raises:
+            FileExistsError: The file exists and `overwrite` is False.
+            OSError: The file cannot be written; an earlier one is left as it was.
+        """
+        if not overwrite and os.path.exists(filepath):
+            raise FileExistsError(f"{os.fspath(filepath)} exists; pass overwrite=True to replace it")
+        self.write_weights(filepath)
+
+    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+        """Read weights written by this or any older Keras-RL into the online and the target networks.
+
+        Raises:
+            WeightsError: The file is missing, damaged, or holds the weights of another network.
+        """
+        self.assign_weights(weights.read(filepath))
+
+    def assign_weights(self, saved: weights.Weights) -> None:
+        """Put weights read from a file into the online and the target networks; `WeightsError` if they do not fit."""
+        for network in self.trainables.values():
+            network.online()
+        weights.assign(self._networks(), saved)
+        for network in self.trainables.values():
+            network.copy_target()
+
+    # For `Loop` and `kerasrl.storage`
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what the agent needs to continue between two episodes, except its memory."""
+        networks = {name: network.get_state() for name, network in self.trainables.items()}
+        return {"step": self.step, **networks, **self.parts()}
+
+    def set_state(self, state: dict[str, Any], warm_up: bool) -> None:
+        """Continue from what `get_state` returned, as decoded; with `warm_up`, the warm-up starts here."""
+        self.step = state["step"]
+        self.first_step = self.step if warm_up else 0
+        for name, network in self.trainables.items():
+            network.set_state(state[name])
+        for name, part in self.parts().items():
+            restore(part, state[name])
+
+    def synchronise(self) -> None:
+        """Bring the models up to date for whoever holds a reference to them."""
+        for network in self.trainables.values():
+            network.synchronise()
+
+    def begin_training(self) -> None:
+        """Take over any changes made to the models since the last `fit` or `test`."""
+        for network in self.trainables.values():
+            network.take_over()
+            network.is_in_loop = True
+        self.is_fitting = True
+        self.did_abort = self.did_abort and self.stop_training  # a signal may have come already
+        self._on_train_begin()
+
+    def end_training(self, observation: Any) -> None:
+        """Leave models and memory consistent after `fit`; `observation` is the last one, None between episodes."""
+        for network in self.trainables.values():
+            network.is_in_loop = False
+        self.is_fitting = self.stop_training = False
+        self.first_step = 0
+        self.synchronise()
+        if observation is not None and hasattr(self.memory, "truncate_episode"):
+            self.memory.truncate_episode(observation)
+        self._on_train_end()
+
+    @contextlib.contextmanager
+    def acting(self, seed: int | None) -> Iterator[None]:
+        """Act without learning in the block; a `fit` that it interrupts goes on as if nothing had happened."""
+        try:
+            with undone(self):
+                for network in self.trainables.values():
+                    if not network.is_in_loop:
+                        network.take_over()
+                    network.is_in_loop = True
+                if seed is not None:
+                    np.random.seed(seed)
+                    random.seed(seed)
+                self.training = False
+                self.step = 0
+                self._on_test_begin()
+                yield
+        finally:
+            self._on_test_end()

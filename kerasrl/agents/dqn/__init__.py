@@ -1,0 +1,3 @@
+"""Deep Q-learning: the agent, its update, and the dueling network."""
+
+from kerasrl.agents.dqn.agent import DQNAgent as DQNAgent

@@ -1,0 +1,289 @@
+"""How an agent and an environment take turns, and what callbacks are told about it: `fit` and `test`."""
+
+import contextlib
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import rl.callbacks
+
+from kerasrl.callbacks import TrainProgress
+from kerasrl.callbacks.callback_list import Callbacks, checked
+from kerasrl.environments import EnvironmentAdapter
+from kerasrl.environments.adapter import Playing
+from kerasrl.environments.checks import EnvironmentChecks
+from kerasrl.errors import Note, UserError
+from kerasrl.storage import TrainingState
+from kerasrl.storage.callback_state import has_state
+
+_LONG_EPISODE = 10_000  # steps, after which an episode without a time limit is worth a note
+
+
+class Turn:
+    """How far an episode has come."""
+
+    def __init__(self) -> None:
+        self.nb_steps, self.reward, self.done = 0, 0.0, False
+
+
+class Loop:
+    """One run of `Agent.fit` or `Agent.test`; arguments as there."""
+
+    def __init__(self, agent: Any, env: Any, callbacks: Sequence[Any] | None, playing: Playing) -> None:
+        if not agent.compiled:
+            raise RuntimeError("the agent has not been compiled yet: call compile() first")
+        if playing.action_repetition < 1:
+            raise UserError(f"action_repetition must be at least 1, is {playing.action_repetition}")
+        self.agent, self.env, self.playing = agent, env, playing
+        self.user_callbacks = checked(callbacks)
+        self.environment = EnvironmentAdapter(env, playing.visualize)
+        self.processor = agent.processor
+        self._checks = EnvironmentChecks(env, agent.processor)
+        self.observation: Any = None  # the current one, None between episodes
+        self._has_noted = False  # that an episode is long
+        self._deadline: float | None = None  # of a test after a signal
+        if playing.seed is not None:
+            self.environment.seed_actions(playing.seed)
+
+    def fit(
+        self, nb_steps: int, verbose: int, log_interval: int, state: TrainingState | None, resume: bool
+    ) -> keras.callbacks.History:
+        """Train; see `Agent.fit`."""
+        agent = self.agent
+        if state is not None and agent.memory is not None and not has_state(agent.memory):
+            raise UserError("an exact resume needs a kerasrl.SequentialMemory")
+        if resume and state is None:
+            raise UserError("resume needs the state to resume from: fit(state=TrainingState(...), resume=True)")
+        if nb_steps < 1:
+            raise UserError(f"nb_steps must be at least 1, is {nb_steps}")
+        if self.playing.seed is not None:
+            agent.start_generators(self.playing.seed)
+        progress = TrainProgress(interval=log_interval) if verbose == 1 else None
+        lines = rl.callbacks.TrainEpisodeLogger() if verbose > 1 else None
+        callbacks, history = self._callbacks([progress, lines], {"nb_steps": nb_steps})
+        agent.training = True
+        agent.step = episode = longest = 0
+        saved = state.load() if state is not None and resume else None
+        if state is not None and saved is not None:
+            episode = state.restore(saved, agent, self.user_callbacks, nb_steps)
+        try:
+            agent.begin_training()
+            callbacks.on_train_begin()
+            if lines is not None:
+                lines.step = agent.step
+            if state is not None:
+                state.begin(agent, episode, self.user_callbacks, self.env, nb_steps, progress, saved)
+            while agent.step < nb_steps and not agent.stop_training:
+                done, logs = self._train_for_an_episode(callbacks, episode, nb_steps, state)
+                if not done:
+                    break
+                self._leave_episode()
+                agent.synchronise()
+                callbacks.on_episode_end(episode, logs)
+                self.observation = None
+                episode += 1
+                longest = max(longest, logs["nb_episode_steps"])
+                if state is not None and (agent.stop_training or state.is_due(agent.step, longest)):
+                    state.save(agent, episode, self.user_callbacks, self.env)
+        except KeyboardInterrupt:
+            agent.did_abort = True
+        except BaseException:
+            with contextlib.suppress(Exception):  # the first failure is the one to report
+                self._end_training(callbacks, failed=True)
+            raise
+        self._end_training(callbacks)
+        agent.history = history  # as in Keras; a test in between has left its own there
+        return history
+
+    def _train_for_an_episode(
+        self, callbacks: Any, episode: int, nb_steps: int, state: TrainingState | None
+    ) -> tuple[bool, dict[str, Any]]:
+        """Return whether the episode was finished, and its logs."""
+        agent = self.agent
+        deadline = None
+        for turn in self._turns(callbacks, episode):
+            if turn.nb_steps == _LONG_EPISODE:
+                self._note_long_episode(
+                    "states are saved and weights evaluated only when an episode ends: set a limit with "
+                    "--nb-max-episode-steps (from Python: nb_max_episode_steps)"
+                )
+            if agent.step >= nb_steps:
+                break
+            if agent.stop_training and not turn.done:
+                # After a signal, or once the window is closed, the episode gets up to a second to finish, since only
+                # then can a state be saved.
+                deadline = deadline or time.monotonic() + (1.0 if agent.did_abort and state is not None else 0.0)
+                if time.monotonic() >= deadline:
+                    break
+        logs = {"episode_reward": turn.reward, "nb_episode_steps": turn.nb_steps, "nb_steps": agent.step}
+        return turn.done, logs
+
+    def _turns(self, callbacks: Any, episode: int) -> Iterator[Turn]:
+        """Let agent and environment take turns for an episode; yield how far it is before each turn and at the end."""
+        agent, turn = self.agent, Turn()
+        self._begin_episode(callbacks, episode)
+        while not turn.done:
+            yield turn
+            action, reward, terminated, truncated, info = self._step(callbacks, turn.nb_steps)
+            if self.environment.closed and agent.training:
+                agent.stop_training = agent.did_abort = True
+            turn.done = terminated or truncated
+            agent.expect(self.observation, truncated=truncated and not terminated)
+            metrics = agent.backward(reward, terminal=turn.done)
+            turn.reward += reward
+            logs = {
+                "action": action,
+                "observation": self.observation,
+                "reward": reward,
+                **({"metrics": metrics} if agent.training else {}),
+                "episode": episode,
+                "info": info,
+            }
+            callbacks.on_step_end(turn.nb_steps, logs)
+            turn.nb_steps += 1
+            agent.step += 1
+            self.environment.tell(episode + 1, turn.reward)
+        yield turn
+
+    def _note_long_episode(self, cure: str) -> None:
+        """Issue a `Note`, once, if nothing limits an episode."""
+        limit = self.playing.nb_max_episode_steps or getattr(getattr(self.env, "spec", None), "max_episode_steps", None)
+        if not limit and not self._has_noted:
+            self._has_noted = True
+            what = f"an episode has lasted {_LONG_EPISODE:,} steps, and the environment has no time limit"
+            warnings.warn(f"{what}; {cure}", Note, stacklevel=5)
+
+    def _end_training(self, callbacks: Any, failed: bool = False) -> None:
+        self.environment.stop_rendering()
+        self.agent.synchronise()
+        try:  # while the training still counts as running, so that a test in a callback leaves it as it was
+            callbacks.on_train_end(logs={"did_abort": self.agent.did_abort or failed})
+        finally:
+            self.agent.end_training(self.observation)
+
+    def test(self, nb_episodes: int, verbose: int) -> keras.callbacks.History:
+        """Play; see `Agent.test`."""
+        agent = self.agent
+        if nb_episodes < 1:
+            raise UserError(f"nb_episodes must be at least 1, is {nb_episodes}")
+        lines = rl.callbacks.TestLogger() if verbose >= 1 else None
+        callbacks, history = self._callbacks([lines], {"nb_episodes": nb_episodes})
+        with agent.acting(self.playing.seed):
+            try:
+                callbacks.on_train_begin()
+                for episode in range(nb_episodes):
+                    if not self._play_an_episode(callbacks, episode):
+                        break
+            finally:
+                self.environment.stop_rendering()
+                callbacks.on_train_end()
+        return history
+
+    def _play_an_episode(self, callbacks: Any, episode: int) -> bool:
+        """Return whether the episode came to its end; if not, somebody closed the window."""
+        agent = self.agent
+        for turn in self._turns(callbacks, episode):
+            if turn.nb_steps == _LONG_EPISODE:
+                self._note_long_episode("Ctrl-C ends it (from Python: nb_max_episode_steps sets a limit)")
+            if self.environment.closed and not turn.done:
+                return False
+            if agent.is_fitting and agent.did_abort:  # a signal to the training that this test interrupts
+                self._deadline = self._deadline or time.monotonic() + 1.0
+                if time.monotonic() >= self._deadline:
+                    raise KeyboardInterrupt
+        self._leave_episode()
+        callbacks.on_episode_end(episode, {"episode_reward": turn.reward, "nb_steps": turn.nb_steps})
+        return True
+
+    def _callbacks(self, loggers: list[Any], params: dict[str, Any]) -> tuple[Any, keras.callbacks.History]:
+        history = keras.callbacks.History()
+        callbacks = Callbacks([*self.user_callbacks, *filter(None, loggers), history])
+        callbacks.set_model(self.agent)
+        callbacks._set_env(self.env)
+        callbacks.set_params(params)
+        return callbacks, history
+
+    def _begin_episode(self, callbacks: Any, episode: int) -> None:
+        callbacks.on_episode_begin(episode)
+        self.agent.reset_states()
+        self.observation = self._reset(episode)
+        self.environment.tell(episode + 1, 0.0)
+        most = self.playing.nb_max_start_steps
+        nb_start_steps = np.random.randint(most) if most else 0
+        for _ in range(nb_start_steps):
+            policy = self.playing.start_step_policy
+            action = self.env.action_space.sample() if policy is None else policy(self.observation)
+            if self.processor is not None:
+                action = self.processor.process_action(action)
+            callbacks.on_action_begin(action)
+            self.observation, _, terminated, truncated, _ = self._step_environment(action)
+            callbacks.on_action_end(action)
+            if terminated or truncated:
+                what = f"the episode ended within its {nb_start_steps} start steps; lower nb_max_start_steps"
+                warnings.warn(what, stacklevel=6)
+                self.observation = self._reset(None)
+                break
+
+    def _reset(self, episode: int | None) -> Any:
+        seed = None
+        if self.playing.seed is not None and episode is not None:
+            seed = int(np.random.SeedSequence([self.playing.seed, episode]).generate_state(1)[0] >> 1)
+        observation = self.environment.reset(seed)
+        if self.processor is not None:
+            return self.processor.process_observation(observation)
+        self._checks.check_observation(observation, "reset")
+        return observation
+
+    def _step_environment(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.environment.step(action)
+        checks = self._checks
+        if self.processor is not None:
+            done = terminated or truncated
+            observation, reward, processed, info = self.processor.process_step(observation, reward, done, info)
+            if processed != done:  # a processor may end episodes, or let them continue
+                terminated, truncated = processed, False
+        elif (
+            type(observation) is not np.ndarray
+            or observation.shape != checks.shape
+            or observation.dtype is not checks.dtype
+        ):
+            checks.check_observation(observation, "step")
+        if type(reward) is not float:
+            reward = checks.number(reward)
+        return observation, reward, terminated, truncated, info
+
+    def _step(self, callbacks: Any, episode_step: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Let the agent act once; return action, reward, terminated, truncated and the totals of numbers in info."""
+        callbacks.on_step_begin(episode_step)
+        try:
+            action = self.agent.forward(self.observation)
+        except Exception:
+            self._checks.explain()
+            raise
+        if self.processor is not None:
+            action = self.processor.process_action(action)
+        total_reward = 0.0
+        totals: dict[str, Any] = {}
+        for _ in range(self.playing.action_repetition):
+            callbacks.on_action_begin(action)
+            self.observation, reward, terminated, truncated, info = self._step_environment(action)
+            callbacks.on_action_end(action)
+            total_reward += reward
+            for key, value in info.items():
+                if np.isscalar(value) and np.isreal(value) and not isinstance(value, str | bytes):
+                    totals[key] = totals.get(key, 0) + value
+            if terminated or truncated:
+                break
+        most = self.playing.nb_max_episode_steps
+        if most and episode_step >= most - 1:
+            truncated = truncated or not terminated
+        return action, total_reward, terminated, truncated, totals
+
+    def _leave_episode(self) -> None:
+        """Show the agent the episode's last observation, as Keras-RL does; the action it chooses is not taken."""
+        self.agent.forward(self.observation)
+        self.agent.expect(None)
+        self.agent.backward(0.0, terminal=False)

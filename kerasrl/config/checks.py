@@ -1,0 +1,114 @@
+"""Check settings against the types and bounds in their annotations and against each other, and put those into words."""
+
+import dataclasses
+import itertools
+import typing
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from kerasrl.errors import UserError
+
+# Settings may come from strangers: anything above these would not fit into memory.
+_MOST_LAYERS, _MOST_WEIGHTS, _MOST_TRANSITIONS = 100, 2**27, 2**20
+
+
+def kind_in_words(kind: Any) -> str:
+    """Put a type into words."""
+    if typing.get_origin(kind) is Literal:
+        return f"one of {', '.join(map(repr, typing.get_args(kind)))}"
+    words = {bool: "true or false", str: "text in quotes", float: "a number", float | None: "a number"}
+    if typing.get_origin(kind) is tuple:
+        return "texts in quotes, in brackets" if str in typing.get_args(kind) else "whole numbers in brackets"
+    return words.get(kind, "a whole number")
+
+
+def bounds(kind: Any) -> list[msgspec.Meta]:
+    """Return the bounds that an annotated type sets for its value, or for each of its values."""
+    is_bound = isinstance(kind, msgspec.Meta)
+    return [kind] if is_bound else [bound for part in typing.get_args(kind) for bound in bounds(part)]
+
+
+def requirement(bound: msgspec.Meta) -> str:
+    """Put a bound into words."""
+    numbers = f"at least {bound.ge}" if bound.le is None else f"between {bound.ge} and {bound.le}"
+    return bound.description or numbers
+
+
+def shown(value: Any) -> str:
+    """Return a value as Python writes it, shortened if it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python refuses to write very long numbers
+        return "too long to be shown"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def check(settings: Any) -> None:
+    """Check each field of a dataclass; where it calls for them, 1 becomes 1.0 and a list becomes a tuple.
+
+    Raises:
+        UserError: A value has the wrong type or is out of bounds.
+    """
+    annotated = typing.get_type_hints(type(settings), include_extras=True)
+    for name, kind in typing.get_type_hints(type(settings)).items():
+        given = getattr(settings, name)
+        if isinstance(given, str) and given.encode(errors="replace").decode() != given:
+            raise UserError(f"{name} has characters that are not UTF-8: {given!a}; in a C locale set LANG=C.UTF-8")
+        try:
+            value = msgspec.convert(list(given) if isinstance(given, tuple) else given, kind)
+        except (msgspec.ValidationError, ValueError):  # ValueError: a number of thousands of digits
+            raise UserError(f"{name} must be {kind_in_words(kind)}, is {shown(given)}") from None
+        object.__setattr__(settings, name, value)
+        if isinstance(value, str) and not value.isprintable():
+            raise UserError(f"{name} must not contain control characters, is {shown(value)}")
+        parts = value if isinstance(value, tuple) else () if value is None else (value,)
+        for bound, part in itertools.product(bounds(annotated[name]), parts):
+            try:
+                msgspec.convert(part, Annotated[type(part), bound])
+            except msgspec.ValidationError:
+                several = "" if part is value or isinstance(part, str) else "numbers "
+                raise UserError(f"{name} must be {several}{requirement(bound)}, is {shown(value)}") from None
+
+
+def check_together(config: Any) -> None:
+    """Check the settings of a `Config` that are possible one by one, but not together.
+
+    Raises:
+        UserError: Two settings contradict each other, or together ask for more memory than any machine has.
+    """
+    fewest = config.window_length + config.n_step + 2  # one of which is never the beginning of an episode
+    if config.memory_limit < fewest:
+        raise UserError(
+            f"memory_limit must be at least window_length + n_step + 2 = {fewest}, so that there is always a step "
+            f"to draw; it is {config.memory_limit}"
+        )
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    priorities = [name for name in defaults if name.startswith("priority_")]
+    unused = [name for name in priorities if getattr(config, name) != defaults[name]]
+    if config.memory != "prioritized" and unused:
+        raise UserError(f"{', '.join(unused)} need{'s' if len(unused) == 1 else ''} memory to be 'prioritized'")
+    if config.priority_beta > config.priority_beta_end:
+        raise UserError(
+            f"priority_beta must be at most priority_beta_end, which is {config.priority_beta_end}; "
+            f"it is {config.priority_beta}"
+        )
+    if config.learning_rate_end and not config.learning_rate_nb_steps:
+        raise UserError("learning_rate_end needs learning_rate_nb_steps, the steps until it is reached")
+    if config.eps_min > config.eps_max:
+        raise UserError(f"eps_min must be at most eps_max, which is {config.eps_max}; it is {config.eps_min}")
+    nb_weights = sum(nodes * following for nodes, following in itertools.pairwise(config.hidden_layers))
+    if len(config.hidden_layers) > _MOST_LAYERS or nb_weights > _MOST_WEIGHTS:
+        raise UserError(
+            f"hidden_layers must be at most {_MOST_LAYERS} with {_MOST_WEIGHTS:,} weights between them; there are "
+            f"{len(config.hidden_layers):,} with {nb_weights:,}"
+        )
+    if config.batch_size * config.gradient_steps > _MOST_TRANSITIONS:
+        raise UserError(
+            f"batch_size * gradient_steps must be at most {_MOST_TRANSITIONS:,}, is "
+            f"{config.batch_size * config.gradient_steps:,}"
+        )
+    if config.eval_interval == 0 and (config.stop_when_solved or config.stop_at is not None or config.record_every):
+        raise UserError("stop_when_solved, stop_at and record_every need evaluations: eval_interval must not be 0")
+    if config.resume and config.overwrite:
+        raise UserError("resume and overwrite cannot be used together: a run is continued or replaced")

@@ -1,0 +1,63 @@
+"""The settings that a file carries, and those with which its run continues."""
+
+import dataclasses
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from kerasrl.config.files import changes
+from kerasrl.config.settings import Config
+from kerasrl.errors import UserError
+
+# What may change: how long the run is, what it shows, and where its parts are now.
+_FREE = {"nb_steps", "resume", "overwrite", "trust", "verbose", "visualize", "checkpoint_dir", "log_dir", "play"}
+_FREE |= {"record_every", "stop_when_solved", "stop_at", "tensorboard", "recipe"}
+
+
+def from_metadata(metadata: dict[str, Any] | None, source: str | Path | None = None) -> Config:
+    """Rebuild the configuration that a file carries; the defaults if it carries none.
+
+    Raises:
+        UserError: The settings cannot be used; the message begins with `source`.
+    """
+    fields = {field.name for field in dataclasses.fields(Config)}
+    try:
+        if not isinstance(metadata, dict | None):
+            raise UserError("the settings are not a table")
+        return Config(**{name: value for name, value in (metadata or {}).items() if name in fields})
+    except UserError as error:
+        raise UserError(f"{source}: {error}" if source else str(error)) from None
+
+
+def resumed(
+    config: Config,
+    given: Collection[str] | None,
+    metadata: dict[str, Any] | None,
+    source: str | Path | None = None,
+) -> Config:
+    """Return the configuration with which a run continues: as it was, except for what is given.
+
+    Args:
+        config: Settings of the call.
+        given: Names of those given; None, as in Python, means all that differ from the defaults.
+        metadata: The run's settings, from its state.
+        source: File that the metadata is from.
+
+    Raises:
+        UserError: A given setting differs, and it is not one of those for length and output.
+    """
+    before = from_metadata(metadata, source)
+    said = {name: getattr(config, name) for name in (changes(config, Config()) if given is None else given)}
+    differences = [
+        f"{name} is {value} here but was {getattr(before, name)!s:.200} there"
+        for name, value in said.items()
+        if name not in _FREE and value != getattr(before, name)
+    ]
+    if differences:
+        raise UserError(f"cannot resume with different settings: {'; '.join(differences)}")
+    if said.get("nb_steps", before.nb_steps) < before.nb_steps:
+        raise UserError(f"cannot resume with fewer steps: nb_steps is {config.nb_steps} but was {before.nb_steps}")
+    # From here on it is the same run, in the folder where it was found.
+    return dataclasses.replace(
+        before, **{**said, "resume": False, "trust": False, "checkpoint_dir": config.checkpoint_dir}
+    )

@@ -1,0 +1,53 @@
+"""Environments that exist, of whatever library: their names, their wrappers, what their methods take."""
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+LIBRARIES = ("gym.", "gymnasium.", "ale_py.", "minatar.", "kerasrl.", "rl.")
+
+
+def is_environment(thing: Any) -> bool:
+    """Return whether something is an environment rather than a class of environments."""
+    return not isinstance(thing, type) and hasattr(thing, "reset") and hasattr(thing, "step")
+
+
+def name_of(env: Any) -> str:
+    """Return the name under which an environment was registered, or else that of its class."""
+    spec = getattr(env, "spec", None)
+    return str(spec.id) if spec is not None else type(getattr(env, "unwrapped", env)).__name__
+
+
+def wrapper_chain(env: Any) -> Iterator[Any]:
+    """Yield an environment's wrappers, the outermost first, and the innermost environment last."""
+    seen: list[Any] = []
+    while env is not None and not any(env is layer for layer in seen):
+        seen.append(env)
+        yield env
+        env = vars(env).get("env") if hasattr(env, "__dict__") else None
+
+
+def is_of_a_library(method: Any) -> bool:
+    """Return whether a method comes from gym, Gymnasium, Keras-RL or this project."""
+    return str(getattr(method, "__module__", "")).startswith(LIBRARIES)
+
+
+def takes(method: Any, name: str) -> bool:
+    """Return whether a method takes a keyword argument."""
+    try:
+        parameters = inspect.signature(method).parameters
+    except (TypeError, ValueError):
+        return False
+    return name in parameters or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+
+
+def takes_seed(env: Any) -> bool:
+    """Return whether `reset` takes a seed, as it has since gym 0.26."""
+    return takes(env.reset, "seed")
+
+
+def close(env: Any) -> None:
+    """Close an environment if it can be closed: `rl.core.Env.close` is abstract."""
+    with contextlib.suppress(NotImplementedError):
+        getattr(env, "close", lambda: None)()

@@ -1,0 +1,101 @@
+"""Which models agents can use, and how states, which are lists of observations, become a model's inputs."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import rl.core
+
+from kerasrl.environments.spaces import parts
+from kerasrl.errors import UserError
+
+
+def usable(model: Any, output: str) -> Any:
+    """Return a model with one output, described by `output`, that can learn; raise `UserError` if it cannot."""
+    if not isinstance(model, keras.Model) or not model.built:
+        raise UserError("model must be a Keras model with a known input shape: start it with keras.Input(...)")
+    if isinstance(model, keras.Sequential):
+        model(model.inputs[0])  # Keras 3 defines the input and output of a Sequential model when it is first called
+    stateful = [layer.name for layer in model.layers if getattr(layer, "stateful", False)]
+    if stateful:
+        raise UserError(f"stateful layers ({', '.join(stateful)}) cannot learn from shuffled transitions")
+    if len(model.outputs) != 1:
+        raise UserError(f"model must have one output, {output}, not {len(model.outputs)}")
+    lone_input = len(model.inputs) == 1 and isinstance(getattr(model, "_inputs_struct", None), list)
+    if lone_input or not isinstance(model.output, keras.KerasTensor):  # a list of one tensor instead of the tensor
+        return keras.Model(model.inputs[0] if lone_input else model.input, model.outputs[0])
+    return model
+
+
+class ModelInputs:
+    """Turns states of `window_length` observations into a model's inputs, letting the processor change them first.
+
+    Attributes:
+        are_processed: Whether the processor has its own `process_state_batch`.
+
+    Raises:
+        UserError: The model does not take such states.
+    """
+
+    def __init__(self, model: Any, processor: Any, window_length: int) -> None:
+        self._model, self._processor = model, processor
+        process = getattr(type(processor), "process_state_batch", None)
+        self.are_processed = process not in (None, rl.core.Processor.process_state_batch)
+        self._order: list[int] | None = None
+        window = model.inputs[0].shape[1] if len(model.inputs[0].shape) > 1 else None
+        if not self.are_processed and window not in (None, window_length):
+            raise UserError(f"the model takes {window} observations, but the memory's window_length is {window_length}")
+
+    def observation_sizes(self) -> list[int] | None:
+        """Return how many numbers each part of an observation has, None if the model does not tell."""
+        shapes = [tuple(tensor.shape[2:]) for tensor in self._model.inputs]
+        return None if self.are_processed or any(None in shape for shape in shapes) else list(map(math.prod, shapes))
+
+    def of_states(self, states: list[Any]) -> list[np.ndarray]:
+        """Return an array [B, W, *part] for each input of the model."""
+        if len(states) == 1:
+            arrays = [array[None] for array in _stacked(states[0])]
+        else:
+            arrays = [np.stack(part) for part in zip(*map(_stacked, states), strict=True)]
+        observation = states[0][0]
+        return self._processed(arrays, observation) if self.are_processed else self.ordered(arrays, observation)
+
+    def ordered(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:
+        """Put the parts of a dictionary, which come sorted by key, in the order of the inputs of these names."""
+        if not isinstance(observation, dict):
+            return arrays
+        if self._order is None:
+            names, keys = self._input_names(), sorted(observation)
+            if sorted(names) != keys:
+                raise UserError(f"the observation's keys {keys} are not the names of the model's inputs {names}")
+            self._order = [keys.index(name) for name in names]
+        return [arrays[i] for i in self._order]
+
+    def _input_names(self) -> list[str]:
+        if isinstance(self._model.input, dict):
+            return sorted(self._model.input)
+        return [tensor.name for tensor in self._model.inputs]
+
+    def _processed(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:
+        """Show states [B, W, *part] to the processor as Keras-RL does."""
+        if isinstance(observation, dict):
+            batch: Any = np.empty(arrays[0].shape[:2], object)
+            for index in np.ndindex(batch.shape):
+                batch[index] = {key: array[index] for key, array in zip(sorted(observation), arrays, strict=True)}
+        elif len(arrays) > 1:
+            nb_states, window = arrays[0].shape[:2]
+            batch = [[tuple(array[i, w] for array in arrays) for w in range(window)] for i in range(nb_states)]
+        else:
+            batch = arrays[0]
+        processed = self._processor.process_state_batch(batch)
+        if isinstance(processed, dict):
+            processed = [processed[name] for name in self._input_names()]
+        return [np.asarray(p, np.float32) for p in processed] if isinstance(processed, list | tuple) else [processed]
+
+
+def _stacked(state: list[Any]) -> list[np.ndarray]:
+    """Return an array [W, *part] for each part of a state's observations."""
+    if len(state) == 1:
+        return [array[None] for array in parts(state[0])]
+    return [np.stack(arrays) for arrays in zip(*map(parts, state), strict=True)]

@@ -1,0 +1,151 @@
+"""DQNAgent, its memory, fit and test: the defaults and arguments of the Keras-RL a script was written for."""
+
+from typing import Any
+
+import libcst as cst
+
+from kerasrl.legacy.migrating import seeds
+from kerasrl.legacy.migrating.name_types import AGENTS
+from kerasrl.legacy.migrating.rewriting import Rule
+from kerasrl.legacy.migrating.script import argument, below, changed, dotted, method, with_argument, without
+
+# Arguments in the order of their positions, as far as old scripts go.
+_DQN = ("model", "policy", "test_policy", "enable_double_dqn", "enable_dueling_network", "dueling_type")
+_FIT = ("env", "nb_steps", "action_repetition", "callbacks", "verbose", "visualize", "nb_max_start_steps",
+        "start_step_policy", "log_interval", "nb_max_episode_steps")  # fmt: skip
+_TEST = ("env", "nb_episodes", "action_repetition", "callbacks", "visualize", "nb_max_episode_steps",
+         "nb_max_start_steps", "start_step_policy", "verbose")  # fmt: skip
+_MEMORIES = {"rl.memory.SequentialMemory", "rl.memory.Memory", "kerasrl.SequentialMemory"}
+
+
+class Agents(Rule):
+    """Calls of DQNAgent and of its methods."""
+
+    def on_call(self, original: cst.Call, updated: Any) -> Any:
+        """Rewrite one of these calls."""
+        name = self.script.name(original.func)
+        if name in AGENTS or name in ("keras_rl2.agents.DQNAgent", "keras_rl2.agents.dqn.DQNAgent"):
+            return self._agent(original, updated)
+        if name in _MEMORIES:
+            return self._memory(original, updated)
+        if method(original) == "__init__" and self._is_of_base(original):
+            return self._agent(original, updated)
+        if self.is_of(original, "agent", "fit"):
+            return self._fit(original, updated)
+        return self._shown(original, updated, _TEST, True) if self.is_of(original, "agent", "test") else updated
+
+    def _is_of_base(self, call: Any) -> bool:
+        """Return whether a call is `super().__init__(...)` in a class derived from DQNAgent."""
+        owner, above = self.script.enclosing(call, cst.ClassDef), call.func.value
+        is_super = isinstance(above, cst.Call) and dotted(above.func) == "super"
+        if owner is None or not is_super or not any(self.script.name(base.value) in AGENTS for base in owner.bases):
+            return False
+        return not above.args or dotted(above.args[0].value) == owner.name.value
+
+    # DQNAgent and memory
+
+    def _agent(self, original: cst.Call, updated: cst.Call) -> cst.Call:
+        has_stars = any(arg.star for arg in original.args)
+        double = argument(original, "enable_double_dqn", _DQN.index("enable_double_dqn"))
+        if double is None and self.options.is_for_keras_rl_1:
+            if has_stars:
+                self.script.note(original, "DQNAgent(**...): keras-rl 0.4.2 had enable_double_dqn=True; add it")
+            else:
+                updated = with_argument(updated, "enable_double_dqn", "True")
+        clip = argument(updated, "delta_range")
+        if clip is not None:
+            value = clip.value
+            upper = value.elements[1].value if isinstance(value, cst.Tuple | cst.List) else None
+            upper = upper or cst.parse_expression(f"{self.script.code(value)}[1]")
+            updated = changed(updated, clip, keyword=cst.Name("delta_clip"), value=upper)
+        limits = argument(updated, "reward_range")
+        if limits is not None:
+            if "inf" not in self.script.code(limits.value):
+                self.script.note(original, "DQNAgent(reward_range=...) is not supported: clip rewards in a Processor")
+            updated = without(updated, "reward_range")
+        window = argument(updated, "window_length")
+        memory = argument(updated, "memory")
+        if window is not None and memory is not None:
+            updated = without(updated, "window_length")
+            if self._memory_call(original) is None:
+                ours = self.script.imported("kerasrl", "SequentialMemory")
+                old, length = self.script.code(memory.value), self.script.code(window.value)
+                call = cst.parse_expression(f"{ours}(limit={old}.limit, window_length={length})")
+                updated = changed(updated, memory, value=call)
+        return updated
+
+    def _memory_call(self, agent: cst.Call) -> cst.Call | None:
+        """Return the call that makes the memory of keras-rl 0.1's DQNAgent(window_length=...), where that is plain."""
+        memory, window = argument(agent, "memory"), argument(agent, "window_length")
+        if memory is None or window is None or not isinstance(memory.value, cst.Name | cst.Call):
+            return None
+        if isinstance(window.value, cst.Name) and not window.value.value.isupper():
+            return None  # may be something else where the memory is made
+        made = [memory.value] if isinstance(memory.value, cst.Call) else self.script.assigned(memory.value.value)
+        calls = [value for value in made if isinstance(value, cst.Call)]
+        if len(calls) != 1 or self.script.name(calls[0].func) not in _MEMORIES:
+            return None
+        return None if argument(calls[0], "window_length", 1) else calls[0]
+
+    def _memory(self, original: cst.Call, updated: cst.Call) -> cst.Call:
+        """Give keras-rl 0.1's Memory(limit) today's name, and the agent's window."""
+        if self.script.name(original.func) == "rl.memory.Memory":
+            if argument(original, "limit") is None:
+                return updated
+            updated = updated.with_changes(func=cst.Name(self.script.imported("kerasrl", "SequentialMemory")))
+        limit = argument(updated, "limit", 0)
+        if limit is not None:
+            updated = changed(updated, limit, value=self.script.whole(limit.value))
+        for agent in self.script.all(cst.Call):
+            if self.script.name(agent.func) in AGENTS and self._memory_call(agent) is original:
+                window = argument(agent, "window_length")
+                assert window is not None
+                return with_argument(updated, "window_length", window.value)
+        return updated
+
+    # fit and test
+
+    def _fit(self, original: cst.Call, updated: cst.Call) -> cst.Call:
+        updated = self._shown(original, updated, _FIT, False)
+        steps = argument(updated, "nb_steps", 1)
+        if steps is not None:
+            updated = changed(updated, steps, value=self.script.whole(steps.value))
+        seed = seeds.last(self, original) if argument(original, "seed") is None else None
+        return with_argument(updated, "seed", seed) if seed is not None else updated
+
+    def _shown(self, original: cst.Call, updated: cst.Call, names: tuple[str, ...], default: bool) -> cst.Call:
+        """Let `visualize` depend on whether there is a screen; rename nb_max_random_start_steps."""
+        start = argument(updated, "nb_max_random_start_steps")
+        if start is not None:
+            updated = changed(updated, start, keyword=cst.Name("nb_max_start_steps"))
+        if any(arg.star for arg in original.args):
+            self.script.note(original, "arguments given as * or **: look at visualize and at the seed")
+            default = False
+        visualize = argument(updated, "visualize", names.index("visualize"))
+        text = self.script.code(visualize.value) if visualize is not None else str(default)
+        if text in ("False", "0", "None"):
+            return updated
+        has_display = f"{self.script.imported('kerasrl', 'environments')}.has_display()"
+        if visualize is None:
+            return with_argument(updated, "visualize", has_display)
+        if text not in ("True", "1"):
+            is_plain = isinstance(visualize.value, cst.Name | cst.Attribute)
+            has_display = f"{text if is_plain else f'({text})'} and {has_display}"
+        return changed(updated, visualize, value=cst.parse_expression(has_display))
+
+    # What is caught around load_weights
+
+    def on_excepthandler(self, original: cst.ExceptHandler, updated: Any) -> Any:
+        """Let `except OSError` around load_weights also catch what kerasrl raises for a missing file."""
+        block, caught = self.script.parents.get(original), updated.type
+        if not isinstance(block, cst.Try) or not isinstance(caught, cst.Name):
+            return updated
+        if caught.value not in ("OSError", "IOError", "FileNotFoundError"):
+            return updated
+        if not any(
+            self.is_of(node, "agent", "load_weights") or self.is_of(node, "model", "load_weights")
+            for node in below(block.body)
+        ):
+            return updated
+        error = self.script.imported("kerasrl", "WeightsError")
+        return updated.with_changes(type=cst.parse_expression(f"({caught.value}, {error})"))

@@ -1,0 +1,1 @@
+"""TensorFlow 1's names, and what is left of its graphs and sessions."""

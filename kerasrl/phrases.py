@@ -1,0 +1,59 @@
+"""Phrases that several parts use: what to type, in a shell or in Python, and how a reward is written."""
+
+import contextlib
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
+from pathlib import Path
+
+from kerasrl import installation
+
+_NAME = "kerasrl" if installation.IS_INSTALLED else "."  # what to tell pip to install: the package, or the folder
+_from_shell = ContextVar("from_shell", default=False)
+
+
+@contextlib.contextmanager
+def shell() -> Iterator[None]:
+    """While the block runs, `to_type` answers for a shell; outside of it, for Python."""
+    token = _from_shell.set(True)
+    try:
+        yield
+    finally:
+        _from_shell.reset(token)
+
+
+def to_type(in_shell: str, in_python: str) -> str:
+    """Return what to type where the program was started: in a shell, or in Python (a notebook, a script)."""
+    return in_shell if _from_shell.get() else in_python
+
+
+def python() -> str:
+    """Return what to type for this interpreter in the current folder."""
+    found = Path(sys.executable)
+    if Path(shutil.which("python") or "").parent == found.parent:
+        return "python"
+    # A virtual environment that is not activated is given by its path.
+    return str(found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found)
+
+
+def to_install(extra: str) -> str:
+    """Return the line that installs an extra of this project; in a checkout, it has to be typed in its folder."""
+    return f"{python()} -m pip install '{_NAME}[{extra}]'"
+
+
+def missing(library: str | None) -> str:
+    """Say that this Python lacks a library that the project requires."""
+    use = "" if installation.IS_INSTALLED else "use .venv/bin/python, or "
+    return f"this Python has no {library}; {use}install what is needed: pip install {_NAME}"
+
+
+def command_to_type(command: str, *arguments: str) -> str:
+    """Return the line that runs a command with this interpreter from the current folder."""
+    return shlex.join([python(), *installation.words(command), *arguments])
+
+
+def reward_text(reward: float) -> str:
+    """Return a reward as text, a small one with more decimals."""
+    return f"{reward:.1f}" if abs(reward) >= 10 or reward == 0 else f"{reward:.2f}"

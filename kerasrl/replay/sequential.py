@@ -1,0 +1,299 @@
+"""A replay memory in preallocated arrays, a drop-in replacement for Keras-RL's `SequentialMemory`."""
+
+from typing import Any
+
+import numpy as np
+import rl.memory
+
+from kerasrl.errors import UserError
+from kerasrl.replay.columns import Column, Frames, as_given
+from kerasrl.replay.transitions import Transitions, spans
+
+NO_TRANSITIONS = "the replay memory holds only ends of episodes: every episode is a single step long"
+
+
+class SequentialMemory(rl.memory.SequentialMemory):
+    """The last `limit` steps, sampled uniformly, as in `rl.memory.SequentialMemory`.
+
+    Steps are kept in arrays instead of deques, whose middle is slow to reach, and sampling is vectorised. A step at
+    which a time limit ends the episode (`truncated`) separates episodes like any other end, but its next state keeps
+    its value. Actions and rewards are numbers or arrays, all of the same shape, and stored exactly as given.
+
+    Args:
+        limit: Number of steps to keep, at least window_length + 3.
+        window_length: Number of consecutive observations that make a state.
+        ignore_episode_boundaries: Let states reach back into the episode before.
+        seed: Seed of the generator that draws samples; by default one from the operating system.
+
+    Raises:
+        UserError: window_length or limit is too small.
+    """
+
+    is_weighted = False  # whether what `draw` returns has weights, and `update_priorities` takes errors
+    _arguments: tuple[str, ...] = ("limit", "window_length")  # that a memory to resume with must share
+
+    def __init__(
+        self, limit: int, window_length: int = 1, ignore_episode_boundaries: bool = False, seed: int | None = None
+    ) -> None:
+        if window_length < 1:
+            raise UserError(f"window_length must be at least 1, is {window_length}")
+        if limit < window_length + 3:  # the fewest of which one is never the beginning of an episode
+            raise UserError(
+                f"limit must be at least window_length + 3 = {window_length + 3}, so that there is always a step to "
+                f"draw; it is {limit}"
+            )
+        # Past rl.memory.SequentialMemory.__init__, which allocates its deques.
+        rl.memory.Memory.__init__(self, window_length, ignore_episode_boundaries)
+        self.limit = limit
+        self.rng = np.random.default_rng(seed)
+        self._make_columns()
+        self._terminals = np.zeros(limit, np.bool_)  # the episode ended after this step
+        self._terminated = np.zeros(limit, np.bool_)  # ... and not by a time limit
+        self.nb_appended = 0  # steps ever stored
+        self._offsets = np.arange(-window_length, 1)
+
+    def _make_columns(self) -> None:
+        self._frames = Frames(self.limit)
+        self._actions = Column("action", self.limit, np.int64)
+        self._rewards = Column("reward", self.limit, np.float64)
+
+    def seed(self, seed: int) -> None:
+        """Seed the generator that draws samples."""
+        self.rng = np.random.default_rng(seed)
+
+    @property
+    def nb_entries(self) -> int:
+        """Number of steps stored."""
+        return min(self.nb_appended, self.limit)
+
+    def append(
+        self, observation: Any, action: Any, reward: Any, terminal: bool, training: bool = True, truncated: bool = False
+    ) -> None:
+        """Store that `action` in `observation` gave `reward` and, if `terminal`, ended the episode.
+
+        `truncated` says that a time limit ended it. Without `training` the observation only becomes part of the recent
+        state. Raises `UserError` for anything but numbers, or if a shape differs from the first one's.
+        """
+        rl.memory.Memory.append(self, observation, action, reward, terminal, training=training)
+        if not training:
+            return
+        row = self.nb_appended % self.limit
+        self._frames.put(row, observation)
+        self._actions.put(row, action)
+        self._rewards.put(row, reward)
+        self._terminals[row] = terminal
+        self._terminated[row] = terminal and not truncated
+        self.nb_appended += 1
+
+    def truncate_episode(self, observation: Any) -> None:
+        """End the current episode before `observation`, which was seen but not acted on."""
+        last = (self.nb_appended - 1) % self.limit
+        if self.nb_appended and not self._terminals[last]:
+            self._terminals[last] = True
+            self.append(observation, self._actions.blank(), self._rewards.blank(), terminal=False)
+        self.recent_observations.clear()
+        self.recent_terminals.clear()
+
+    def draw(self, batch_size: int, nb_batches: int = 1, n_step: int = 1, gamma: float = 1.0) -> Transitions:
+        """Return `nb_batches` uniform samples of `batch_size` transitions, one after the other.
+
+        Within a batch no transition is drawn twice as long as enough are stored (but see `_skip_resets`). The newest
+        `n_step - 1` steps are not drawn, since some of their rewards may not be known yet. Raises `UserError` if too
+        few steps are stored.
+
+        Args:
+            batch_size: Transitions in a batch.
+            nb_batches: Number of batches.
+            n_step: Steps of a transition: its reward is the sum of that many, and its next state the one after them;
+                fewer where the episode ends.
+            gamma: Discount factor of rewards and of the state after them.
+        """
+        low, high = self.window_length + 1, self.nb_entries - n_step + 1
+        if high <= low:
+            raise UserError(f"{self.nb_entries} steps are stored; a sample needs {low + n_step}")
+        draws = [self._draw_indexes(low, high, batch_size) for _ in range(nb_batches)]
+        indexes = self._skip_resets(draws[0] if nb_batches == 1 else np.concatenate(draws), high)
+        return self._gather(indexes, n_step, gamma)
+
+    def _draw_indexes(self, low: int, high: int, size: int) -> np.ndarray:
+        """Draw from [low, high), each index at most once if there are enough of them."""
+        indexes = self.rng.integers(low, high, size)
+        # Equal indexes are rare in a large memory, so it is faster to redraw them all than to avoid them.
+        if size <= high - low and len(set(indexes.tolist())) < size:
+            indexes = self.rng.choice(high - low, size, replace=False)
+            indexes += low
+        return indexes
+
+    def _rows(self, indexes: np.ndarray) -> np.ndarray:
+        """Turn indexes that count from the oldest step into rows of the arrays."""
+        return indexes if self.nb_appended <= self.limit else (indexes + self.nb_appended) % self.limit
+
+    def _skip_resets(self, indexes: np.ndarray, high: int) -> np.ndarray:
+        """Redraw below `high`, in place, each index whose preceding step is a reset, which is not a transition.
+
+        As in Keras-RL, this may draw a transition that the batch already holds.
+        """
+        low = self.window_length + 1
+        for _ in range(100):
+            (resets,) = self._terminals.take(self._rows(indexes - 2)).nonzero()
+            if not resets.size:
+                return indexes
+            indexes[resets] = self.rng.integers(low, high, resets.size)
+        candidates = np.arange(low, high)
+        candidates = candidates[~self._terminals[self._rows(candidates - 2)]]
+        if not candidates.size:
+            raise UserError(NO_TRANSITIONS)
+        indexes[resets] = self.rng.choice(candidates, resets.size)
+        return indexes
+
+    def _gather(self, indexes: np.ndarray, n_step: int = 1, gamma: float = 1.0) -> Transitions:
+        """Return the transitions whose first steps lead to the observations at `indexes`, counted from the oldest."""
+        if n_step > 1:
+            return self._gather_several(indexes, n_step, gamma)
+        window = self.window_length
+        history = indexes[:, None] + self._offsets  # [n, W + 1]
+        rows = self._rows(history)
+        frames = self._frames.take(rows)
+        if window > 1 and not self.ignore_episode_boundaries:
+            self._clear_foreign(history[:, :-2], [array[:, : window - 1] for array in frames])
+        rows = rows[:, -2]
+        discounts = gamma * ~self._terminated.take(rows)
+        actions, rewards = self._actions.array.take(rows, 0), self._rewards.array.take(rows, 0)
+        return Transitions(frames, actions, rewards, discounts)
+
+    def _gather_several(self, indexes: np.ndarray, n_step: int, gamma: float) -> Transitions:
+        window = self.window_length
+        steps, factors, discounts, frames_of = spans(n_step, gamma, window)
+        first = indexes - 1
+        rows = self._rows(first[:, None] + steps)  # [n, N]
+        ends = self._terminals.take(rows)
+        ends[:, -1] = True
+        last = ends.argmax(axis=1)  # the first step that ended an episode, or else the last one
+        rewards = np.einsum("ij,ij->i", self._rewards.array.take(rows), factors.take(last, axis=0))
+        goes_on = ~self._terminated.take(self._rows(first + last))
+        history = first[:, None] + frames_of.take(last, axis=0)  # [n, 2W]
+        frames = self._frames.take(self._rows(history))
+        if window > 1 and not self.ignore_episode_boundaries:
+            for state in (slice(0, window - 1), slice(window, -1)):
+                self._clear_foreign(history[:, state], [array[:, state] for array in frames])
+        actions = self._actions.array.take(rows[:, 0], 0)
+        return Transitions(frames, actions, rewards, discounts.take(last) * goes_on)
+
+    def _clear_foreign(self, history: np.ndarray, frames: list[np.ndarray]) -> None:
+        """Overwrite the frames of earlier episodes with zeros; `history` has all frames' indexes, the oldest first."""
+        # The step after an episode's end only holds its last observation. So a frame is from an earlier episode if the
+        # step before it, or before a later frame, ended an episode.
+        ended = self._terminals.take(self._rows(history - 1))
+        foreign = np.maximum.accumulate(ended[:, ::-1], axis=1)[:, ::-1]
+        for array in frames:
+            array[foreign] = 0
+
+    def sample(self, batch_size: int, batch_idxs: Any = None) -> list[rl.memory.Experience]:
+        """Return Keras-RL's list of experiences; `terminal1` is False where a time limit ended the episode.
+
+        Args:
+            batch_size: Number of transitions.
+            batch_idxs: Their indexes, counted from the oldest step; random by default.
+        """
+        if batch_idxs is None:
+            sample = self.draw(batch_size)
+        else:
+            indexes = np.asarray(batch_idxs)
+            if len(indexes) != batch_size or indexes.min() < self.window_length or indexes.max() >= self.nb_entries - 1:
+                raise UserError(
+                    f"batch_idxs must be {batch_size} indexes from {self.window_length} to {self.nb_entries - 2}"
+                )
+            sample = self._gather(self._skip_resets(indexes + 1, self.nb_entries))
+        before, after = self.states(sample)
+        transitions = zip(before, sample.actions, sample.rewards, after, sample.discounts == 0.0, strict=True)
+        return [rl.memory.Experience(s0, as_given(a), as_given(r), s1, bool(end)) for s0, a, r, s1, end in transitions]
+
+    def states(self, sample: Transitions) -> tuple[list[Any], list[Any]]:
+        """Return the states before and after, each a list of observations."""
+        window, nb_frames = self.window_length, sample.frames[0].shape[1]
+        observations = [
+            [self._frames.restored([array[i, k] for array in sample.frames]) for k in range(nb_frames)]
+            for i in range(len(sample.actions))
+        ]
+        return [frames[:window] for frames in observations], [frames[-window:] for frames in observations]
+
+    @property
+    def observations(self) -> list[Any]:
+        """The stored observations, the oldest first (a copy)."""
+        parts = map(self._chronological, self._frames.arrays)
+        return [self._frames.restored(list(frames)) for frames in zip(*parts, strict=True)]
+
+    @property
+    def actions(self) -> np.ndarray:
+        """The stored actions, the oldest first (a copy)."""
+        return self._chronological(self._actions.array)
+
+    @property
+    def rewards(self) -> np.ndarray:
+        """The stored rewards, the oldest first (a copy)."""
+        return self._chronological(self._rewards.array)
+
+    @property
+    def terminals(self) -> np.ndarray:
+        """Whether an episode ended after each stored step, the oldest first (a copy)."""
+        return self._chronological(self._terminals)
+
+    def _chronological(self, array: np.ndarray) -> np.ndarray:
+        return array.take(self._rows(np.arange(self.nb_entries)), axis=0)
+
+    # For `TrainingState`
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        frames = {f"frame{k}": array for k, array in enumerate(self._frames.arrays)}
+        columns = {"action": self._actions.array, "reward": self._rewards.array}
+        return {**frames, **columns, "terminal": self._terminals, "terminated": self._terminated}
+
+    def record_type(self) -> np.dtype:
+        """Return the type of one stored step as `steps` gives it."""
+        return np.dtype([(name, array.dtype, array.shape[1:]) for name, array in self._columns().items()])
+
+    def steps(self, first: int, end: int) -> np.ndarray:
+        """Return the steps numbered [first, end), counted since the first ever stored; they must still be stored."""
+        rows = np.arange(first, end) % self.limit
+        records = np.zeros(end - first, self.record_type())
+        for name, array in self._columns().items():
+            records[name] = array[rows]
+        return records
+
+    def get_state(self) -> dict[str, Any]:
+        """Return everything but the stored steps."""
+        return {
+            **{name: getattr(self, name) for name in (*self._arguments, "nb_appended")},
+            "recent_observations": list(self.recent_observations),
+            "recent_terminals": [bool(terminal) for terminal in self.recent_terminals],
+            "rng": self.rng.bit_generator.state,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `get_state` returned; `put_steps` restores the stored steps.
+
+        Raises:
+            UserError: It comes from a memory with other arguments, or of another class.
+        """
+        resumed = "the memory to resume with has"
+        for name in self._arguments:
+            if state.get(name) != getattr(self, name):
+                raise UserError(f"{resumed} {name} {state.get(name)!s:.60}, this one {getattr(self, name)}")
+        if more := state.keys() - self.get_state().keys():
+            raise UserError(
+                f"{resumed} {min(more, key=str)!s:.60}, which a {type(self).__name__} does not have; resume with a "
+                "memory of the same class"
+            )
+        self._make_columns()
+        self.nb_appended = state["nb_appended"]
+        self.recent_observations.extend(state["recent_observations"])
+        self.recent_terminals.extend(state["recent_terminals"])
+        self.rng.bit_generator.state = state["rng"]
+
+    def put_steps(self, first: int, records: np.ndarray) -> None:
+        """Store records that `steps` returned; `first` is the number of the first one."""
+        rows = np.arange(first, first + len(records)) % self.limit
+        self._frames.put_all(rows, [records[name] for name in records.dtype.names or () if name.startswith("frame")])
+        self._actions.put_all(rows, records["action"])
+        self._rewards.put_all(rows, records["reward"])
+        self._terminals[rows], self._terminated[rows] = records["terminal"], records["terminated"]

@@ -1,0 +1,126 @@
+"""The attributes of callbacks that have no `get_state` and `set_state`, in training states."""
+
+import functools
+import inspect
+import io
+import logging
+import pathlib
+import threading
+import types
+import warnings
+from typing import Any
+
+import numpy as np
+
+from kerasrl.errors import Note, UserError
+from kerasrl.storage.encoding import CannotBeKept
+from kerasrl.storage.object_state import ObjectEncoder, attributes, real
+
+# What every callback is given anew, and what the libraries' callbacks make anew: clocks, displays, open files.
+_LIBRARIES = ("keras", "rl", "kerasrl")
+_GIVEN = {"model", "_model", "params", "env", "validation_data"}
+_MADE_ANEW = {
+    "MonitorCallback": {"monitor_op", "min_delta"},  # Keras changes the sign of min_delta when it determines monitor_op
+    "CSVLogger": {"csv_file", "writer", "keys", "append_header"},
+    "TrainEpisodeLogger": {"train_start", "episode_start"},
+    "TrainIntervalLogger": {"train_start", "interval_start", "progbar"},
+    "FileLogger": {"starts"},
+    "TensorBoardLogger": {"_writer", "_tags", "_metrics", "_start", "_end"},
+    "TrainProgress": {"_line", "_start", "_mark", "_marked", "_first"},
+    "Film": {"_video"},
+}
+_NO_STATE = (
+    *(functools.partial, np.ufunc, np.dtype, type, types.ModuleType, pathlib.PurePath),
+    *(io.IOBase, logging.Logger, logging.LoggerAdapter, threading.Thread),
+    *(type(threading.Lock()), type(threading.RLock())),
+)
+
+
+class KeptAttributes:
+    """What callbacks have changed in their attributes since the training began.
+
+    Attributes that are still as they were are not kept, so that a resume may choose them anew, such as a threshold.
+    Functions, classes, open files, environments and other parts of the training do not belong to a callback's state.
+
+    Args:
+        callbacks: The callbacks, at the beginning of a training; those with a state of their own are left out.
+        parts: Agent, environment and whatever else does not belong to the callbacks.
+
+    Attributes:
+        places: The places of objects; see `ObjectEncoder`.
+
+    Raises:
+        UserError: An attribute cannot be kept.
+    """
+
+    def __init__(self, callbacks: list[Any], parts: list[Any]) -> None:
+        self._parts = {id(part) for part in [*parts, *callbacks] if part is not None}
+        self._callbacks: dict[str, Any] = {}
+        self.places: set[str] = set()
+        self._warned: set[str] = set()
+        for callback in callbacks:
+            if not has_state(callback):
+                name = type(callback).__qualname__
+                number = sum(type(other) is type(callback) for other in self._callbacks.values())
+                self._callbacks[f"{name} {number}"] = callback
+        self._first = {key: self._written(key, None) for key in self._callbacks}
+
+    def _written(self, key: str, known: set[str] | None) -> dict[str, bytes]:
+        """Return the attributes of a callback as bytes, by name."""
+        callback, written = self._callbacks[key], {}
+        names = [base.__name__ for base in type(callback).__mro__ if base.__module__.split(".")[0] in _LIBRARIES]
+        left_out = _GIVEN.union(*(_MADE_ANEW.get(name, set()) for name in names))
+        for name, value in attributes(callback).items():
+            if name in left_out or self._is_no_state(value):
+                continue
+            encoder = ObjectEncoder(known=known)
+            encoder.path = ["['kept']", f"[{key!r}]", f"[{name!r}]"]
+            try:
+                written[name] = encoder.encode(value)
+                self.places |= encoder.places
+            except (CannotBeKept, UserError):
+                what = f"callback {type(callback).__name__}.{name} cannot be saved for a resume"
+                if known is None:
+                    raise UserError(f"{what}; give the class get_state and set_state") from None
+                if what not in self._warned:  # the training goes on regardless
+                    warnings.warn(f"{what}, which will not be exact", Note, stacklevel=2)
+                    self._warned.add(what)
+        return written
+
+    def _is_no_state(self, value: Any) -> bool:
+        if isinstance(value, list | tuple | set | dict) and value:
+            return all(map(self._is_no_state, value.values() if isinstance(value, dict) else value))
+        is_environment = hasattr(value, "reset") and hasattr(value, "step")
+        is_settings = getattr(getattr(type(value), "__dataclass_params__", None), "frozen", False)
+        is_schedule = any(base.__name__ == "LearningRateSchedule" for base in type(value).__mro__)
+        return (
+            id(value) in self._parts
+            or inspect.isroutine(value)
+            or isinstance(value, _NO_STATE)
+            or is_environment
+            or is_schedule
+            or is_settings
+        )
+
+    def get(self) -> dict[str, dict[str, Any]]:
+        """Return the attributes that have changed, by callback."""
+        found = {}
+        for key, first in self._first.items():
+            written = self._written(key, self.places)
+            values = attributes(self._callbacks[key])
+            changed = {name: values[name] for name, content in written.items() if content != first.get(name)}
+            if changed:
+                found[key] = changed
+        return found
+
+    def put_back(self, saved: dict[str, dict[str, Any]]) -> None:
+        """Give the attributes that `get` returned to those callbacks that are there."""
+        for key, values in saved.items():
+            callback = self._callbacks.get(key)
+            for name, value in values.items() if callback is not None else ():
+                setattr(callback, name, real(value, getattr(callback, name, None)))
+
+
+def has_state(callback: Any) -> bool:
+    """Return whether a callback defines its own state."""
+    return hasattr(callback, "get_state") and hasattr(callback, "set_state")

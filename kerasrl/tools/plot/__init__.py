@@ -1,0 +1,3 @@
+"""Learning curves: pictures of logs and of the settings beside them."""
+
+from kerasrl.tools.plot.drawing import plot as plot

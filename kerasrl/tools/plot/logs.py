@@ -1,0 +1,113 @@
+"""Logs as a picture shows them, and the settings beside them that say which runs are alike."""
+
+import dataclasses
+import json
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrl.config.checks import shown
+from kerasrl.config.files import decoded_toml
+from kerasrl.config.settings import EvaluationSettings, RunSettings
+from kerasrl.errors import UserError
+from kerasrl.reading import parse_json, read_file
+
+# Columns of a log that are drawn.
+COLUMNS = ("episode_reward", "evaluation_reward", "mean_eps", "loss")
+_LARGEST = 1e100  # so that sums and squares stay finite
+_LONGEST = 300  # characters of a label
+# Settings that change what a run shows, how long it is and where it goes, but not what it learns.
+_INCIDENTAL = {field.name for group in (EvaluationSettings, RunSettings) for field in dataclasses.fields(group)}
+
+Curve: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]  # environment steps and values, finite
+
+
+@dataclasses.dataclass(frozen=True)
+class Log:
+    """What a picture shows of a log, and what the settings beside it say."""
+
+    name: str
+    curves: dict[str, Curve]
+    settings: dict[str, Any]
+    threshold: float | None
+
+
+def read_log(path: Path, threshold: float | None) -> Log:
+    """Read a log of train.py or of Keras-RL, whose JSON may contain bare NaN, and the settings beside it."""
+    log = _decoded(path, parse_json, "JSON", "name a log, such as logs/dqn_CartPole-v0_log.json")
+    for key in ("episode_reward", "nb_steps"):
+        if not isinstance(log, dict) or key not in log:
+            raise UserError(f"{path} is not a Keras-RL log: it has no {key}")
+    lengths = {len(column) if isinstance(column, list) else None for column in log.values()}
+    if len(lengths) > 1 or None in lengths:
+        raise UserError(f"{path} is damaged: its lists differ in length")
+    try:
+        keys = [key for key in COLUMNS if key in log]
+        steps, *columns = (np.array(log[key], np.float64).reshape(len(log[key])) for key in ("nb_steps", *keys))
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(f"{path} is damaged: it holds something other than numbers") from None
+    is_large = [(np.abs(column[np.isfinite(column)]) > _LARGEST).any() for column in columns]
+    if any(is_large) or (steps > 2**53).any():
+        raise UserError(f"{path} is damaged: it holds numbers too large to be drawn")
+    if not (np.diff(steps, prepend=0) > 0).all():
+        raise UserError(f"{path} is damaged: nb_steps does not increase from episode to episode")
+    known = [(key, values, np.isfinite(values)) for key, values in zip(keys, columns, strict=True)]
+    curves = {key: (steps[finite], values[finite]) for key, values, finite in known if finite.any()}
+    if "episode_reward" not in curves:
+        raise UserError(f"{path} holds no episodes yet")
+    beside = path.with_name(f"{path.stem.removesuffix('_log')}_config.toml")
+    settings: dict[str, Any] = {}
+    if beside.exists():
+        settings = _decoded(beside, _settings, "TOML", "remove it to draw without the run's settings")
+    run = settings.pop("run", None)
+    solved = run.get("reward_threshold") if isinstance(run, dict) else None
+    if threshold is None and isinstance(solved, int | float) and abs(solved) < _LARGEST:
+        threshold = solved
+    name = str(settings.get("env", path.stem.removeprefix("dqn_").removesuffix("_log")))
+    shown = {key: value for key, value in settings.items() if key not in ("checkpoint_dir", "log_dir")}
+    return Log(name, curves, shown, threshold)
+
+
+def _settings(text: str) -> dict[str, Any]:
+    """Return what TOML says, provided that JSON, in which the picture stores it, can say it too."""
+    settings = decoded_toml(text.encode())
+    json.dumps(settings, default=str)
+    return settings
+
+
+def _decoded(path: Path, decode: Callable[[str], Any], kind: str, hint: str) -> Any:
+    try:
+        return decode(read_file(path).decode())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not text") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not {kind}: {error!s:.200}; {hint}") from None
+
+
+def groups_of(runs: Sequence[Log]) -> list[tuple[str, list[Log]]]:
+    """Group runs that differ only in the seed; name each group after the environment and what else differs."""
+    groups: dict[str, list[Log]] = {}
+    for run in runs:
+        others = [other.settings for other in runs if other.name == run.name]
+        learning = {key: value for key, value in run.settings.items() if key not in _INCIDENTAL}
+        differing = [key for key, value in learning.items() if any(other.get(key) != value for other in others)]
+        label = ", ".join([run.name, *(f"{key} {_text(run.settings[key])}" for key in differing)])
+        groups.setdefault(label, []).append(run)
+    named = []
+    for label, group in groups.items():
+        seed = f", seed {_text(group[0].settings['seed'])}" if "seed" in group[0].settings else ""
+        label += f", {len(group)} runs" if len(group) > 1 else seed
+        label = label[:_LONGEST]
+        has_glyphs = "".join(letter if letter.isprintable() and letter < "\u0250" else "?" for letter in label)
+        named.append((textwrap.fill(has_glyphs, 42), group))
+    return named
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else shown(value)

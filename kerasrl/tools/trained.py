@@ -1,0 +1,116 @@
+"""The result of a training: what is printed at its end, and what `train` returns."""
+
+import io
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kerasrl import environments
+from kerasrl.config.trust import options
+from kerasrl.errors import UserError
+from kerasrl.phrases import command_to_type, reward_text, to_type
+from kerasrl.tools.export import export
+from kerasrl.tools.play import Played, play
+from kerasrl.tools.plot import plot
+from kerasrl.training.files import RunFiles
+from kerasrl.training.own_parts import OwnParts
+from kerasrl.training.run import TrainingRun
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of a training."""
+
+    agent: Any = field(repr=False)
+    history: dict[str, list[Any]] = field(repr=False)
+    """For each episode, as in Keras-RL's History: episode_reward, nb_episode_steps, nb_steps, evaluation_reward."""
+    files: RunFiles
+    best: tuple[float, int] | None
+    """Mean reward of the best weights in their evaluation, and the step of that evaluation."""
+    last: tuple[float, int] | None
+    """Mean reward and step of the last evaluation."""
+    status: int
+    """Exit status: 0, or 128 plus the number of the signal that stopped the training."""
+    weights: Path
+    """Weights that `play` plays: the best, or the last if there are none or the settings say so."""
+    parts: OwnParts = field(repr=False)
+    """What `train` was given as objects."""
+
+    def play(
+        self, episodes: int = 5, *, record: str | Path = "", visualize: bool = False, seed: int | None = None
+    ) -> Played:
+        """Play with the weights; arguments, result and errors are those of `kerasrl.play`."""
+        return play(self.weights, episodes, record=record, visualize=visualize, seed=seed, **self._trained_with())
+
+    def export(self, to: str | Path, *, overwrite: bool = False, episodes: int = 10, seed: int = 0) -> Path:
+        """Write the network for other programs; arguments, result and errors are those of `kerasrl.export`."""
+        return export(self.weights, to, overwrite=overwrite, episodes=episodes, seed=seed, **self._trained_with())
+
+    def _trained_with(self) -> dict[str, Any]:
+        parts = self.parts  # and trust: its modules have been imported already
+        return {"env": parts.env, "model": parts.model, "processor": parts.processor, "trust": True}
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:
+        """Return the curve for a notebook, shown at half its size so that it is sharp on any screen."""
+        if not self.files.curve.is_file():
+            return None
+        from PIL import Image
+
+        with Image.open(self.files.curve) as curve, io.BytesIO() as small:
+            curve.convert("RGB").quantize(64).save(small, "png", optimize=True)  # it is stored in the notebook
+            return small.getvalue(), {"width": curve.width // 2}
+
+
+def finished(run: TrainingRun) -> Trained:
+    """Draw the curve, print the result of the training, and return it."""
+    agent, evaluation = run.agent, run.evaluation
+    if not agent.did_abort:
+        run.state.finish()
+    has_log = run.files.log.is_file()  # there is none until the first episode ends; a resumed run has one at once
+    if has_log:
+        try:
+            plot([run.files.log], run.files.curve, run.threshold)
+        except UserError as error:
+            print(f"no curve: {error}", file=sys.stderr)  # the weights have been saved regardless
+    has_best = evaluation is not None and evaluation.best is not None
+    weights = run.files.best if has_best and run.config.play == "best" else run.files.weights
+    if run.config.verbose:
+        _tell(run, agent.step, has_log, weights)
+    if agent.did_abort:
+        again = to_type("the same command with --resume", "the same call with Config(..., resume=True)")
+        print(
+            f"stopped at step {agent.step} of {run.config.nb_steps}; {again} continues from step "
+            f"{run.state.saved_step}",
+            file=sys.stderr,
+        )
+    if evaluation is not None:
+        environments.close(evaluation.eval_env)
+    best, last = (None, None) if evaluation is None else (evaluation.best, evaluation.last)
+    status = 0 if run.signal is None else 128 + run.signal
+    return Trained(agent, agent.history.history, run.files, best, last, status, weights, run.parts)
+
+
+def _tell(run: TrainingRun, step: int, has_log: bool, weights: Path) -> None:
+    files, evaluation = run.files, run.evaluation
+    if evaluation is not None and evaluation.solved is not None:
+        print(
+            f"solved: mean reward of 100 greedy episodes {reward_text(evaluation.solved[0])}, at least "
+            f"{run.threshold:g}"
+        )
+    if evaluation is not None and evaluation.best is not None:
+        for name, path, score in (("best", files.best, evaluation.best), ("last", files.weights, evaluation.last)):
+            if score is not None and (name == "best" or score[1] == step):
+                print(f"{name} weights {path}: mean reward {reward_text(score[0])} when evaluated at step {score[1]:,}")
+            else:
+                print(f"{name} weights {path}: step {step:,}, not evaluated")
+    else:
+        print(f"weights {files.weights}")
+    if has_log:
+        print(f"curve {files.curve}")
+    if run.config.record_every and files.progress_film.is_file():
+        print(f"film {files.progress_film}")
+    in_window = f" ({to_type('--visualize', 'visualize=True')} opens a window)" if environments.draws(run.env) else ""
+    print(f"play them{in_window}:")
+    command = command_to_type("test", "--weights", str(weights), *options(vars(run.config)))
+    print(to_type(command, "trained.play()"))

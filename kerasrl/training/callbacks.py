@@ -1,0 +1,70 @@
+"""Callbacks from the settings and from the user: evaluations, TensorBoard, classes named by `module:Class`."""
+
+from kerasrl.callbacks import Evaluation, Film, TensorBoardLogger
+
+# isort: split
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import keras
+from rl.callbacks import Callback
+
+from kerasrl import environments
+from kerasrl.callbacks.callback_list import checked
+from kerasrl.config import Config
+from kerasrl.environments.video import string_together
+from kerasrl.errors import UserError
+from kerasrl.named import named
+from kerasrl.training.files import RunFiles
+from kerasrl.training.own_parts import OwnParts
+
+
+def build_evaluation(
+    config: Config, files: RunFiles, solved_at: float | None, parts: OwnParts = OwnParts()
+) -> Evaluation:
+    """Return the callback that keeps the best weights; it must precede those that log."""
+    env = parts.make_env(config, "rgb_array" if config.record_every else None)
+    films: dict[str, Any] = {}
+    if config.record_every:
+        environments.require_pictures(env)
+        films = {
+            "film": lambda step: Film(files.film(step), env, title=f"after {step:,} steps"),
+            "film_interval": config.record_every,
+            "after_film": lambda: string_together(files.films(), files.progress_film),
+        }
+    return Evaluation(
+        env,
+        files.best,
+        interval=config.eval_interval,
+        nb_episodes=config.eval_episodes,
+        seed=None if config.seed is None else 2**32 - 1 - config.seed,  # not the training's episodes
+        solved_at=solved_at,
+        action_repetition=config.action_repetition,
+        nb_max_episode_steps=config.nb_max_episode_steps or None,
+        **films,
+    )
+
+
+def build_tensorboard(config: Config, files: RunFiles) -> Callback:
+    """Return the callback that writes curves and settings for TensorBoard."""
+    return TensorBoardLogger(str(files.tensorboard), asdict(config))
+
+
+def own_callbacks(config: Config, given: Sequence[Any] | None = None) -> list[Callback]:
+    """Return the callbacks that the settings name, and those in `given`; raises `UserError` if one cannot work."""
+    made = []
+    for name in config.callback:
+        kind = named(name)
+        if not (isinstance(kind, type) and issubclass(kind, keras.callbacks.Callback)):
+            raise UserError(f"{name} must be a subclass of rl.callbacks.Callback")
+        takes_config = "config" in inspect.signature(kind).parameters
+        try:
+            made.append(kind(config=config) if takes_config else kind())
+        except TypeError as error:
+            raise UserError(
+                f"{name} must be a class that needs no arguments but, optionally, config: {error}"
+            ) from None
+    return checked(made) + checked(given)

@@ -1,0 +1,137 @@
+"""Networks besides the recipe's: two published ones for games, and those that people bring."""
+
+from kerasrl.compat import keras_rl  # noqa: F401  # before the imports that it makes possible
+
+# isort: split
+
+import inspect
+import itertools
+import warnings
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+from keras import Input, Model
+from keras.layers import Activation, Conv2D, Dense, Flatten, LayerNormalization, Permute, Rescaling, Reshape
+
+from kerasrl.config import Config
+from kerasrl.errors import Note, UserError
+from kerasrl.named import named
+
+# An observation's length, or its shape if it has several dimensions; for a Dict, the shape of each part by key.
+StateSize: TypeAlias = int | tuple[int, ...] | dict[str, tuple[int, ...]]
+
+
+def own_network(state_size: StateSize, num_actions: int, config: Config, given: Any = None) -> Model | None:
+    """Return the network given or that `config` names, None if neither; raises `UserError` if it cannot be used."""
+    if isinstance(given, Model):
+        return _fitting(given, num_actions, "model must be")
+    if given is not None and not callable(given):
+        raise UserError(f"model must be a Keras model or a function that builds one, is {given!r}")
+    if given is not None:
+        return _built(given, "model", state_size, num_actions, config)
+    if config.network:
+        return _built(named(config.network), config.network, state_size, num_actions, config)
+    return None
+
+
+def require_activation(name: str) -> None:
+    """Raise `UserError` if Keras does not know an activation."""
+    try:
+        keras.activations.get(name)
+    except ValueError:
+        raise UserError(f"activation {name} is unknown to Keras; relu, tanh and elu are common") from None
+
+
+def nb_weights(state_size: StateSize, num_actions: int, config: Config) -> int:
+    """Return how many weights, not counting biases, the recipe's network would have."""
+    sizes = list(state_size.values()) if isinstance(state_size, dict) else [state_size]
+    inputs = config.window_length * sum(int(np.prod(size)) for size in sizes)
+    widths = [inputs, *config.hidden_layers, num_actions]
+    return sum(nodes * following for nodes, following in itertools.pairwise(widths))
+
+
+def warn_of(config: Config, state_size: StateSize, given: Any = None) -> None:
+    """Issue a `Note` for each setting that works but is probably a mistake."""
+    if config.batch_size > config.memory_limit:
+        warnings.warn(
+            f"batch_size {config.batch_size} is above memory_limit {config.memory_limit}: each batch repeats "
+            "transitions, as in Keras-RL",
+            Note,
+            stacklevel=2,
+        )
+    if config.network or config.recipe or given is not None:  # the network is the user's own
+        return
+    if not config.hidden_layers:
+        warnings.warn("hidden_layers is empty: the network is linear", Note, stacklevel=2)
+    shapes = state_size.values() if isinstance(state_size, dict) else [state_size]
+    for shape in shapes:
+        if isinstance(shape, tuple) and len(shape) == 3:
+            small = "--network atari:build_minatar_network"
+            large = "--processor atari:AtariProcessor --network atari:build_atari_network --window-length 4"
+            warnings.warn(
+                f"images of {' x '.join(map(str, shape))} go into a dense network, which learns little from them; for "
+                f"a convolutional one: {small if max(shape) < 36 else large}",
+                Note,
+                stacklevel=2,
+            )
+
+
+def _built(build: Any, name: str, state_size: StateSize, num_actions: int, config: Config) -> Model:
+    if inspect.isbuiltin(build):
+        raise UserError(f"{name} must be a function of yours that builds a Keras model")
+    parameters = inspect.signature(build).parameters
+    needed = [parameter for parameter in parameters.values() if parameter.default is parameter.empty]
+    if len(needed) not in (2, 3):
+        raise UserError(f"{name} must take state_size, num_actions and, optionally, config")
+    takes_config = len(needed) == 3 or list(parameters)[2:3] == ["config"]
+    size = state_size[0] if isinstance(state_size, tuple) and len(state_size) == 1 else state_size
+    model = build(size, num_actions, *([config] if takes_config else []))
+    return _fitting(model, num_actions, f"{name} must return")
+
+
+def _fitting(model: Any, num_actions: int, what_must: str) -> Model:
+    if not isinstance(model, Model) or model.output_shape != (None, num_actions):
+        shown = f"one with outputs {model.output_shape}" if isinstance(model, Model) else repr(model)
+        raise UserError(f"{what_must} a Keras model with {num_actions} outputs, not {shown}")
+    return model
+
+
+def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: Config) -> Model:
+    """Return the network of Mnih et al. 2015 (Nature 518, Methods): frames [B, window_length, 84, 84] to Q-values.
+
+    Raises:
+        UserError: Observations are not grey images.
+    """
+    if not (isinstance(state_size, tuple) and len(state_size) == 2):
+        cure = "--processor atari:AtariProcessor makes them from a screen"
+        raise UserError(f"atari:build_atari_network takes grey images, not observations of size {state_size}; {cure}")
+    input = Input((config.window_length, *state_size))
+    x = Permute((2, 3, 1))(input)  # [B, 84, 84, window_length]
+    x = Rescaling(1 / 255)(x)
+    x = _hidden(config, x, Conv2D, 32, 8, strides=4)
+    x = _hidden(config, x, Conv2D, 64, 4, strides=2)
+    x = _hidden(config, x, Conv2D, 64, 3, strides=1)
+    x = _hidden(config, Flatten()(x), Dense, 512)
+    return Model(input, Dense(num_actions)(x))
+
+
+def build_minatar_network(state_size: tuple[int, ...], num_actions: int, config: Config = Config()) -> Model:
+    """Return the network of Young and Tian 2019 (MinAtar): boards [B, 1, 10, 10, channels] to Q-values.
+
+    Raises:
+        UserError: Observations are not boards.
+    """
+    if not (isinstance(state_size, tuple) and len(state_size) == 3):
+        cure = "vectors need no --network"
+        raise UserError(f"atari:build_minatar_network takes boards, not observations of size {state_size}; {cure}")
+    input = Input((1, *state_size))
+    x = _hidden(config, Reshape(state_size)(input), Conv2D, 16, 3)
+    x = _hidden(config, Flatten()(x), Dense, 128)
+    return Model(input, Dense(num_actions)(x))
+
+
+def _hidden(config: Config, x: Any, layer: Any, *arguments: int, **options: int) -> Any:
+    if config.layer_normalization:
+        return Activation("relu")(LayerNormalization()(layer(*arguments, **options, use_bias=False)(x)))
+    return layer(*arguments, **options, activation="relu")(x)

@@ -1,0 +1,78 @@
+"""What people bring as objects to `train`, `play` and `export`, in place of what the settings name."""
+
+import contextlib
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from kerasrl.config import Config
+from kerasrl.errors import UserError
+
+
+@dataclass(frozen=True)
+class OwnParts:
+    """Objects given by the user; None where the settings apply."""
+
+    env: Any = None
+    """Environment to train in, or a function that makes one, optionally from `render_mode`."""
+    model: Any = None
+    """Keras model from states [B, window_length, *observation] to Q-values [B, num_actions], which is itself trained,
+    or a function that builds one, as for the setting `network`."""
+    processor: Any = None
+    """rl.core.Processor between environment and agent."""
+    callbacks: Sequence[Any] | None = None
+    """Callbacks in addition to those of the settings."""
+    observers: Sequence[Any] = ()
+    """Callbacks that only look on, or end the training: no file names them, and a resume does not need them."""
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what files say about the objects, which they cannot contain: their names."""
+        names = [field.name for field in fields(self) if field.name != "observers"]
+        names = [name for name in names if getattr(self, name) is not None]
+        return {"objects": names} if names else {}
+
+    def missing(self, metadata: dict[str, Any] | None) -> list[str]:
+        """Return the names of the objects that a run with `metadata` was given but that are missing here."""
+        given = (metadata or {}).get("objects")
+        listed = [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
+        names = [field.name for field in fields(self)]
+        return [name for name in names if name in listed and getattr(self, name) is None]
+
+    def make_env(self, config: Config, render_mode: str | None = None) -> Any:
+        """Return a new environment, independent of the given one; raises `UserError` if it cannot be made or copied."""
+        from kerasrl import environments  # here, so that --help does not wait for gym
+
+        if self.env is None:
+            return environments.make(config.env, render_mode)
+        return environments.another(self.env, render_mode)
+
+    def training_env(self, config: Config, render_mode: str | None) -> Any:
+        """Return the environment to train in, the given one itself; raises as `make_env`."""
+        from kerasrl import environments
+
+        if not environments.is_environment(self.env):
+            return self.make_env(config, render_mode)
+        environments.require_able_to_draw(self.env, render_mode)
+        return self.env
+
+    @contextlib.contextmanager
+    def unchanged(self) -> Iterator["OwnParts"]:
+        """Yield objects to play with; afterwards model and processor are as they were. Raises as `copied`."""
+        before = [(variable, variable.numpy()) for variable in getattr(self.model, "variables", [])]
+        try:
+            yield replace(self, processor=copied(self.processor))
+        finally:
+            for variable, value in before:
+                variable.assign(value)
+
+
+def copied(processor: Any) -> Any:
+    """Return a copy of a processor to try out, since it may have state; raises `UserError` if it cannot be copied."""
+    try:
+        return copy.deepcopy(processor)
+    except Exception as error:
+        raise UserError(
+            f"the processor {type(processor).__name__} cannot be copied for a trial run "
+            f"({' '.join(str(error).split())}); name its class in the settings: Config(processor='module:Class')"
+        ) from error

@@ -1,0 +1,218 @@
+"""What a recipe's functions are given: an environment, the settings, and what people bring along."""
+
+from kerasrl.compat import keras_rl  # noqa: F401  # before the imports that it makes possible
+
+# isort: split
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from keras import Model
+from rl.callbacks import Callback
+from rl.core import Processor
+
+from kerasrl import signals
+from kerasrl.callbacks import Evaluation
+from kerasrl.config import Config
+from kerasrl.config.files import to_toml
+from kerasrl.environments.processors import OneHotProcessor
+from kerasrl.environments.spaces import Spaces, describe_spaces
+from kerasrl.errors import UserError
+from kerasrl.named import named
+from kerasrl.storage import TrainingState
+from kerasrl.storage.files import naming, write_whole
+from kerasrl.training.callbacks import build_evaluation, build_tensorboard, own_callbacks
+from kerasrl.training.files import RunFiles
+from kerasrl.training.networks import StateSize, own_network, require_activation
+from kerasrl.training.own_parts import OwnParts, copied
+from kerasrl.training.recipe import Recipe
+from kerasrl.training.start import Prepared
+
+
+@dataclass
+class Run:
+    """An environment, and what an agent for it is made of: all that a recipe's `build` needs."""
+
+    config: Config
+    env: Any
+    state_size: StateSize
+    """Size of an observation for the network: its length, its shape, or for a Dict the shape of each part by key."""
+    spaces: Spaces
+    """The environment's observations and actions."""
+    processor: Any
+    """rl.core.Processor between environment and agent, None if there is none."""
+    parts: OwnParts
+
+    @classmethod
+    def of(cls, config: Config, env: Any, parts: OwnParts, **others: Any) -> Any:
+        """Inspect an environment, and the processor that is given, named or needed.
+
+        Raises:
+            UserError: A space is not supported, the processor cannot be made, or Keras does not know the activation.
+        """
+        spaces = describe_spaces(env)
+        size, processor = spaces.observation, None
+        if parts.processor is not None or config.processor:
+            processor, tried = _own_processor(config, parts.processor)
+            seen = tried.process_observation(env.observation_space.sample())
+            size = {key: np.shape(part) for key, part in seen.items()} if isinstance(seen, dict) else np.shape(seen)
+        elif OneHotProcessor.is_needed(env.observation_space):
+            processor = OneHotProcessor(env.observation_space)
+        if parts.model is None and not config.network:
+            require_activation(config.activation)
+        return cls(config, env, size, spaces, processor, parts, **others)
+
+    @property
+    def num_actions(self) -> int:
+        """Number of actions; raises `UserError` if they are not Discrete, as DQN needs them to be."""
+        return self.spaces.require_discrete("DQN")
+
+    def own_network(self) -> Model | None:
+        """Return the network given or that `--network` names, None if neither; raises `UserError` if it is unusable."""
+        return own_network(self.state_size, self.num_actions, self.config, self.parts.model)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of `fit` and `test` that say how an episode is played."""
+        config = self.config
+        return {
+            "action_repetition": config.action_repetition,
+            "nb_max_start_steps": config.nb_max_start_steps,
+            "nb_max_episode_steps": config.nb_max_episode_steps or None,
+            "seed": config.seed,
+        }
+
+
+def _own_processor(config: Config, given: Any) -> tuple[Processor, Processor]:
+    """Return the given or named processor, and another one to try out, since it may have state."""
+    if given is None:
+        return _named_processor(config.processor), _named_processor(config.processor)
+    if not isinstance(given, Processor):
+        raise UserError(f"processor must be an instance of a subclass of rl.core.Processor, is {given!r}")
+    return given, copied(given)
+
+
+def _named_processor(name: str) -> Processor:
+    kind = named(name)
+    if not (isinstance(kind, type) and issubclass(kind, Processor)):
+        raise UserError(f"{name} must be a subclass of rl.core.Processor")
+    try:
+        return kind()
+    except TypeError as error:
+        raise UserError(f"{name} must be a class that needs no arguments: {error}") from None
+
+
+@dataclass
+class TrainingRun(Run):
+    """A training ready to begin: all that a recipe's `train` needs."""
+
+    recipe: Recipe
+    files: RunFiles
+    state: TrainingState
+    resume: bool
+    threshold: float | None
+    """Mean reward that ends the training."""
+    about: dict[str, str | float]
+    """What the run's configuration file says besides the settings."""
+    evaluation: Evaluation | None = None
+    """The callback that keeps the best weights."""
+    agent: Any = None
+    """The agent that was trained."""
+    signal: int | None = None
+    """Number of the signal that stopped the training."""
+    _is_over: bool = field(default=False, repr=False)
+
+    @classmethod
+    def of_prepared(cls, prepared: Prepared, recipe: Recipe) -> "TrainingRun":
+        """Inspect the environment of a prepared training; raises as `of`."""
+        others = {field.name: getattr(prepared, field.name) for field in dataclasses.fields(prepared)}
+        run: TrainingRun = cls.of(recipe=recipe, **others)
+        return run
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of `fit` that say how an episode is played and where a resumed run continues."""
+        return {**super().options, "state": self.state, "resume": self.resume}
+
+    def callbacks(self, of_recipe: Sequence[Callback]) -> list[Callback]:
+        """Add those of settings and user to a recipe's callbacks, in order; raises `UserError` if one cannot work."""
+        config = self.config
+        callbacks = list(of_recipe)
+        if config.eval_interval:
+            self.evaluation = build_evaluation(config, self.files, self.threshold, self.parts)
+            callbacks.insert(0, self.evaluation)  # first, so that others can log its results
+        if config.tensorboard:
+            callbacks.append(build_tensorboard(config, self.files))
+        return [*callbacks, *own_callbacks(config, self.parts.callbacks), *self.parts.observers]
+
+    @contextlib.contextmanager
+    def training(self, agent: Any) -> Iterator[None]:
+        """Surround an agent's `fit`: rehearse, begin the run's files, and let a signal end `fit` cleanly.
+
+        Its weights files will carry the settings and the names of the objects that were given.
+
+        Raises:
+            Exception: What the training would raise.
+            OSError: A file cannot be removed or written.
+        """
+        self.agent = agent
+        agent.metadata = {**dataclasses.asdict(self.config), **(agent.metadata or {}), **self.parts.metadata()}
+        if not self.resume:
+            self._rehearse()
+        with signals.StopOnSignal(agent) as stop:
+            self._begin()
+            yield
+        self.signal, self._is_over = stop.signal, True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the training has ended or was stopped cleanly."""
+        return self._is_over
+
+    def _rehearse(self) -> None:
+        """Let a throwaway agent act and learn for a few steps, so that failures come before any file is touched."""
+        from kerasrl import environments
+
+        nb_steps = self.config.window_length + self.config.n_step + 7
+        config = dataclasses.replace(
+            self.config, nb_steps_warmup=0, train_interval=1, memory_limit=nb_steps, jit_compile=False
+        )  # compiling would take seconds, for only a few updates
+        env = self.parts.make_env(config)
+        with contextlib.ExitStack() as stack:
+            stack.callback(environments.close, env)
+            run = Run.of(config, env, stack.enter_context(self.parts.unchanged()))
+            agent = self.recipe.build(run)
+            agent.fit(env, nb_steps=nb_steps, verbose=0, **run.options)
+            self.state.check(agent)
+        if agent.did_abort:
+            raise KeyboardInterrupt
+
+    def _begin(self) -> None:
+        """Write the configuration, and remove an earlier run's files, so that two runs never mix."""
+        for file in [] if self.resume else self.files.all():
+            with naming(file):
+                file.unlink()
+        write_whole(self.files.config, to_toml(self.config, self.about).encode())
+
+
+@dataclass
+class PlayRun(Run):
+    """Saved weights and the environment to play in: all that a recipe's `test` needs."""
+
+    weights: Path
+    episodes: int
+    seed: int | None
+    visualize: bool = False
+    callbacks: list[Callback] = field(default_factory=list)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of `test` that say how an episode is played."""
+        options = super().options
+        del options["nb_max_start_steps"]  # random steps are for varied training
+        return {**options, "seed": self.seed}

@@ -1,0 +1,107 @@
+"""From a weights file back to what it was trained with: settings, environment, recipe."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasrl import environments
+from kerasrl.config import Config
+from kerasrl.config.commands import PlayConfig
+from kerasrl.config.resuming import from_metadata
+from kerasrl.config.trust import require_trust
+from kerasrl.errors import UserError, WeightsError
+from kerasrl.phrases import to_type
+from kerasrl.storage import weights
+from kerasrl.training.own_parts import OwnParts
+from kerasrl.training.recipe import require_recipe
+from kerasrl.training.start import check_spaces
+
+if TYPE_CHECKING:
+    from kerasrl.training.run import PlayRun
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Saved weights and what they are for, found without TensorFlow, so that mistakes are reported at once."""
+
+    config: Config
+    """The settings that they were trained with, or those given instead."""
+    env: Any
+    parts: OwnParts
+    play: PlayConfig
+    content: weights.Weights
+
+    def run(self) -> "PlayRun":
+        """Return what a recipe needs to play with the weights.
+
+        Raises:
+            UserError: The processor or the activation cannot be used.
+            WeightsError: The network would be larger than the weights.
+        """
+        from kerasrl.learning import device  # TensorFlow is imported from here on
+        from kerasrl.training.networks import nb_weights
+        from kerasrl.training.run import PlayRun
+
+        others = {"episodes": self.play.episodes, "seed": self.play.seed, "visualize": self.play.visualize}
+        run: PlayRun = PlayRun.of(self.config, self.env, self.parts, weights=Path(self.play.weights), **others)
+        device.configure(run.state_size)
+        if not self.config.network and not self.config.recipe and self.parts.model is None:
+            with self.fitting():
+                weights.require_size(self.content, nb_weights(run.state_size, run.num_actions, self.config))
+        return run
+
+    @contextlib.contextmanager
+    def fitting(self) -> Iterator[None]:
+        """While the block runs, add the environment's name to errors about weights that do not fit."""
+        try:
+            yield
+        except WeightsError as error:
+            raise WeightsError(f"{self.play.weights} does not fit {self.config.env}: {error}") from None
+
+
+def find(config: PlayConfig, parts: OwnParts, what: str, render_mode: str | None = None) -> Saved:
+    """Read weights, and make their environment; raises `UserError` if either cannot be used.
+
+    Args:
+        config: The weights, and settings to use instead of theirs.
+        parts: Objects like those they were trained with.
+        what: Name of the calling function, for messages.
+        render_mode: Of the environment.
+    """
+    saved = weights.read(config.weights)
+    trained = _settings(config, saved.metadata)
+    if saved.metadata is None:
+        print(f"written by {saved.origin}, without settings: using the tutorial's model and {trained.env}")
+    require_recipe(trained.recipe)
+    _require(parts, saved.metadata, config, what)
+    env = parts.make_env(trained, render_mode)
+    check_spaces(trained, env)
+    return Saved(trained, env, parts, config, saved)
+
+
+def _settings(config: PlayConfig, metadata: dict[str, Any] | None) -> Config:
+    trained = from_metadata(metadata, config.weights)
+    # Nothing will be stored.
+    trained = dataclasses.replace(trained, memory_limit=trained.window_length + trained.n_step + 2)
+    names = ("env", "network", "processor", "recipe")
+    given = {name: getattr(config, name) for name in names if getattr(config, name)}
+    if not config.trust:
+        require_trust(config.weights, {**dataclasses.asdict(trained), "callback": (), **given}, given)
+    if config.env is not None:
+        given["env"] = environments.full_name(config.env)
+    return dataclasses.replace(trained, **given)
+
+
+def _require(parts: OwnParts, metadata: dict[str, Any] | None, config: PlayConfig, what: str) -> None:
+    is_there = {"callbacks"} if config.env is None else {"callbacks", "env"}
+    missing = [name for name in parts.missing(metadata) if name not in is_there]
+    if missing:
+        given = ", ".join(f"{name}=..." for name in missing)
+        by_name = f", or name an environment: {to_type('--env', 'env=...')}" if missing == ["env"] else ""
+        raise UserError(
+            f"{config.weights} was trained with {', '.join(missing)} given as objects, which no file holds; {what} it "
+            f"from Python: {what}({config.weights!r}, {given}){by_name}"
+        )

@@ -1,0 +1,183 @@
+"""How a training starts: checked, seeded, kept apart from others; or resumed where an earlier one stopped.
+
+Nothing here imports TensorFlow, so that mistakes are reported at once.
+"""
+
+import contextlib
+import dataclasses
+import secrets
+import shlex
+import sys
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from kerasrl import environments
+from kerasrl.config import Config
+from kerasrl.config.resuming import from_metadata, resumed
+from kerasrl.config.trust import require_trust
+from kerasrl.environments.spaces import describe_spaces
+from kerasrl.errors import UserError
+from kerasrl.phrases import to_type
+from kerasrl.storage import TrainingState
+from kerasrl.storage.files import exclusive
+from kerasrl.storage.state import OutdatedError
+from kerasrl.training.files import RunFiles
+from kerasrl.training.own_parts import OwnParts
+from kerasrl.training.recipe import require_recipe
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training ready to begin: seeded settings, the environment, where it writes and what it resumes."""
+
+    config: Config
+    env: Any
+    parts: OwnParts
+    files: RunFiles
+    state: TrainingState
+    resume: bool
+    threshold: float | None
+    """Mean reward that ends the training."""
+    about: dict[str, str | float]
+    """What the run's configuration file says besides the settings."""
+
+
+@contextlib.contextmanager
+def started(config: Config, parts: OwnParts, given: Collection[str] | None = None) -> Iterator[Prepared]:
+    """Check what can be checked at once, and keep other trainings out of the folders.
+
+    Args:
+        config: Settings.
+        parts: Objects that take the place of what the settings name.
+        given: Names of the settings that were given; None means all that differ from the defaults.
+
+    Raises:
+        UserError: The settings or an object cannot be used.
+    """
+    config = _named_in_full(config)
+    require_recipe(config.recipe)
+    env = None
+    if parts.env is not None:
+        env = parts.training_env(config, "human" if config.visualize else None)
+        config = dataclasses.replace(config, env=environments.name_of(env))
+    saved = None
+    if config.resume:
+        place = _state_to_resume(config, given)
+        saved = TrainingState(place).load()
+        config = _resumed(config, given, parts, saved["metadata"], place)
+    if env is None:
+        env = parts.training_env(config, "human" if config.visualize else None)
+    check_spaces(config, env)
+    if config.record_every:
+        environments.require_drawing(env, config.env)
+    known = environments.reward_threshold(env)
+    threshold = config.stop_at if config.stop_at is not None else known if config.stop_when_solved else None
+    if config.stop_when_solved and threshold is None:
+        stop_at = to_type("--stop-at", "stop_at=...")
+        raise UserError(f"{config.env} has no reward threshold at which it is solved; give one with {stop_at}")
+    files = RunFiles(config.env, Path(config.checkpoint_dir), Path(config.log_dir))
+    with exclusive(config.checkpoint_dir, config.log_dir):
+        state = TrainingState(files.state, config.state_interval, config.save_memory)
+        earlier = None
+        if saved is None:
+            earlier = _earlier(config, state)
+            seed = secrets.randbelow(2**32) if config.seed is None else config.seed
+            # A repetition has to ask for overwriting and trust again.
+            config = dataclasses.replace(config, seed=seed, overwrite=False, trust=False)
+        if config.verbose:
+            print(f"seed {config.seed}")
+            if saved is not None:
+                without = "" if saved["memory"] else ", without its replay memory: the result will differ"
+                print(f"resume at step {saved['agent']['step']} of {config.nb_steps}{without}")
+            elif earlier is not None:
+                print(f"replacing the {earlier} run in {config.checkpoint_dir}")
+        about = _about(known, parts)
+        try:
+            yield Prepared(config, env, parts, files, state, saved is not None, threshold, about)
+        finally:
+            if env is not parts.env:
+                environments.close(env)
+
+
+def check_spaces(config: Config, env: Any) -> None:
+    """Raise `UserError` for unsupported spaces; with a custom recipe, the agent decides which actions it can take."""
+    spaces = describe_spaces(env)
+    if not config.recipe:
+        spaces.require_discrete("DQN")
+
+
+def _named_in_full(config: Config) -> Config:
+    """Add the version to the environment's name, by which files and metadata are named."""
+    env = environments.full_name(config.env)
+    return config if env == config.env else dataclasses.replace(config, env=env)
+
+
+def _state_to_resume(config: Config, given: Collection[str] | None) -> Path:
+    """Return the state of the run that `config` names by folder and environment, or else the only one in the folder."""
+    folder = Path(config.checkpoint_dir)
+    own = RunFiles(config.env, folder, Path(config.log_dir)).state
+    is_named = config.env != Config.env or "env" in (given or ()) or (own.exists() and not given)
+    found = [] if is_named else sorted(folder.glob("dqn_*_state"))
+    if len(found) > 1:
+        names = ", ".join(file.name.removeprefix("dqn_").removesuffix("_state") for file in found)
+        raise UserError(f"{folder} holds several runs to resume: {names}; name one with {to_type('--env', 'env=...')}")
+    return found[0] if found else own
+
+
+def _resumed(
+    config: Config,
+    given: Collection[str] | None,
+    parts: OwnParts,
+    metadata: dict[str, Any] | None,
+    state: Path,
+) -> Config:
+    found = resumed(config, given, metadata, state)
+    if not config.trust:
+        require_trust(str(state), dataclasses.asdict(found), dataclasses.asdict(config))
+    if missing := parts.missing(metadata):
+        options = ", ".join(f"{name}=..." for name in missing)
+        raise UserError(
+            f"the run was given {', '.join(missing)} as objects, which no file holds; resume it from Python: "
+            f"train(Config(..., resume=True), {options})"
+        )
+    return found
+
+
+def _earlier(config: Config, state: TrainingState) -> str | None:
+    """Return whether the run that a new one would replace is 'finished' or 'unfinished', None if there is none."""
+    try:
+        saved = state.load()
+        step, end = saved["agent"]["step"], from_metadata(saved["metadata"]).nb_steps
+    except OutdatedError:
+        if not config.overwrite:
+            raise
+        return "unfinished"
+    except UserError:  # there is none, or its remains cannot be resumed
+        return None
+    if saved.get("finished"):
+        return "finished"
+    if not config.overwrite:
+        raise UserError(
+            f"{config.checkpoint_dir} holds an unfinished run of {config.env}, saved at step {step} of {end}; "
+            f"continue it with {to_type('--resume', 'Config(..., resume=True)')}, "
+            f"or replace it with {to_type('--overwrite', 'Config(..., overwrite=True)')}"
+        )
+    return "unfinished"
+
+
+def _about(threshold: float | None, parts: OwnParts) -> dict[str, str | float]:
+    script, *arguments = sys.argv
+    named = ["-m", "kerasrl"] if Path(script).name == "__main__.py" else [script]
+    command = to_type(shlex.join(["python", *named, *arguments]), "")
+    about: dict[str, str | float] = {"command": command} if command else {}
+    about |= {name: ", ".join(given) for name, given in parts.metadata().items()}
+    about["python"] = sys.version.split()[0]
+    if threshold is not None:
+        about["reward_threshold"] = float(threshold)
+    for package in ("tensorflow", "keras", "keras-rl2", "numpy", "gym", "gymnasium", "box2d", "minatar", "ale-py"):
+        with contextlib.suppress(metadata.PackageNotFoundError):  # an extra
+            about[package] = metadata.version(package)
+    return about

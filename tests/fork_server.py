@@ -1,0 +1,117 @@
+"""Runs command lines of Python in forks of a process that has imported TensorFlow, which takes seconds.
+
+Each line of standard input is a request in JSON: the folder to run in, the command as after `python`, environment
+variables to set (or to remove, if they are null), files for output and errors, code to run before, and whether agents
+are compiled with XLA where nobody says so. The answer is the number of the process; to a number in place of a request,
+the exit status of that process.
+
+Plainly nothing is translated, as in `python SCRIPT`; with the argument `legacy` everything is imported as for
+`python -m kerasrl SCRIPT`.
+"""
+
+import sys
+
+if sys.argv[1:] == ["legacy"]:
+    import kerasrl.legacy
+else:
+    import kerasrl.legacy.running.import_hooks  # `-m kerasrl --migrate` finds what it imports, as it was
+
+    kerasrl.legacy.running.import_hooks.deactivate()
+    from kerasrl import DQNAgent, SequentialMemory, environments  # noqa: F401
+
+# isort: split
+
+import gym  # noqa: F401
+import keras.models  # noqa: F401
+import rl.agents
+import rl.callbacks  # noqa: F401
+import tensorflow.keras.layers  # noqa: F401
+
+# isort: split
+
+import json
+import os
+import runpy
+import signal
+import traceback
+import warnings
+from pathlib import Path
+
+
+def prepare(folder, environment, files):
+    """Make this process what a new one would be."""
+    os.chdir(folder)
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, name in zip((1, 2), files, strict=True):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    warnings.resetwarnings()
+    warnings.simplefilter("ignore")
+
+
+def leave_xla_out():
+    """Let agents compile without XLA, which takes a second or more, where nobody asks for it."""
+    from kerasrl import DQNAgent
+
+    compiled = DQNAgent.compile
+
+    def compile_without(self, optimizer, metrics=(), jit_compile="auto"):
+        compiled(self, optimizer, metrics, False if jit_compile == "auto" else jit_compile)
+
+    DQNAgent.compile = compile_without
+
+
+def run(command, environment):
+    """Run what is given as after `python`."""
+    path = environment.get("PYTHONPATH", "").split(os.pathsep) if environment.get("PYTHONPATH") else []
+    if command[0] == "-m":
+        sys.path[:1] = ["", *path]
+        sys.argv = command[1:]
+        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+    elif command[0] == "-c":
+        sys.path[:1] = ["", *path]
+        sys.argv = ["-c", *command[2:]]
+        exec(command[1], vars(sys.modules["__main__"]))
+    else:
+        sys.path[:1] = [str(Path(command[0]).resolve().parent), *path]
+        sys.argv = command
+        runpy.run_path(command[0], run_name="__main__")
+
+
+def status_of(call, *arguments):
+    """Return the exit status of a call, after what is printed where Python ends with a failure."""
+    try:
+        call(*arguments)
+    except SystemExit as stop:
+        if stop.code is None or isinstance(stop.code, int):
+            return stop.code or 0
+        print(stop.code, file=sys.stderr)
+        return 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+for line in sys.stdin:
+    request = json.loads(line)
+    if isinstance(request, int):
+        print(os.waitstatus_to_exitcode(os.waitpid(request, 0)[1]), flush=True)
+        continue
+    process = os.fork()
+    if not process:
+        folder, command, environment, files, before, xla = request
+        prepare(folder, environment, files)
+        if not xla:
+            leave_xla_out()
+        exec(before, {})
+        status = status_of(run, command, environment)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    print(process, flush=True)
