@@ -84,7 +84,7 @@ KINDS = {
 PLAYER = """
 import sys
 sys.modules["tensorflow"] = sys.modules["keras"] = sys.modules["rl"] = None
-import collections, json, zipfile
+import collections, importlib, json, zipfile
 import numpy as np
 from PIL import Image
 from kerasrl import environments
@@ -114,7 +114,7 @@ def prepared(observation):
 
 module, _, name = about["environment"].rpartition(":")
 if module:
-    __import__(module)
+    importlib.import_module(module)
 if name.startswith("MinAtar/"):
     import gymnasium, minatar.gym
     minatar.gym.register_envs()

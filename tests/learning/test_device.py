@@ -83,7 +83,8 @@ def test_threads_that_the_environment_chooses_count(name):
 
 def test_configure_chooses_for_vectors_and_images():
     code = """
-print(kerasrl.configure((4, 84, 84)), threading.get_intra_op_parallelism_threads() == __import__('os').cpu_count())
+import os
+print(kerasrl.configure((4, 84, 84)), threading.get_intra_op_parallelism_threads() == os.cpu_count())
 print(kerasrl.configure((4,)), threading.get_inter_op_parallelism_threads())
 print(kerasrl.configure(), kerasrl.configure(threads=3))
 """

@@ -143,3 +143,9 @@ def test_ctrl_c_ends_a_script_as_python_does(tmp_path):
     status, _, errors = python(tmp_path, "-m", "kerasrl", "script.py")
     assert status in (130, -signal.SIGINT)
     assert errors.splitlines()[-1] == "KeyboardInterrupt"
+
+
+def test_a_command_that_is_mistyped_is_recognised(run_in, tmp_path):
+    ran = run_in(tmp_path, "trian")
+    assert (ran.status, ran.output, len(ran.errors)) == (2, [], 1)
+    assert "command train?" in ran.errors[0]

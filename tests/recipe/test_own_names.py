@@ -81,7 +81,7 @@ def test_a_module_of_ones_own_is_found_and_finds_its_own(folder, env, project):
 
 def test_the_projects_own_modules_are_found_too(folder, monkeypatch):
     monkeypatch.setattr("sys.path", [str(ROOT)])
-    monkeypatch.setitem(__import__("sys").modules, "model", model)
+    monkeypatch.setitem(sys.modules, "model", model)
     monkeypatch.chdir(folder)
     assert module("model").parts.width == 7
     assert named("atari:AtariProcessor") is AtariProcessor

@@ -2,6 +2,7 @@
 
 import argparse
 import builtins
+import difflib
 import importlib.machinery
 import sys
 from collections.abc import Sequence
@@ -19,13 +20,18 @@ from kerasrl.legacy.script import Options, script
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    if not (sys.argv[1:] if argv is None else argv):
+        print(f"error: name a command ({', '.join(COMMANDS)}) or a SCRIPT; --help tells more", file=sys.stderr)
+        return 2
     arguments = _parser().parse_args(argv)
     if arguments.migrate:
         return _migrate(arguments)
     try:
         source = Path(arguments.script).read_bytes()
     except OSError as error:
-        print(f"error: cannot open {arguments.script}: {error.strerror}", file=sys.stderr)
+        near = difflib.get_close_matches(arguments.script, COMMANDS, n=1)
+        hint = f"; did you mean the command {near[0]}?" if near else ""
+        print(f"error: cannot open {arguments.script}: {error.strerror}{hint}", file=sys.stderr)
         return 2
     notes: Any = "never" if arguments.quiet else "at once" if arguments.verbose else "at the end"
     script.options = Options(notes, arguments.keras_rl, arguments.time_limits_end)
