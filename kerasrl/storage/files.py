@@ -140,7 +140,7 @@ def exclusive(*folders: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _locked(folder: Path) -> BaseFileLock:
-    lock: BaseFileLock = FileLock(folder / ".lock")
+    lock: BaseFileLock = FileLock(folder / ".lock", fallback_to_soft=False)  # done below, and said
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

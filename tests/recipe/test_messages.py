@@ -294,7 +294,8 @@ def test_an_environment_that_never_ends_is_noted_in_training_evaluation_and_test
     assert status == 0
     assert errors.splitlines() == [
         "note: an episode has lasted 10,000 steps, and the environment has no time limit; states are saved and weights "
-        "evaluated only when one ends: set a limit with --nb-max-episode-steps (from Python: nb_max_episode_steps)",
+        "evaluated only when an episode ends: set a limit with --nb-max-episode-steps (from Python: "
+        "nb_max_episode_steps)",
         "note: the environment has no time limit, so an evaluation's episode was ended after 10,000 steps; set one "
         "with --nb-max-episode-steps (from Python: nb_max_episode_steps)",
     ]

@@ -72,7 +72,7 @@ def test_a_search_finds_settings_and_trains_the_best_again(ray, tmp_path, capsys
     assert about["score_on_fresh_seeds"] == float(ranked[0]["fresh_score"])
     assert about["score_in_search"] == float(ranked[0]["score"])
     assert about["tuned_on"] == "CartPole-v0, seeds 1000 to 1001"
-    config = parse_config(["--config", str(best)])
+    config = parse_config(["--config", str(best)], "train").config
     assert config.learning_rate == float(ranked[0]["learning_rate"])
     assert str(list(config.hidden_layers)) == ranked[0]["hidden_layers"]
     assert (config.nb_steps, config.eval_interval, config.seed) == (600, 200, None)

@@ -115,7 +115,7 @@ class Cluster:
         try:
             if address is not None:
                 stack.callback(self._ray.shutdown)
-                code = {"working_dir": str(FOLDER), "excludes": [".git", ".venv", "tune", "tests", "docs"]}
+                code = {"working_dir": str(FOLDER), "excludes": [".git", ".venv", "/tune", "/tests", "/docs"]}
                 self._ray.init(address, runtime_env=code, **quiet)
                 return
             # It holds Ray's sockets, whose names may have at most 107 characters: TMPDIR may be too long.
