@@ -114,6 +114,10 @@ def test_each_promise_has_a_test():
         assert f"\ndef {test}(" in (ROOT / file).read_text()
 
 
+def test_each_message_has_a_test(left_over_messages):
+    assert left_over_messages == []
+
+
 def test_pictures_have_a_text_alternative():
     pictures = [picture for text in TEXTS.values() for picture in re.findall(r"!\[(.*?)\]\((.*?)\)", text)]
     assert len(pictures) >= 3
