@@ -98,12 +98,9 @@ def said(request, tmp_path_factory):
     regenerates = request.config.getoption("--regenerate-messages")
     expected = _messages.get(key, [])
     expected = expected if isinstance(expected, list) else [expected]
-    names = {
-        rf"{re.escape(str(tmp_path_factory.getbasetemp()))}/\w+": "TMP",
-        r"own\d+": "own0",
-        r" at 0x\w+": " at ...",
-    }
-    names |= {re.escape(sys.executable): "PYTHON", re.escape(str(ROOT)): "ROOT"}
+    folders = rf"{re.escape(str(tmp_path_factory.getbasetemp()))}/\w+"
+    names = {folders: "TMP", re.escape(sys.executable): "PYTHON", re.escape(str(ROOT)): "ROOT"}
+    names |= {r"own\d+": "own0", r" at 0x\w+": " at ..."}
 
     def compare(text, varying=None):
         normal = str(text)

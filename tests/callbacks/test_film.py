@@ -319,7 +319,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(path):
 def test_what_is_not_a_picture_is_refused(gif, picture, refused):
     env = PictureEnv()
     env.render = lambda: picture
-    with refused("PictureEnv", "render()"):
+    with refused("render()"):
         play(env, Film(gif, env))
     assert not list(gif.parent.iterdir())
 

@@ -276,10 +276,10 @@ def test_bytes_that_do_not_change_stay(encoding, run_old, tmp_path):
     assert (file.stat().st_mode & 0o777, (tmp_path / "other.py.orig").read_bytes()) == (0o751, text.encode(encoding))
 
 
-def test_a_copy_is_never_replaced(run_old, tmp_path):
+def test_a_copy_is_never_replaced(said, run_old, tmp_path):
     (tmp_path / "script.py.orig").write_text("mine")
     status, _, errors = run_old(SMALL, "--migrate", "--write")
-    assert (status, errors) == (2, ["error: script.py.orig already exists; move it away first"])
+    assert (status, "script.py.orig" in said("\n".join(errors))) == (2, True)
     assert ((tmp_path / "script.py").read_text(), (tmp_path / "script.py.orig").read_text()) == (SMALL, "mine")
 
 
@@ -359,16 +359,15 @@ def test_what_the_source_does_not_tell_is_left_with_a_line(text, said, run_old, 
     assert (tmp_path / "script.py").read_text() == text
 
 
-def test_without_libcst_one_line_says_what_to_install(tmp_path):
+def test_without_libcst_one_line_says_what_to_install(said):
     code = (
         "import sys; sys.modules['libcst'] = None\n"
         "from kerasrl.legacy.running import runner; runner.main(['--migrate', 'x'])"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ran.stderr.startswith("error: --migrate needs libcst, which keeps comments and layout: ")
-    assert ran.stderr.count("\n") == 1 and "pip install '.[migrate]'" in ran.stderr
+    assert said(ran.stderr).count("\n") == 1 and "'.[migrate]'" in ran.stderr
 
 
-def test_time_limits_end_is_for_runs(run_old):
+def test_time_limits_end_is_for_runs(said, run_old):
     status, _, errors = run_old(SMALL, "--migrate", "--time-limits-end")
-    assert status == 2 and errors[0].startswith("error: --time-limits-end only works when a script is run")
+    assert status == 2 and "--time-limits-end" in said(errors[0])
