@@ -45,7 +45,8 @@ DQNAgent.compile = _compile_as_marked
 
 # The wording of messages stands in messages.json: a text, or a list of them in order, for each test that says any.
 MESSAGES = ROOT / "tests/messages.json"
-_messages, _said_now, speakers = json.loads(MESSAGES.read_text()), {}, pytest.StashKey[set]()
+_messages, _said_now = json.loads(MESSAGES.read_text()), {}
+collected, speakers, passed = (pytest.StashKey() for _ in range(3))
 
 
 def pytest_addoption(parser):
@@ -59,7 +60,16 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)  # before any test is deselected
 def pytest_collection_modifyitems(config, items):
+    config.stash[collected] = {item.path for item in items}
     config.stash[speakers] = {key_of(item) for item in items if "said" in item.fixturenames}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call":
+        item.stash[passed] = report.passed
+    return report
 
 
 def pytest_sessionfinish(session):
@@ -75,14 +85,13 @@ def key_of(item):
 
 def left_over(config):
     """Keys of messages.json that no test has, as far as the files that were collected as a whole show."""
-    found = config.stash[speakers]
-    files = {Path(argument).resolve() for argument in config.args}  # names of tests among them are no folders
+    named = {Path(argument).resolve() for argument in config.args}  # tests that are named one by one are no files
 
     def is_gone(key):
         name, _, test = key.partition("::")
         file = ROOT / "tests" / name
-        if files & {file, *file.parents}:
-            return key not in found
+        if file in config.stash[collected] and named & {file, *file.parents}:
+            return key not in config.stash[speakers]
         return not file.exists() or f"def {test.partition('[')[0]}(" not in file.read_text()
 
     return [key for key in _messages if is_gone(key)]
@@ -94,7 +103,7 @@ def said(request, tmp_path_factory):
 
     What in it `varying`, a pattern, fits is another on each machine.
     """
-    key, texts, failed = key_of(request.node), [], request.session.testsfailed
+    key, texts = key_of(request.node), []
     regenerates = request.config.getoption("--regenerate-messages")
     expected = _messages.get(key, [])
     expected = expected if isinstance(expected, list) else [expected]
@@ -106,12 +115,13 @@ def said(request, tmp_path_factory):
         normal = str(text)
         for part, name in {**names, varying or "(?!)": "..."}.items():
             normal = re.sub(part, name, normal)
+        before = expected[len(texts)] if len(texts) < len(expected) else ""
         texts.append(normal)
-        assert regenerates or texts == expected[: len(texts)], f"other words than in {MESSAGES.name}"
+        assert regenerates or normal == before, f"other words than in {MESSAGES.name}"
         return str(text)
 
     yield compare
-    if request.session.testsfailed == failed:
+    if request.node.stash.get(passed, False):
         _said_now[key] = texts if len(texts) != 1 else texts[0]
         assert regenerates or len(texts) == len(expected), f"of {expected}, only {texts} are said"
 

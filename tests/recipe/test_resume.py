@@ -306,17 +306,15 @@ def narrow(state_size, num_actions):
 
 
 @pytest.mark.long
-def test_an_unfinished_run_is_neither_replaced_nor_touched(training, run, tmp_path):
+def test_an_unfinished_run_is_neither_replaced_nor_touched(training, run, said, tmp_path):
     checkpoints = tmp_path / "checkpoints"
     assert training.struck(SHORT, 3) == -signal.SIGKILL
     before = contents(tmp_path)
     for _ in range(2):
         status, error = run()
         assert (status, error.count("\n")) == (2, 1)
-        said = r"error: .*checkpoints holds an unfinished run of CartPole-v0, saved at step \d+ of 2000; .*\n"
-        assert re.fullmatch(said, error)
-        assert "--resume" in error and "--overwrite" in error
-    assert "cannot be used together" in run("--overwrite", "--resume")[1]
+        assert str(checkpoints) in said(error, r"(?<=step )\d+") and "--resume" in error and "--overwrite" in error
+    assert "overwrite" in said(run("--overwrite", "--resume")[1])
     assert contents(tmp_path) == before
     assert run("--overwrite", "--seed", "9") == (0, "")
     assert weights.read(checkpoints / "dqn_CartPole-v0_weights.h5f").metadata["seed"] == 9
@@ -490,33 +488,27 @@ def environment_with(event):
     return ["--env", "Failing-v0"]
 
 
-HINT = "; --debug shows the whole traceback\n"
-
-
 def fail():
     raise ZeroDivisionError("the pole\nbroke")
 
 
 @pytest.mark.long
-def test_failing_environment_is_named_and_nothing_is_lost(run, tmp_path):
+def test_failing_environment_is_named_and_nothing_is_lost(run, said, tmp_path):
     status, error = run(*environment_with(fail))
-    assert status == 1
-    said = r"error: the environment failed: ZeroDivisionError: the pole broke \(test_resume.py, line \d+\)" + HINT
-    assert re.fullmatch(said, error)
+    assert (status, "(test_resume.py, line " in said(error, r"(?<=line )\d+")) == (1, True)
     log = json.loads((tmp_path / "logs" / "dqn_Failing-v0_log.json").read_text())
     assert log["nb_steps"][-1] < 400 <= log["nb_steps"][-1] + 200
     assert run(*environment_with(lambda: None), "--resume") == (0, "")
 
 
-def test_failing_callback_is_named(run, monkeypatch):
+def test_failing_callback_is_named(run, said, monkeypatch):
     class Unlucky(rl.callbacks.Callback):
         def on_step_end(self, step, logs):
             raise KeyError("luck")
 
     monkeypatch.setattr("kerasrl.training.run.own_callbacks", lambda *_: [Unlucky()])
     status, error = run()
-    assert status == 1
-    assert re.fullmatch(r"error: callback Unlucky failed: KeyError: 'luck' \(test_resume.py, line \d+\)" + HINT, error)
+    assert (status, "Unlucky" in said(error, r"(?<=line )\d+")) == (1, True)
 
 
 def test_bad_numbers_stop_the_training_and_are_explained(run, tmp_path):

@@ -254,7 +254,7 @@ def test_files_of_something_else(tmp_path, content, refused):
 
 def test_a_checkpoint_without_its_data(tmp_path, refused):
     shutil.copy(f"{CHECKPOINT}.index", tmp_path / "w.h5f.index")
-    with refused("w.h5f", error=WeightsError):
+    with refused("w.h5f", error=WeightsError, varying=r"(?<=No such file or directory: ).*(?=\))"):
         weights.read(tmp_path / "w.h5f")
 
 
