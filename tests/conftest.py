@@ -108,7 +108,7 @@ def said(request, tmp_path_factory):
     expected = _messages.get(key, [])
     expected = expected if isinstance(expected, list) else [expected]
     folders = rf"{re.escape(str(tmp_path_factory.getbasetemp()))}/\w+"
-    names = {folders: "TMP", re.escape(sys.executable): "PYTHON", re.escape(str(ROOT)): "ROOT"}
+    names = {folders: "TMP", r"\S+ -m pip": "PYTHON -m pip", re.escape(str(ROOT)): "ROOT"}
     names |= {r"own\d+": "own0", r" at 0x\w+": " at ..."}
 
     def compare(text, varying=None):
