@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ import keras
 import pygame  # here: whatever it warns of when it is imported is no test's failure
 import pytest
 
-from kerasrl import DQNAgent
+from kerasrl import DQNAgent, UserError
+from kerasrl.errors import Note
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,6 +41,108 @@ def _compile_as_marked(self, optimizer, metrics=(), jit_compile="auto"):
 
 
 DQNAgent.compile = _compile_as_marked
+
+
+# The wording of messages stands in messages.json: a text, or a list of them in order, for each test that says any.
+MESSAGES = ROOT / "tests/messages.json"
+_messages, _said_now = json.loads(MESSAGES.read_text()), {}
+collected, speakers, passed = (pytest.StashKey() for _ in range(3))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--regenerate-messages", action="store_true", help="rewrite what the tests that run say")
+
+
+def pytest_configure(config):
+    if config.getoption("--regenerate-messages") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--regenerate-messages needs -n 0")
+
+
+@pytest.hookimpl(tryfirst=True)  # before any test is deselected
+def pytest_collection_modifyitems(config, items):
+    config.stash[collected] = {item.path for item in items}
+    config.stash[speakers] = {key_of(item) for item in items if "said" in item.fixturenames}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call":
+        item.stash[passed] = report.passed
+    return report
+
+
+def pytest_sessionfinish(session):
+    if session.config.getoption("--regenerate-messages"):
+        gone = left_over(session.config)
+        messages = {key: text for key, text in (_messages | _said_now).items() if key not in gone}
+        MESSAGES.write_text(json.dumps(messages, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def key_of(item):
+    return item.nodeid.removeprefix("tests/")
+
+
+def left_over(config):
+    """Keys of messages.json that no test has, as far as the files that were collected as a whole show."""
+    named = {Path(argument).resolve() for argument in config.args}  # tests that are named one by one are no files
+
+    def is_gone(key):
+        name, _, test = key.partition("::")
+        file = ROOT / "tests" / name
+        if file in config.stash[collected] and named & {file, *file.parents}:
+            return key not in config.stash[speakers]
+        return not file.exists() or f"def {test.partition('[')[0]}(" not in file.read_text()
+
+    return [key for key in _messages if is_gone(key)]
+
+
+@pytest.fixture
+def said(request, tmp_path_factory):
+    """A function that compares a message with the test's next one in messages.json and returns it.
+
+    What in it `varying`, a pattern, fits is another on each machine.
+    """
+    key, texts = key_of(request.node), []
+    regenerates = request.config.getoption("--regenerate-messages")
+    expected = _messages.get(key, [])
+    expected = expected if isinstance(expected, list) else [expected]
+    folders = rf"{re.escape(str(tmp_path_factory.getbasetemp()))}/\w+"
+    names = {folders: "TMP", r"\S+ -m pip": "PYTHON -m pip", re.escape(str(ROOT)): "ROOT"}
+    names |= {r"own\d+": "own0", r" at 0x\w+": " at ..."}
+
+    def compare(text, varying=None):
+        normal = str(text)
+        for part, name in {**names, varying or "(?!)": "..."}.items():
+            normal = re.sub(part, name, normal)
+        before = expected[len(texts)] if len(texts) < len(expected) else ""
+        texts.append(normal)
+        assert regenerates or normal == before, f"other words than in {MESSAGES.name}"
+        return str(text)
+
+    yield compare
+    if request.node.stash.get(passed, False):
+        _said_now[key] = texts if len(texts) != 1 else texts[0]
+        assert regenerates or len(texts) == len(expected), f"of {expected}, only {texts} are said"
+
+
+@pytest.fixture
+def left_over_messages(request):
+    return left_over(request.config)
+
+
+@pytest.fixture
+def refused(said):
+    """A context in which an error of one line is raised, which messages.json has and which holds some words."""
+
+    @contextlib.contextmanager
+    def refused(*words, error=UserError, varying=None):
+        with pytest.raises(error) as caught:
+            yield
+        text = said(caught.value, varying)
+        assert "\n" not in text and all(str(word) in text for word in words)
+
+    return refused
 
 
 def pytest_runtest_setup(item):
@@ -115,6 +219,21 @@ class Python:
         if self.server is not None:
             self.server.kill()  # to end in order takes TensorFlow a second
             self.server.communicate()
+
+
+@pytest.fixture
+def noted(said):
+    """A context in which a single `Note` is made, which messages.json has and which holds some words."""
+
+    @contextlib.contextmanager
+    def noted(*words):
+        with pytest.warns(Note) as notes:
+            yield
+        (note,) = notes
+        text = said(note.message)
+        assert all(word in text for word in words)
+
+    return noted
 
 
 @pytest.fixture(scope="session")

@@ -114,6 +114,10 @@ def test_each_promise_has_a_test():
         assert f"\ndef {test}(" in (ROOT / file).read_text()
 
 
+def test_each_message_has_a_test(left_over_messages):
+    assert left_over_messages == []
+
+
 def test_pictures_have_a_text_alternative():
     pictures = [picture for text in TEXTS.values() for picture in re.findall(r"!\[(.*?)\]\((.*?)\)", text)]
     assert len(pictures) >= 3
@@ -152,6 +156,7 @@ def test_options_in_the_text_exist():
     fields = [field.name for kind in kinds for field in dataclasses.fields(kind)]
     known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help", "debug"]}
     others = {"--presets", "--options", "--tables", "--baseline", "--logdir"}  # of benchmarks/, TensorBoard's
+    others |= {"--regenerate-messages"}  # of the tests
     others |= set(re.findall(r"--[a-z-]+", run("-m", "kerasrl", "--help", cwd=ROOT).stdout))
     named = {option for span in SPANS for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)}
     assert len(named) > 20

@@ -14,7 +14,7 @@ import rl.callbacks
 from keras import layers
 from PIL import Image
 
-from kerasrl import DQNAgent, SequentialMemory, UserError, environments
+from kerasrl import DQNAgent, SequentialMemory, environments
 from kerasrl.callbacks import Film
 from kerasrl.environments import video
 from kerasrl.errors import WriteError
@@ -316,51 +316,33 @@ def test_a_full_disk_is_named_and_leaves_nothing(path):
 
 
 @pytest.mark.parametrize("picture", [None, [], "text", np.zeros((3, 10, 10))])
-def test_what_is_not_a_picture_is_refused(gif, picture):
+def test_what_is_not_a_picture_is_refused(gif, picture, refused):
     env = PictureEnv()
     env.render = lambda: picture
-    with pytest.raises(UserError, match=r"cannot be filmed: its render\(\) returns .*, not an array \[H, W, 3\]"):
+    with refused("render()"):
         play(env, Film(gif, env))
     assert not list(gif.parent.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("name", "problem"),
-    [
-        ("film.avi", "is not a film: name a file that ends in .gif or .mp4"),
-        ("film", "is not a film: name a file that ends in .gif or .mp4"),
-        ("missing/film.gif", "missing cannot be written to: No such file or directory; choose another one"),
-        ("file/film.gif", "file cannot be written to: Not a directory; choose another one"),
-        ("folder.gif", "is a folder; name another file"),
-    ],
-)
-def test_a_path_that_cannot_be_a_film_is_refused(tmp_path, name, problem):
+@pytest.mark.parametrize("name", ["film.avi", "film", "missing/film.gif", "file/film.gif", "folder.gif"])
+def test_a_path_that_cannot_be_a_film_is_refused(tmp_path, name, refused):
     (tmp_path / "folder.gif").mkdir()
     (tmp_path / "file").touch()
-    with pytest.raises(UserError) as caught:
+    with refused(tmp_path / Path(name).parts[0]):
         Film(tmp_path / name, PictureEnv())
-    assert str(caught.value).endswith(problem) and "\n" not in str(caught.value)
 
 
-def test_an_mp4_without_its_package_says_what_to_install(tmp_path, monkeypatch):
+def test_an_mp4_without_its_package_says_what_to_install(tmp_path, monkeypatch, refused):
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(
-        UserError, match=r"film.mp4 needs a package for .mp4: .* -m pip install '\.\[video\]', or name a .gif"
-    ):
+    with refused("film.mp4", "'.[video]'"):
         video.check_path(tmp_path / "film.mp4")
 
 
-def test_environments_that_do_not_draw_are_refused(gif):
+def test_environments_that_do_not_draw_are_refused(gif, refused):
     silent = PictureEnv()
     silent.metadata = {"render_modes": ["human"]}
-    for env, problem in [
-        (environments.make("CartPole-v0"), r"CartPole-v0 .* make it with render_mode='rgb_array'"),
-        (
-            silent,
-            r"PictureEnv cannot be filmed: its metadata\['render_modes'\] has no 'rgb_array'; leave out the film",
-        ),
-    ]:
-        with pytest.raises(UserError, match=problem):
+    for env, name in ((environments.make("CartPole-v0"), "CartPole-v0"), (silent, "PictureEnv")):
+        with refused(name):
             Film(gif, env)
 
 

@@ -3,7 +3,6 @@
 import csv
 import itertools
 import json
-import re
 
 import keras
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 import rl.callbacks
 from keras import layers
 
-from kerasrl import DQNAgent, SequentialMemory, UserError
+from kerasrl import DQNAgent, SequentialMemory
 from kerasrl.callbacks import FileLogger
 
 LENGTHS = [3, 5, 4, 4, 4, 4, 4, 4, 4, 4]
@@ -198,29 +197,22 @@ class OwnTensorBoard(keras.callbacks.TensorBoard):
 
 
 REFUSED = {
-    "TensorBoard": (lambda: OwnTensorBoard(), "kerasrl.callbacks.TensorBoardLogger"),
-    "BackupAndRestore": (lambda: keras.callbacks.BackupAndRestore("b"), "kerasrl.storage.TrainingState"),
-    "ProgbarLogger": (keras.callbacks.ProgbarLogger, "fit(verbose=1)"),
-    "SwapEMAWeights": (keras.callbacks.SwapEMAWeights, "leave it out"),
-    "TerminateOnNaN": (keras.callbacks.TerminateOnNaN, "fit raises a DivergenceError"),
-    "ModelCheckpoint": (
-        lambda: keras.callbacks.ModelCheckpoint("x.keras"),
-        "give it save_weights_only=True, or use kerasrl.callbacks.ModelIntervalCheckpoint",
-    ),
-    "EarlyStopping": (
-        lambda: keras.callbacks.EarlyStopping("episode_reward", mode="max", restore_best_weights=True),
-        "leave out restore_best_weights",
-    ),
+    "TensorBoard": lambda: OwnTensorBoard(),
+    "BackupAndRestore": lambda: keras.callbacks.BackupAndRestore("b"),
+    "ProgbarLogger": keras.callbacks.ProgbarLogger,
+    "SwapEMAWeights": keras.callbacks.SwapEMAWeights,
+    "TerminateOnNaN": keras.callbacks.TerminateOnNaN,
+    "ModelCheckpoint": lambda: keras.callbacks.ModelCheckpoint("x.keras"),
+    "EarlyStopping": lambda: keras.callbacks.EarlyStopping("episode_reward", mode="max", restore_best_weights=True),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_needs_a_keras_model_is_refused_before_the_first_step(name, tmp_path, monkeypatch):
+def test_what_needs_a_keras_model_is_refused_before_the_first_step(name, tmp_path, monkeypatch, refused):
     monkeypatch.chdir(tmp_path)
-    make, instead = REFUSED[name]
     env = Env()
-    with pytest.raises(UserError, match=f"^Keras's {name} does not work with an agent: .*{re.escape(instead)}"):
-        fit(make(), env=env)
+    with refused(name):
+        fit(REFUSED[name](), env=env)
     assert env.nb_episodes == 0
     assert not list(tmp_path.iterdir())
 
@@ -229,19 +221,8 @@ def a_function(episode, logs):
     pass
 
 
-@pytest.mark.parametrize(
-    ("callbacks", "text"),
-    [
-        (
-            [a_function],
-            r"<function a_function .*> is not a callback; make it a method of a subclass of rl.callbacks.Callback",
-        ),
-        ([None], "None is not a callback; .*"),
-        ([StopWhenSolved], r"callbacks has the class StopWhenSolved; pass an object of it: StopWhenSolved\(\)"),
-        (StopWhenSolved(), "callbacks must be a list, not a StopWhenSolved"),
-    ],
-)
+@pytest.mark.parametrize("callbacks", [[a_function], [None], [StopWhenSolved], StopWhenSolved()])
 @pytest.mark.parametrize("method", ["fit", "test"])
-def test_what_is_not_a_callback_is_refused(callbacks, text, method):
-    with pytest.raises(UserError, match=f"^{text}$"):
+def test_what_is_not_a_callback_is_refused(callbacks, method, refused):
+    with refused("callback"):
         getattr(build_agent(), method)(Env(), 5, callbacks=callbacks)

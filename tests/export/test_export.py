@@ -336,38 +336,27 @@ def test_actions_of_equal_value_are_no_difference(here, capsys):
 
 
 @pytest.mark.parametrize("file", ["policy.onnx", "policy"])
-def test_a_file_is_replaced_only_if_asked_for(file, here, capsys):
+def test_a_file_is_replaced_only_if_asked_for(file, said, here, capsys):
     options = ["--weights", PRETRAINED, "--to", file, "--episodes", "1"]
     assert run_command("export", [*map(str, options)]) == 0
     before = {path: path.stat().st_mtime_ns for path in [here / file, *(here / file).glob("*")]}
-    said = refused(*options, capsys=capsys)
-    assert said == f"{file} exists; replace it with --overwrite"
-    with pytest.raises(UserError, match="replace it with overwrite=True"):
+    assert file in said(refused(*options, capsys=capsys))
+    with pytest.raises(UserError) as caught:
         export(PRETRAINED, file)
+    assert file in said(caught.value)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert run_command("export", [*map(str, options), "--overwrite"]) == 0
     assert all(path.stat().st_mtime_ns > before[path] for path in before)
     assert [path.name for path in here.iterdir()] == [file]
 
 
-@pytest.mark.parametrize(
-    ("to", "said"),
-    [
-        ("policy.pb", "policy.pb has no known export format: end its name in .onnx, .tflite or .keras, or name a fo"),
-        (".", ". has no known export format"),
-        ("policy.ONNX", "policy.ONNX has no known export format"),
-        ("none/policy.onnx", "cannot write none/policy.onnx: there is no folder none"),
-        ("folder.onnx", "folder.onnx is a folder; name another one"),
-        ("file", "file is a file; name another one"),
-        ("full", "full contains something other than a SavedModel; name another folder"),
-    ],
-)
+@pytest.mark.parametrize("to", ["policy.pb", ".", "policy.ONNX", "none/policy.onnx", "folder.onnx", "file", "full"])
 def test_where_nothing_can_be_written_nothing_is_read(to, said, here, capsys):
     (here / "folder.onnx").mkdir()
     (here / "file").touch()
     (here / "full").mkdir()
     (here / "full" / "letters.txt").touch()
-    assert refused("--weights", "none.h5f", "--to", to, "--overwrite", capsys=capsys).startswith(said)
+    assert to in said(refused("--weights", "none.h5f", "--to", to, "--overwrite", capsys=capsys))
     assert (here / "full" / "letters.txt").exists()
 
 
@@ -401,23 +390,22 @@ def test_nothing_that_libraries_say_is_shown(file, here):
     )
 
 
-def test_a_missing_package_is_told_in_a_line(here, capsys, monkeypatch):
+def test_a_missing_package_is_told_in_a_line(said, here, capsys, monkeypatch):
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else name)
-    said = refused("--weights", PRETRAINED, "--to", "policy.onnx", capsys=capsys)
-    assert re.fullmatch(r"policy.onnx needs tf2onnx, which is not installed: \S+ -m pip install '.\[export\]'", said)
+    assert "tf2onnx" in said(refused("--weights", PRETRAINED, "--to", "policy.onnx", capsys=capsys))
     assert run_command("export", ["--weights", str(PRETRAINED), "--to", "policy.keras", "--episodes", "1"]) == 0
 
 
 # Weights
 
 
-def test_a_strangers_weights_are_no_code(here, capsys):
+def test_a_strangers_weights_are_no_code(said, here, capsys):
     (here / "trap.py").write_text("import pathlib\npathlib.Path('sprung').touch()\n")
     dqn = build_agent(build_model(4, 2), 2)
     dqn.metadata |= {"processor": "trap:Processor"}
     dqn.save_weights("strange.h5f")
-    said = refused("--weights", "strange.h5f", "--to", "policy.onnx", capsys=capsys)
-    assert said.startswith("strange.h5f names processor trap:Processor, which would be imported and run; give --proc")
+    line = said(refused("--weights", "strange.h5f", "--to", "policy.onnx", capsys=capsys))
+    assert "strange.h5f" in line and "trap:Processor" in line
     assert not Path("sprung").exists()
 
 

@@ -12,7 +12,6 @@ import tensorflow as tf
 from keras import layers
 
 from kerasrl import DQNAgent, SequentialMemory, UserError
-from kerasrl.errors import Note
 
 pytestmark = pytest.mark.xla
 
@@ -471,9 +470,9 @@ def test_several_updates_of_convolutions_are_no_loop_and_learn_the_same(monkeypa
 
 
 @pytest.mark.long
-def test_so_many_updates_of_convolutions_that_they_are_a_loop_learn_the_same_and_are_noted():
+def test_so_many_updates_of_convolutions_that_they_are_a_loop_learn_the_same_and_are_noted(noted):
     adams = [keras.optimizers.Adam(0.01) for _ in range(2)]
-    with pytest.warns(Note, match=r"^gradient_steps 17 is slow with convolutions, which are fast up to 16$"):
+    with noted("gradient_steps"):
         assert_fit_equals_eager(convolutional(), *adams, ends=ENDLESS, gradient_steps=17, train_interval=4)
 
 

@@ -101,99 +101,58 @@ def test_all_settings_survive_a_file(file):
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    "text",
     [
-        ("nb_step = 3", "there is no setting 'nb_step'; did you mean nb_steps or "),
-        ("qqqqqq = 3", "there is no setting 'qqqqqq'; help(kerasrl.Config) lists them all"),
-        ("[learning]\ngamma = 1", "there is no table 'learning'; settings belong at the top, outside all tables"),
-        ('nb_steps = "3"', "nb_steps must be a whole number, is '3'"),
-        ("nb_steps = 3.5", "nb_steps must be a whole number, is 3.5"),
-        ("nb_steps = true", "nb_steps must be a whole number, is True"),
-        ('gamma = "x"', "gamma must be a number, is 'x'"),
-        ("visualize = 1", "visualize must be true or false, is 1"),
-        ("env = 3", "env must be text in quotes, is 3"),
-        ("hidden_layers = 16", "hidden_layers must be whole numbers in brackets, is 16"),
-        ('hidden_layers = ["a"]', "hidden_layers must be whole numbers in brackets, is ['a']"),
-        ('optimizer = "adamm"', "optimizer must be one of 'adam', 'nadam', 'rmsprop', 'sgd', is 'adamm'"),
-        ('stop_at = "x"', "stop_at must be a number, is 'x'"),
-        ("gamma = 1.5", "gamma must be between 0 and 1, is 1.5"),
-        ("eval_episodes = 0", "eval_episodes must be at least 1, is 0"),
-        ("gamma = ", "is not TOML: Invalid value"),
+        *("nb_step = 3", "qqqqqq = 3", "[learning]\ngamma = 1", 'nb_steps = "3"', "nb_steps = 3.5", "nb_steps = true"),
+        *('gamma = "x"', "visualize = 1", "env = 3", "hidden_layers = 16", 'hidden_layers = ["a"]'),
+        *('optimizer = "adamm"', 'stop_at = "x"', "gamma = 1.5", "eval_episodes = 0"),
     ],
 )
-def test_a_mistake_in_a_file_names_file_key_and_cure(file, text, problem):
+def test_a_mistake_in_a_file_names_file_key_and_cure(file, text, refused):
     path = file(text)
-    with pytest.raises(UserError) as error:
+    with refused(path, re.match(r"\W*(\w+)", text)[1]):
         Config.load(file=path)
-    assert str(error.value).startswith(str(path))
-    assert problem in str(error.value)
-    assert "\n" not in str(error.value)
 
 
-def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(UserError, match=r"there is no configuration file .*nothing\.toml"):
+def test_files_that_cannot_be_read(file, tmp_path, refused):
+    with refused("nothing.toml"):
         Config.load(file=tmp_path / "nothing.toml")
-    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+    with refused(tmp_path):
         Config.load(file=tmp_path)
+    with pytest.raises(UserError, match=r"own\.toml is not TOML: Invalid value"):
+        Config.load(file=file("gamma = "))
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="binary is not TOML"):
         Config.load(file=tmp_path / "binary")
 
 
 @pytest.mark.parametrize(
-    ("settings", "problem"),
+    "settings",
     [
-        ({"network": "model"}, "network must be module:name"),
-        ({"processor": ":x"}, "processor must be module:name, is ':x'"),
-        ({"processor": "x:"}, "processor must be module:name"),
-        ({"processor": "::x"}, "processor must be module:name"),
-        ({"eval_interval": 0, "stop_when_solved": True}, "need evaluations"),
-        ({"eval_interval": 0, "record_every": 5}, "need evaluations"),
-        ({"eps_rate": 0.0}, "eps_rate must be positive"),
-        ({"delta_clip": 0.0}, "delta_clip must be positive"),
-        ({"nb_steps": "many"}, "nb_steps must be a whole number, is 'many'"),
-        ({"nb_steps": 1e4 + 0.5}, "nb_steps must be a whole number"),
-        ({"hidden_layers": 24}, "hidden_layers must be whole numbers in brackets, is 24"),
-        ({"optimizer": "adamw"}, "optimizer must be one of 'adam'"),
-        ({"nb_steps": 2**31}, "nb_steps must be at most 2147483647, is 2147483648"),
-        ({"threads": -1}, "threads must be between 0 and 1024, is -1"),
-        ({"gamma": float("nan")}, "gamma must be between 0 and 1, is nan"),
-        ({"learning_rate": float("inf")}, "learning_rate must be a finite number, is inf"),
-        ({"stop_at": float("-inf")}, "stop_at must be a finite number, is -inf"),
-        ({"target_model_update": 2.0**31}, "target_model_update must be at most 2147483647, is 2147483648.0"),
-        ({"hidden_layers": (8, 0)}, r"hidden_layers must be numbers between 1 and 65536, is \(8, 0\)"),
-        ({"env": ""}, "env must be a name, is ''"),
-        ({"seed": 2**32}, "seed must be between 0 and 4294967295, is 4294967296"),
-        ({"learning_rate_end": 0.5}, "learning_rate_end needs learning_rate_nb_steps, the steps until it is reached"),
-        ({"eps_min": 0.5, "eps_max": 0.25}, "eps_min must be at most eps_max, which is 0.25; it is 0.5"),
-        ({"memory_limit": 2}, r"memory_limit must be at least window_length \+ n_step \+ 2 = 4, .*; it is 2"),
-        (
-            {"memory_limit": 5, "n_step": 5},
-            r"memory_limit must be at least window_length \+ n_step \+ 2 = 8, .*; it is 5",
-        ),
-        ({"n_step": 0}, "n_step must be between 1 and 100, is 0"),
-        ({"memory": "priority"}, "memory must be one of 'sequential', 'prioritized', is 'priority'"),
-        ({"priority_alpha": 0.7}, "priority_alpha needs memory to be 'prioritized'"),
-        (
-            {"priority_epsilon": 0.1, "priority_nb_steps": 5},
-            "priority_nb_steps, priority_epsilon need memory to be 'prioritized'",
-        ),
-        ({"memory": "prioritized", "priority_alpha": 1.5}, "priority_alpha must be between 0 and 1, is 1.5"),
-        (
-            {"memory": "prioritized", "priority_beta_end": 0.3},
-            "priority_beta must be at most priority_beta_end, which is 0.3; it is 0.4",
-        ),
+        {"network": "model"},
+        *({"processor": ":x"}, {"processor": "x:"}, {"processor": "::x"}),
+        *({"eval_interval": 0, "stop_when_solved": True}, {"eval_interval": 0, "record_every": 5}),
+        *({"eps_rate": 0.0}, {"delta_clip": 0.0}, {"optimizer": "adamw"}, {"env": ""}, {"seed": 2**32}),
+        *({"nb_steps": "many"}, {"nb_steps": 1e4 + 0.5}, {"nb_steps": 2**31}, {"threads": -1}),
+        *({"gamma": float("nan")}, {"learning_rate": float("inf")}, {"stop_at": float("-inf")}),
+        *({"target_model_update": 2.0**31}, {"hidden_layers": 24}, {"hidden_layers": (8, 0)}),
+        *({"learning_rate_end": 0.5}, {"eps_max": 0.25, "eps_min": 0.5}, {"n_step": 0}),
+        *({"memory_limit": 2}, {"n_step": 5, "memory_limit": 5}, {"memory": "priority"}, {"priority_alpha": 0.7}),
+        {"priority_epsilon": 0.1, "priority_nb_steps": 5},
+        {"memory": "prioritized", "priority_alpha": 1.5},
+        {"memory": "prioritized", "priority_beta_end": 0.3},
     ],
+    ids=str,
 )
-def test_impossible_values(settings, problem):
-    with pytest.raises(UserError, match=problem):
+def test_impossible_values(settings, refused):
+    with refused([*settings][-1]):
         Config(**settings)
 
 
-def test_values_that_python_takes_for_equal():
+def test_values_that_python_takes_for_equal(refused):
     assert Config(hidden_layers=[24, 24], gamma=1) == Config(hidden_layers=(24, 24), gamma=1.0)
     assert isinstance(Config(gamma=1).gamma, float)
-    with pytest.raises(UserError, match="there is no setting 'gama'; did you mean gamma"):
+    with refused("gama"):
         Config.load(gama=1)
 
 
@@ -226,10 +185,10 @@ def test_the_other_tutorials_numbers():
     assert {name: found[name] for name in tutorial} == tutorial
 
 
-def test_an_unknown_preset_is_told_with_the_nearest(capsys):
-    with pytest.raises(UserError, match=r"no preset is called 'cartpol'; did you mean cartpole or "):
+def test_an_unknown_preset_is_told_with_the_nearest(refused):
+    with refused("cartpole"):
         Config.load("cartpol")
-    with pytest.raises(UserError, match=rf"no preset is called '\.\./x'; the presets are .*{NAMES[-1]}"):
+    with refused("../x", *NAMES):
         Config.load("../x")
 
 

@@ -78,15 +78,14 @@ def run(capsys):
 # --debug
 
 
-def test_debug_shows_the_whole_traceback_which_the_line_without_it_mentions(own, run, tmp_path):
+def test_debug_shows_the_whole_traceback_which_the_line_without_it_mentions(own, run, said, tmp_path):
     command = own("        self.nb_steps += 1\n", "        self.nb_steps += self.speed\n")
     status, errors = run(*command)
-    said = "error: the environment failed: AttributeError: 'Own' object has no attribute 'speed' (own0.py, line 16)"
-    assert (status, re.sub(r"own\d+", "own0", errors)) == (1, f"{said}; --debug shows the whole traceback\n")
+    assert (status, "'speed'" in (line := said(errors))) == (1, True)
     status, errors = run(*command, "--debug")
     assert status == 1
     assert errors.startswith("Traceback (most recent call last):\n") and "self.nb_steps += self.speed\n" in errors
-    assert re.sub(r"own\d+", "own0", errors.splitlines()[-1]) == said
+    assert line == f"{errors.splitlines()[-1]}; --debug shows the whole traceback\n"
     assert not (tmp_path / "logs/dqn_Own-v0_config.toml").exists()
 
 
@@ -102,99 +101,46 @@ def test_debug_is_no_setting(own, run, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--env", "--network"])
-def test_a_module_that_cannot_be_imported_may_be_debugged(own, run, tmp_path, option):
+def test_a_module_that_cannot_be_imported_may_be_debugged(own, run, said, tmp_path, option):
     (tmp_path / "broken.py").write_text("import math\n\nx = math.nothing\n")
     arguments = [option, "broken:Own-v0"]
     status, errors = run(*arguments)
     assert status == (2 if option == "--env" else 1)
-    assert "module 'math' has no attribute 'nothing'" in errors and errors.endswith(
-        "--debug shows the whole traceback\n"
-    )
-    assert errors.count("\n") == 1
+    assert "'nothing'" in said(errors) and errors.count("\n") == 1
     _, errors = run(*arguments, "--debug")
     assert 'broken.py", line 3' in errors
-    assert run("--nb-steps", "0")[1] == "error: nb_steps must be at least 1, is 0\n"  # nobody's code has failed
+    assert "--debug" not in said(run("--nb-steps", "0")[1])  # nobody's code has failed
 
 
 # Environments that answer wrongly
 
-STEP, RESET = "own0.py, line 15", "own0.py, line 8"
 RETURNED = "return self.observe(), 1.0, self.nb_steps == 8, False, {}"
 SLIPS = {
-    "no reward": ("1.0, self", "None, self", "step() returned None as reward, which must be a number", STEP),
-    "a text": ("1.0, self", "'1', self", "step() returned '1' as reward, which must be a number", STEP),
-    "rewards": (
-        "1.0, self",
-        "np.ones(2), self",
-        "step() returned array([1., 1.]) as reward, which must be a number",
-        STEP,
-    ),
-    "no info": (
-        "False, {}",
-        "False, None",
-        "step() returned None as info, which must be a dictionary: {} if there is nothing to tell",
-        STEP,
-    ),
-    "no observation": (
-        RETURNED,
-        RETURNED.replace("self.observe()", "None"),
-        "step() returned None as observation",
-        STEP,
-    ),
-    "nothing at first": ("return self.observe(), {}", "return None, {}", "reset() returned None as observation", RESET),
-    "too little": (
-        "False, {}",
-        "{}, 1, 2",
-        "step() returned 6 values; there must be 5 (older gym: 4)",
-        STEP,
-    ),
-    "nothing": (
-        RETURNED,
-        "pass",
-        "step() returned None instead of observation, reward, terminated, truncated and info",
-        STEP,
-    ),
-    "a shorter one": (
-        RETURNED,
-        RETURNED.replace("self.observe()", "self.observe()[:3]"),
-        "step() returned an observation of shape (3,) after one of shape (4,)",
-        STEP,
-    ),
-    "other numbers than the space": (
-        "np.zeros(4",
-        "np.zeros(5",
-        "reset() returned an observation of shape (5,), but its observation_space has shape (4,)",
-        RESET,
-    ),
-    "texts": (
-        "return np.zeros(4, np.float32)",
-        "return ['a', 'b', 'c', 'd']",
-        "reset() returned ['a', 'b', 'c', 'd'] as observation, which must hold numbers",
-        RESET,
-    ),
-    "objects": (
-        RETURNED,
-        RETURNED.replace("self.observe()", "np.array([None] * 4)"),
-        "step() returned array([None, None, None, None], dtype=object) as observation, which must hold numbers",
-        STEP,
-    ),
+    "no reward": ("1.0, self", "None, self"),
+    "a text": ("1.0, self", "'1', self"),
+    "rewards": ("1.0, self", "np.ones(2), self"),
+    "no info": ("False, {}", "False, None"),
+    "no observation": (RETURNED, RETURNED.replace("self.observe()", "None")),
+    "nothing at first": ("return self.observe(), {}", "return None, {}"),
+    "too little": ("False, {}", "{}, 1, 2"),
+    "nothing": (RETURNED, "pass"),
+    "a shorter one": (RETURNED, RETURNED.replace("self.observe()", "self.observe()[:3]")),
+    "other numbers than the space": ("np.zeros(4", "np.zeros(5"),
+    "texts": ("return np.zeros(4, np.float32)", "return ['a', 'b', 'c', 'd']"),
+    "objects": (RETURNED, RETURNED.replace("self.observe()", "np.array([None] * 4)")),
 }
 
 
 @pytest.mark.parametrize("slip", SLIPS)
-def test_a_wrong_answer_is_blamed_on_the_environments_method(own, run, tmp_path, slip):
-    before, after, said, place = SLIPS[slip]
-    status, errors = run(*own(before, after))
-    assert re.sub(r"own\d+", "own0", errors) == f"error: the environment's {said} ({place})\n"
-    assert status == 2
+def test_a_wrong_answer_is_blamed_on_the_environments_method(own, run, said, tmp_path, slip):
+    status, errors = run(*own(*SLIPS[slip]))
+    assert status == 2 and re.search(r"(reset|step)\(\).* \(own\d+\.py, line \d+\)$", said(errors))
     assert not list(tmp_path.glob("logs/*_config.toml"))
 
 
-def test_what_gyms_wrappers_cannot_take_is_blamed_on_the_environment_too(own, run):
+def test_what_gyms_wrappers_cannot_take_is_blamed_on_the_environment_too(own, run, said):
     status, errors = run(*own(RETURNED, "pass", max_episode_steps=5))
-    said = "error: the environment failed: TypeError: cannot unpack non-iterable NoneType object"
-    assert re.sub(r"own\d+", "own0", errors) == f"{said} ({STEP}); --debug shows the whole traceback\n"
-    assert status == 1
+    assert status == 1 and "the environment failed" in said(errors)
 
 
 @pytest.mark.long
@@ -205,15 +151,13 @@ def test_a_reward_may_be_any_single_number(own, run, tmp_path, reward):
     assert log["episode_reward"] == [8.0, 8.0, 8.0]
 
 
-def test_an_info_that_older_gyms_environments_lack_is_blamed_on_them(own, run):
+def test_an_info_that_older_gyms_environments_lack_is_blamed_on_them(own, run, said):
     (old,) = [line for line in ENVIRONMENT.splitlines() if "seed=None" in line]
     command = own(old, "    def reset(self):", name="Older-v0")
     source = Path(f"{command[1].partition(':')[0]}.py")
     text = source.read_text().replace("return self.observe(), {}", "return self.observe()")
     source.write_text(text.replace("self.nb_steps == 8, False, {}", "self.nb_steps == 8, None"))
-    _, errors = run(*command)
-    said = "the environment's step() returned None as info, which must be a dictionary: {} if there is nothing to tell"
-    assert re.sub(r"own\d+", "own0", errors) == f"error: {said} ({STEP})\n"
+    assert "step()" in said(run(*command)[1])
 
 
 class Half(gym.ObservationWrapper):
@@ -239,35 +183,28 @@ def test_a_wrong_answer_of_a_wrapper_is_blamed_on_the_wrapper(wrapper, place):
 
 # What is noted in passing
 
-HIDDEN = "note: hidden_layers is empty: the network is linear\n"
-BATCH = "note: batch_size 32 is above memory_limit 20: each batch repeats transitions, as in Keras-RL\n"
-IMAGES = (
-    "note: images of {} go into a dense network, which learns little from them; for a convolutional one: --network "
-    "atari:build_minatar_network\n"
-)
-
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("options", "note"), [(["--hidden-layers"], HIDDEN), (["--memory-limit", "20"], BATCH), (["--batch-size", "1"], "")]
-)
-def test_a_setting_that_is_hardly_meant_is_noted(own, run, options, note):
-    command = own()
-    assert run(*command, *options) == (0, note)
+@pytest.mark.parametrize("options", ["--hidden-layers", "--memory-limit 20", "--batch-size 1"])
+def test_a_setting_that_is_hardly_meant_is_noted(own, run, said, options):
+    command, options = own(), options.split()
+    status, errors = run(*command, *options)
+    assert (status, bool(said(errors))) == (0, options != ["--batch-size", "1"])
     assert run(*command, *options, "--verbose", "0") == (0, "")
 
 
 @pytest.mark.long
-def test_images_for_a_dense_network_are_noted_with_a_network_that_takes_them(own, run):
+def test_images_for_a_dense_network_are_noted_with_a_network_that_takes_them(own, run, said):
     command = own("np.zeros(4,", "np.zeros((10, 10, 3),")
     source = Path(f"{command[1].partition(':')[0]}.py")
     source.write_text(source.read_text().replace("Box(-1, 1, (4,))", "Box(-1, 1, (10, 10, 3))"))
-    assert run(*command) == (0, IMAGES.format("10 x 10 x 3"))
+    status, errors = run(*command)
+    assert (status, "10 x 10 x 3" in said(errors)) == (0, True)
     assert run(*command, "--network", "atari:build_minatar_network") == (0, "")
 
 
-def test_large_images_are_noted_with_a_processor_too():
-    with pytest.warns(Note, match="--processor atari:AtariProcessor --network atari:build_atari_network --window-l"):
+def test_large_images_are_noted_with_a_processor_too(noted):
+    with noted("--processor"):
         warn_of(Config(), (210, 160, 3))
 
 
@@ -279,30 +216,22 @@ def test_large_images_are_noted_with_a_processor_too():
         ("build_atari_network", (9, 9, 3)),
     ],
 )
-def test_a_network_for_games_names_the_observations_that_it_does_not_take(network, size):
-    with pytest.raises(
-        UserError, match=rf"^atari:{network} takes .*, not observations of size {re.escape(str(size))}; "
-    ):
+def test_a_network_for_games_names_the_observations_that_it_does_not_take(network, size, refused):
+    with refused(network, size):
         own_network(size, 2, Config(network=f"atari:{network}"))
 
 
 @pytest.mark.long
-def test_an_environment_that_never_ends_is_noted_in_training_evaluation_and_test(own, run, capsys):
+def test_an_environment_that_never_ends_is_noted_in_training_and_evaluation(own, run, said):
     command = own("self.nb_steps == 8", "False")
     arguments = [*command, "--nb-steps", "10001", "--train-interval", "1000", "--eval-interval", "5000"]
     status, errors = run(*arguments, "--eval-episodes", "1")
     assert status == 0
-    assert errors.splitlines() == [
-        "note: an episode has lasted 10,000 steps, and the environment has no time limit; states are saved and weights "
-        "evaluated only when an episode ends: set a limit with --nb-max-episode-steps (from Python: "
-        "nb_max_episode_steps)",
-        "note: the environment has no time limit, so an evaluation's episode was ended after 10,000 steps; set one "
-        "with --nb-max-episode-steps (from Python: nb_max_episode_steps)",
-    ]
+    assert [said(line).count("--nb-max-episode-steps") for line in errors.splitlines()] == [1, 1]
     assert run(*arguments, "--eval-episodes", "1", "--nb-max-episode-steps", "10_000", "--overwrite") == (0, "")
 
 
-def test_an_episode_that_a_test_does_not_end_is_noted():
+def test_an_episode_that_a_test_does_not_end_is_noted(noted):
     class Endless(gym.Env):
         def reset(self, seed=None, options=None):
             self.nb_steps = 0
@@ -313,26 +242,27 @@ def test_an_episode_that_a_test_does_not_end_is_noted():
             return np.zeros(4, np.float32), 1.0, self.nb_steps == 10_001, False, {}
 
     dqn = build_agent(build_model(4, 2), 2)
-    with pytest.warns(Note, match=r"an episode has lasted 10,000 steps, .*; Ctrl-C ends it"):
+    with noted("10,000"):
         dqn.test(Endless(), visualize=False, verbose=0)
     dqn.test(Endless(), visualize=False, verbose=0, nb_max_episode_steps=10_000)
 
 
 @pytest.mark.long
-def test_of_an_environment_without_version_the_newest_is_taken_and_recorded(own, run, tmp_path):
-    assert run(*own(name="Own-v3")[2:], "--env", "CartPole") == (0, "note: CartPole: CartPole-v1 taken\n")
+def test_of_an_environment_without_version_the_newest_is_taken_and_recorded(own, run, said, tmp_path):
+    status, errors = run(*own(name="Own-v3")[2:], "--env", "CartPole")
+    assert (status, "CartPole-v1" in said(errors)) == (0, True)
     (path,) = (tmp_path / "checkpoints").glob("*_weights.h5f")
     assert path.name == "dqn_CartPole-v1_weights.h5f"
     assert weights.read(path).metadata["env"] == "CartPole-v1"
-    assert run("--env", "CartPole", "--resume", "--nb-steps", "40") == (0, "note: CartPole: CartPole-v1 taken\n")
+    assert run("--env", "CartPole", "--resume", "--nb-steps", "40") == (0, errors)
     assert run_command("test", ["--weights", str(path), "--env", "CartPole", "--episodes", "1"]) == 0
 
 
-def test_the_newest_version_is_the_largest_number_also_in_gymnasium_and_in_modules(own, run, tmp_path):
+def test_the_newest_version_is_the_largest_number_also_in_gymnasium_and_in_modules(own, run, noted):
     modules = [own(name=f"Own-v{version}")[1].partition(":")[0] for version in (9, 10)]
     for module in modules:
         named.module(module)
-    with pytest.warns(Note, match="^Own: Own-v10 taken$"):
+    with noted("Own-v10"):
         assert environments.full_name(f"{modules[0]}:Own") == f"{modules[0]}:Own-v10"
     gymnasium = pytest.importorskip("gymnasium")
     newest = max(int(name[10:]) for name in gymnasium.registry if re.fullmatch(r"CartPole-v\d+", name))
@@ -346,39 +276,33 @@ def test_the_newest_version_is_the_largest_number_also_in_gymnasium_and_in_modul
 # What is refused
 
 
-def test_a_training_state_or_its_memory_is_no_weights_file(own, run, tmp_path, capsys):
+def test_a_training_state_or_its_memory_is_no_weights_file(own, run, said, tmp_path, capsys):
     assert run(*own(), "--state-interval", "8") == (0, "")
-    for pattern, kind in (
-        ("*_state", "a training state"),
-        ("*_state.memory-*", "the replay memory of a"),
-    ):
+    for pattern in ("*_state", "*_state.memory-*"):
         (path,) = (tmp_path / "checkpoints").glob(pattern)
         with pytest.raises(SystemExit) as stop:
             run_command("test", ["--weights", str(path)])
         assert stop.value.code == 2
-        assert f"{path} is {kind}" in capsys.readouterr().err
+        assert str(path) in said(capsys.readouterr().err)
 
 
-def test_absurd_threads_are_refused(run, tmp_path, monkeypatch):
+def test_absurd_threads_are_refused(run, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert run("--threads", 1_000) == (
-        2,
-        "error: threads must be at most 256 on this machine, is 1000; 0 chooses\n",
-    )
+    status, errors = run("--threads", 1_000)
+    assert (status, "threads" in said(errors)) == (2, True)
     monkeypatch.setattr("os.cpu_count", lambda: 100)
     assert "at most 400 on" in run("--threads", 401)[1]
 
 
-def test_a_class_that_is_no_environment_is_told_how_to_become_one(own, run):
+def test_a_class_that_is_no_environment_is_told_how_to_become_one(own, run, said):
     status, errors = run(*own("(gym.Env)", ""))
-    said = "error: environment 'own0:Own-v0' cannot be made: Own is not a gym.Env; derive the class from it\n"
-    assert (status, re.sub(r"own\d+", "own0", errors)) == (2, said)
+    assert (status, "gym.Env" in said(errors)) == (2, True)
 
 
 @pytest.mark.parametrize("base", [gym.Env, object])
-def test_a_test_of_what_draws_nothing_says_how_to_do_without_pictures(base):
+def test_a_test_of_what_draws_nothing_says_how_to_do_without_pictures(base, refused):
     kind = type("Dark", (base,), {"reset": lambda self: np.zeros(4), "step": lambda self, action: None})
     dqn = build_agent(build_model(4, 2), 2)
-    with pytest.raises(UserError, match=r"^Dark draws nothing, so there is nothing to show: pass visualize=False$"):
+    with refused("Dark", "visualize=False"):
         dqn.test(kind())

@@ -15,7 +15,6 @@ from gym.envs.classic_control.cartpole import CartPoleEnv
 
 from kerasrl import Config, play, train
 from kerasrl.cli.door import run as run_command
-from kerasrl.errors import UserError
 from kerasrl.storage import weights
 from model import build_model
 
@@ -134,23 +133,18 @@ def test_a_run_with_objects_is_resumed_exactly():
         np.testing.assert_array_equal(expected, actual)
 
 
-def test_what_no_file_holds_is_asked_for_in_one_line(capsys):
+def test_what_no_file_holds_is_asked_for_in_one_line(refused, said, capsys):
     trained = train(Config(**SHORT), **given(stop_at=300))
-    said = r"the run was given env, model, processor, callbacks as objects, .* env=\.\.\., model=\.\.\., "
-    with pytest.raises(UserError, match=said):
+    with refused("env", "model", "processor", "callbacks"):
         train(Config(resume=True))
-    for name, arguments, words in (
-        ("train", ["--resume"], "as objects, which no file holds; resume it from Python: train(Config(..., resume="),
-        ("test", ["--weights", str(trained.weights)], "with env, model, processor given as objects, which"),
-        ("test", ["--weights", str(trained.weights), "--env", "CartPole-v1"], "with model, processor given as"),
-    ):
+    play_it = ["--weights", str(trained.weights)]
+    for name, arguments in (("train", ["--resume"]), ("test", play_it), ("test", [*play_it, "--env", "CartPole-v1"])):
         capsys.readouterr()
         with pytest.raises(SystemExit) as stop:
             run_command(name, arguments)
-        error = capsys.readouterr().err
-        assert (stop.value.code, error.count("\n")) == (2, 1)
-        assert words in error
-    with pytest.raises(UserError, match=r"with model given as objects, .*: play\('checkpoints/.*', model=\.\.\.\)"):
+        error = said(capsys.readouterr().err)
+        assert (stop.value.code, error.count("\n"), "model" in error) == (2, 1, True)
+    with refused("model=..."):
         play(trained.weights, env=Tilted, processor=Halved())
 
 
@@ -161,8 +155,8 @@ class Uncopyable(Tilted):
 
 
 @pytest.mark.long
-def test_a_function_makes_what_cannot_be_copied(tmp_path):
-    with pytest.raises(UserError, match=r"Uncopyable cannot be copied.*lock.*env=lambda: \.\.\."):
+def test_a_function_makes_what_cannot_be_copied(tmp_path, refused):
+    with refused("Uncopyable", "lock"):
         train(Config(**SHORT), env=Uncopyable())
     assert not list((tmp_path / "checkpoints").glob("dqn*"))
     made = []
@@ -179,10 +173,10 @@ def test_a_function_makes_what_cannot_be_copied(tmp_path):
     assert len(trained.play(1)) == 1
 
 
-def test_a_function_builds_the_model():
+def test_a_function_builds_the_model(refused):
     trained = train(Config(**SHORT), model=build_model)
     assert [layer.units for layer in trained.agent.model.layers if hasattr(layer, "units")] == [16, 16, 16, 2]
-    with pytest.raises(UserError, match="with model given as objects"):
+    with refused("model"):
         play(trained.weights)
     assert len(trained.play(1)) == 1
 
@@ -194,22 +188,15 @@ def test_files_bear_the_name_of_a_registered_environment():
 
 
 @pytest.mark.parametrize(
-    ("objects", "said"),
+    "objects",
     [
-        ({"env": "CartPole-v1"}, "env must be an environment or a function that makes one"),
-        ({"env": lambda: 3}, "env must be an environment or a function that makes one"),
-        ({"model": 3}, "model must be a Keras model or a function that builds one, is 3"),
-        ({"model": lambda size: 3}, "model must take state_size, num_actions and, optionally, config"),
-        ({"model": lambda size, actions: 3}, "model must return a Keras model with 2 outputs, not 3"),
-        ({"model": build_model(4, 3)}, r"model must be a Keras model with 2 outputs, not one with outputs \(None, 3\)"),
-        ({"model": network(7)}, "the model takes"),
-        ({"processor": Halved}, "processor must be an instance of a subclass of rl.core.Processor"),
-        ({"callbacks": [Counter]}, r"the class Counter; pass an object of it: Counter\(\)"),
-        ({"callbacks": Counter()}, "callbacks must be a list"),
+        *({"env": "CartPole-v1"}, {"env": lambda: 3}, {"model": 3}, {"model": lambda size: 3}),
+        *({"model": lambda size, actions: 3}, {"model": build_model(4, 3)}, {"model": network(7)}),
+        *({"processor": Halved}, {"callbacks": [Counter]}, {"callbacks": Counter()}),
     ],
 )
-def test_an_object_that_cannot_be_used_touches_nothing(objects, said, tmp_path):
-    with pytest.raises(UserError, match=said):
+def test_an_object_that_cannot_be_used_touches_nothing(objects, refused, tmp_path):
+    with refused(*objects):
         train(Config(**SHORT), **objects)
     assert not list(tmp_path.rglob("dqn*"))
 
@@ -237,39 +224,21 @@ class Demanding(rl.callbacks.Callback):
 
 
 def test_callbacks_are_named_by_settings(capsys):
-    options = [
-        "--nb-steps",
-        "20",
-        "--seed",
-        "4",
-        "--verbose",
-        "0",
-        "--callback",
-        f"{__name__}:Told",
-        f"{__name__}:Said",
-    ]
-    assert run_command("train", options) == 0
+    options = f"--nb-steps 20 --seed 4 --verbose 0 --callback {__name__}:Told {__name__}:Said"
+    assert run_command("train", options.split()) == 0
     assert capsys.readouterr().out == "trained for 20 from 4\nover\n"
     assert run_command("train", ["--resume", "--trust", "--nb-steps", "30", "--verbose", "0"]) == 0
     assert capsys.readouterr().out == "trained for 30 from 4\nover\n"
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("mine", "callback must be module:name, is ('mine',)"),
-        (f"{__name__}:Demanding", "must be a class that needs no arguments but, optionally, config"),
-        (f"{__name__}:Halved", "must be a subclass of rl.callbacks.Callback"),
-        (f"{__name__}:Nobody", "has no Nobody"),
-        ("keras.callbacks:TerminateOnNaN", "does not work with an agent"),
-    ],
-)
+@pytest.mark.parametrize("name", ["mine", ":Demanding", ":Halved", ":Nobody", "keras.callbacks:TerminateOnNaN"])
 def test_a_callback_that_cannot_be_made_touches_nothing(name, said, tmp_path, capsys):
+    name = name if name[0] != ":" else f"{__name__}{name}"
     with pytest.raises(SystemExit) as stop:
         run_command("train", ["--callback", name, "--nb-steps", "20", "--verbose", "0"])
-    error = capsys.readouterr().err
+    error = said(capsys.readouterr().err)
     assert (stop.value.code, error.count("\n")) == (2, 1)
-    assert said in error
+    assert name.rpartition(":")[2] in error
     assert not list(tmp_path.rglob("dqn*"))
 
 
@@ -277,7 +246,7 @@ def test_a_callback_that_cannot_be_made_touches_nothing(name, said, tmp_path, ca
 
 
 @pytest.mark.long
-def test_other_threads_in_the_same_process_are_refused_and_the_cure_is_named(tmp_path):
+def test_other_threads_in_the_same_process_are_refused_and_the_cure_is_named(said, tmp_path):
     code = (
         "from kerasrl import Config, UserError, train\n"
         "short = {'nb_steps': 20, 'eval_interval': 0}\n"
@@ -293,10 +262,4 @@ def test_other_threads_in_the_same_process_are_refused_and_the_cure_is_named(tmp
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line for line in done.stdout.splitlines() if line.startswith(("device", "TensorFlow"))]
-    assert lines == [
-        "device CPU, 2 threads (as requested)",
-        "device CPU, 2 threads (as TensorFlow was started)",
-        "device CPU, 2 threads (as requested)",
-        "TensorFlow has begun to compute (CPU, 2 threads) and can no longer change threads or device in this process: "
-        "restart the kernel (or the script), and ask for them before a model is built",
-    ]
+    assert [said(line).partition(" ")[0] for line in lines] == ["device", "device", "device", "TensorFlow"]

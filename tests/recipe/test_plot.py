@@ -311,24 +311,16 @@ def test_formats(tmp_path, suffix, begin):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    "content",
     [
-        (None, "cannot be read: No such file or directory"),
-        ('{"episode_reward": [1', "is not JSON"),
-        (b"\x89HDF\xff", "is not text"),
-        ("[1, 2]", "has no episode_reward"),
-        ('{"loss": [1.0], "nb_steps": [1]}', "has no episode_reward"),
-        ('{"episode_reward": [1.0]}', "has no nb_steps"),
-        ('{"episode_reward": [], "nb_steps": []}', "holds no episodes yet"),
-        ('{"episode_reward": [NaN], "nb_steps": [1]}', "holds no episodes yet"),
-        ('{"episode_reward": [1.0, 2.0], "nb_steps": [1]}', "its lists differ in length"),
-        ('{"episode_reward": 1.0, "nb_steps": [1]}', "its lists differ in length"),
-        ('{"episode_reward": ["much"], "nb_steps": [1]}', "something other than numbers"),
-        ('{"episode_reward": [1.0, 2.0], "nb_steps": [2, 1]}', "nb_steps does not increase"),
-        ('{"episode_reward": [1.0], "nb_steps": [null]}', "nb_steps does not increase"),
+        *(None, '{"episode_reward": [1', b"\x89HDF\xff", "[1, 2]", '{"loss": [1.0], "nb_steps": [1]}'),
+        *('{"episode_reward": [1.0]}', '{"episode_reward": [], "nb_steps": []}'),
+        *('{"episode_reward": [NaN], "nb_steps": [1]}', '{"episode_reward": [1.0, 2.0], "nb_steps": [1]}'),
+        *('{"episode_reward": 1.0, "nb_steps": [1]}', '{"episode_reward": ["much"], "nb_steps": [1]}'),
+        *('{"episode_reward": [1.0, 2.0], "nb_steps": [2, 1]}', '{"episode_reward": [1.0], "nb_steps": [null]}'),
     ],
 )
-def test_what_is_no_log_is_told_on_one_line(tmp_path, capsys, content, message):
+def test_what_is_no_log_is_told_on_one_line(tmp_path, said, capsys, content):
     log = tmp_path / "dqn_E_log.json"
     if content is not None:
         log.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -336,32 +328,26 @@ def test_what_is_no_log_is_told_on_one_line(tmp_path, capsys, content, message):
         run_command("plot", [str(log)])
     out, error = capsys.readouterr()
     assert (stop.value.code, out, error.count("\n")) == (2, "", 1)
-    assert error.startswith(f"error: {log} ") and message in error
+    assert f"error: {log}" in said(error, r"(?<=is not JSON: )[^;]*|(?<=is not text: )[^;]*")  # Python's words
     assert not (tmp_path / "dqn_E_curve.png").exists()
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--out", "missing/curve.png"], "there is no folder"),
-        (["--out", "curve.jpg"], "must end in .png, .svg, .pdf"),
-        (["--out", "folder.png"], "cannot write"),
-        (["--threshold", "nan"], "threshold must be a finite number"),
-        (["--threshold", "high"], "'high' is not a number"),
-    ],
+    "options",
+    ["--out missing/curve.png", "--out curve.jpg", "--out folder.png", "--threshold nan", "--threshold high"],
 )
-def test_what_cannot_be_written_is_told_on_one_line(tmp_path, capsys, monkeypatch, options, message):
+def test_what_cannot_be_written_is_told_on_one_line(tmp_path, said, capsys, monkeypatch, options):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(SystemExit) as stop:
-        run_command("plot", [str(KERAS_RL), *options])
-    error = capsys.readouterr().err
-    assert (stop.value.code, error.count("\n")) == (2, 1) and message in error
+        run_command("plot", [str(KERAS_RL), *options.split()])
+    error = said(capsys.readouterr().err)
+    assert (stop.value.code, error.count("\n")) == (2, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
 
 
-def test_no_log():
-    with pytest.raises(UserError, match="no log is named"):
+def test_no_log(refused):
+    with refused("log"):
         plot([])
 
 

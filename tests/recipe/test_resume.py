@@ -306,17 +306,15 @@ def narrow(state_size, num_actions):
 
 
 @pytest.mark.long
-def test_an_unfinished_run_is_neither_replaced_nor_touched(training, run, tmp_path):
+def test_an_unfinished_run_is_neither_replaced_nor_touched(training, run, said, tmp_path):
     checkpoints = tmp_path / "checkpoints"
     assert training.struck(SHORT, 3) == -signal.SIGKILL
     before = contents(tmp_path)
     for _ in range(2):
         status, error = run()
         assert (status, error.count("\n")) == (2, 1)
-        said = r"error: .*checkpoints holds an unfinished run of CartPole-v0, saved at step \d+ of 2000; .*\n"
-        assert re.fullmatch(said, error)
-        assert "--resume" in error and "--overwrite" in error
-    assert "cannot be used together" in run("--overwrite", "--resume")[1]
+        assert str(checkpoints) in said(error, r"(?<=step )\d+") and "--resume" in error and "--overwrite" in error
+    assert "overwrite" in said(run("--overwrite", "--resume")[1])
     assert contents(tmp_path) == before
     assert run("--overwrite", "--seed", "9") == (0, "")
     assert weights.read(checkpoints / "dqn_CartPole-v0_weights.h5f").metadata["seed"] == 9
@@ -410,26 +408,19 @@ def test_a_state_of_an_earlier_version_is_not_replaced_by_accident(run, tmp_path
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("mistake", "status", "said"),
+    ("mistake", "status"),
     [
-        (["--activation", "blub"], 2, "activation blub"),
-        (["--device", "gpu"], 2, "no GPU"),
-        (["--network", f"{__name__}:narrow"], 2, "the model takes states of shape"),
-        (["--processor", f"{__name__}:Raising"], 1, "too dark"),
-        (["--processor", f"{__name__}:Collecting"], 2, "Collecting.seen cannot be saved for a resume"),
-        (["--memory-limit", "3"], 2, "memory_limit must be at least window_length + n_step + 2 = 4"),
-        (["--memory-limit", "6", "--window-length", "4"], 2, "at least window_length + n_step + 2 = 7"),
-        (["--learning-rate", "1e10"], 1, "lower the learning rate"),
-        (["--env", "CartPole-v7"], 2, "CartPole-v7"),
+        *(("--activation blub", 2), ("--device gpu", 2), (f"--network {__name__}:narrow", 2)),
+        *((f"--processor {__name__}:Raising", 1), (f"--processor {__name__}:Collecting", 2), ("--memory-limit 3", 2)),
+        *(("--memory-limit 6 --window-length 4", 2), ("--learning-rate 1e10", 1), ("--env CartPole-v7", 2)),
     ],
 )
-def test_a_start_that_fails_touches_nothing(run, tmp_path, mistake, status, said):
+def test_a_start_that_fails_touches_nothing(run, said, tmp_path, mistake, status):
     assert run() == (0, "")
     before = contents(tmp_path)
     for overwrite in ([], ["--overwrite"]):
-        actual, error = run(*mistake, *overwrite)
-        assert (actual, error.count("\n")) == (status, 1)
-        assert said in error
+        actual, error = run(*mistake.split(), *overwrite)
+        assert (actual, said(error, r"(?<=, line )\d+|(nan|inf) at step \d").count("\n")) == (status, 1)
         assert contents(tmp_path) == before
 
 
@@ -497,33 +488,27 @@ def environment_with(event):
     return ["--env", "Failing-v0"]
 
 
-HINT = "; --debug shows the whole traceback\n"
-
-
 def fail():
     raise ZeroDivisionError("the pole\nbroke")
 
 
 @pytest.mark.long
-def test_failing_environment_is_named_and_nothing_is_lost(run, tmp_path):
+def test_failing_environment_is_named_and_nothing_is_lost(run, said, tmp_path):
     status, error = run(*environment_with(fail))
-    assert status == 1
-    said = r"error: the environment failed: ZeroDivisionError: the pole broke \(test_resume.py, line \d+\)" + HINT
-    assert re.fullmatch(said, error)
+    assert (status, "(test_resume.py, line " in said(error, r"(?<=line )\d+")) == (1, True)
     log = json.loads((tmp_path / "logs" / "dqn_Failing-v0_log.json").read_text())
     assert log["nb_steps"][-1] < 400 <= log["nb_steps"][-1] + 200
     assert run(*environment_with(lambda: None), "--resume") == (0, "")
 
 
-def test_failing_callback_is_named(run, monkeypatch):
+def test_failing_callback_is_named(run, said, monkeypatch):
     class Unlucky(rl.callbacks.Callback):
         def on_step_end(self, step, logs):
             raise KeyError("luck")
 
     monkeypatch.setattr("kerasrl.training.run.own_callbacks", lambda *_: [Unlucky()])
     status, error = run()
-    assert status == 1
-    assert re.fullmatch(r"error: callback Unlucky failed: KeyError: 'luck' \(test_resume.py, line \d+\)" + HINT, error)
+    assert (status, "Unlucky" in said(error, r"(?<=line )\d+")) == (1, True)
 
 
 def test_bad_numbers_stop_the_training_and_are_explained(run, tmp_path):

@@ -27,52 +27,27 @@ def sealed(path, metadata):
     return path
 
 
-PLAY_WITH_ENV = (
-    " was trained with env given as objects, which no file holds; play it from Python: play('{path}', env=...), "
-    "or name an environment: env=..."
-)
-ANOTHER_NETWORK = " does not fit CartPole-v0: the weights are another network's: the file has 4x2, the model 4x9, 9x2"
 SETTINGS = {
-    "a list": ([1, 2], ": the settings are not a table"),
-    "17 GB a layer": (
-        {"hidden_layers": [65_536] * 50},
-        ": hidden_layers must be at most 100 with 134,217,728 weights between them; there are 50 with 210,453,397,504",
-    ),
-    "20,000 layers": (
-        {"hidden_layers": [1] * 20_000},
-        ": hidden_layers must be at most 100 with 134,217,728 weights between them; there are 20,000 with 19,999",
-    ),
-    "more than the file has": (
-        {"hidden_layers": [4_096, 4_096]},
-        " does not fit CartPole-v0: the file has 8 weights, its settings describe a network of 16,801,792",
-    ),
-    "long window": (
-        {"window_length": 2**31 - 1, "memory_limit": 2**31 - 1},
-        ": window_length must be between 1 and 1000, is 2147483647",
-    ),
-    "threads": ({"threads": 2**31 - 1}, ": threads must be between 0 and 1024, is 2147483647"),
-    "batch": (
-        {"batch_size": 2**20, "gradient_steps": 2},
-        ": batch_size * gradient_steps must be at most 1,048,576, is 2,097,152",
-    ),
-    "digits": ({"seed": 10**4_000}, f": seed must be between 0 and 4294967295, is 1{'0' * 199}..."),
-    "control characters": (
-        {"env": "\x1b[2JCartPole-v0"},
-        ": env must not contain control characters, is '\\x1b[2JCartPole-v0'",
-    ),
-    "names of objects": ({"objects": ["x", ["env"], "env"], "env": "x"}, PLAY_WITH_ENV),
-    "number of objects": ({"objects": 5, "hidden_layers": [9]}, ANOTHER_NETWORK),
-    "nested": ({"env": eval("[" * 80 + "]" * 80)}, f": env must be text in quotes, is {'[' * 80}{']' * 80}"),
+    "a list": [1, 2],
+    "17 GB a layer": {"hidden_layers": [65_536] * 50},
+    "20,000 layers": {"hidden_layers": [1] * 20_000},
+    "more than the file has": {"hidden_layers": [4_096, 4_096]},
+    "long window": {"memory_limit": 2**31 - 1, "window_length": 2**31 - 1},
+    "threads": {"threads": 2**31 - 1},
+    "batch": {"batch_size": 2**20, "gradient_steps": 2},
+    "digits": {"seed": 10**4_000},
+    "control characters": {"env": "\x1b[2JCartPole-v0"},
+    "names of objects": {"objects": ["x", ["env"], "env"], "env": "x"},
+    "number of objects": {"objects": 5, "hidden_layers": [9]},
+    "nested": {"env": eval("[" * 80 + "]" * 80)},
 }
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_settings_that_ask_for_everything_are_refused_before_it_is_taken(tmp_path, name):
-    metadata, said = SETTINGS[name]
-    path = sealed(tmp_path / "w.h5f", metadata)
-    with pytest.raises(UserError) as caught:
+def test_settings_that_ask_for_everything_are_refused_before_it_is_taken(tmp_path, refused, name):
+    path = sealed(tmp_path / "w.h5f", SETTINGS[name])
+    with refused(path):
         play(PlayConfig(weights=str(path)))
-    assert str(caught.value) == f"{path}{said}".replace("{path}", str(path))
 
 
 @pytest.mark.parametrize(
@@ -105,34 +80,29 @@ def test_a_test_needs_no_memory_for_what_is_replayed(tmp_path):
 
 
 TOML = {
-    "deep": ("hidden_layers = " + "[" * 100_000, "is not TOML: "),
-    "digits": (f"seed = {'1' * 5_000}", "is not TOML: "),
-    "hexadecimal digits": (
-        f"seed = 0x{'1' * 5_000}",
-        ": seed must be between 0 and 4294967295, is too long to be shown",
-    ),
-    "digits of a fraction": (f"gamma = 0x{'1' * 5_000}", ": gamma must be a number, is too long to be shown"),
-    "name twice": (f"[{'a' * 10_000}]\n" * 2, f"is not TOML: Cannot declare ('{'a' * 100}"),
-    "long name": (f"{'a' * 10_000} = 1", f": there is no setting '{'a' * 199}...; help(kerasrl.Config) lists them"),
-    "control characters": ('env = "\\u001b[2J"', ": env must not contain control characters, is '\\x1b[2J'"),
-    "large": ("#" * 2**21, "cannot be read: it is larger than 1,048,576 bytes"),
+    "deep": "hidden_layers = " + "[" * 100_000,
+    "digits": f"seed = {'1' * 5_000}",
+    "name twice": f"[{'a' * 10_000}]\n" * 2,
+    "hexadecimal digits": f"seed = 0x{'1' * 5_000}",
+    "digits of a fraction": f"gamma = 0x{'1' * 5_000}",
+    "long name": f"{'a' * 10_000} = 1",
+    "control characters": 'env = "\\u001b[2J"',
+    "large": "#" * 2**21,
 }
 
 
 @pytest.mark.parametrize("name", TOML)
-def test_toml_that_was_made_to_hurt_is_one_line(tmp_path, name):
-    content, said = TOML[name]
-    (tmp_path / "x.toml").write_text(content)
+def test_toml_that_was_made_to_hurt_is_one_line(tmp_path, said, name):
+    (tmp_path / "x.toml").write_text(TOML[name])
     with pytest.raises(UserError) as caught:
         Config.load(file=tmp_path / "x.toml")
-    assert str(caught.value).startswith(str(tmp_path / "x.toml"))
-    assert said in str(caught.value)
-    assert len(str(caught.value)) < 500
+    text = said(caught.value, r"(?<=is not TOML: )(?!Cannot).*")  # Python's words
+    assert text.startswith(str(tmp_path / "x.toml")) and len(text) < 500 and "\n" not in text
 
 
-def test_a_pipe_is_no_configuration(tmp_path):
+def test_a_pipe_is_no_configuration(tmp_path, refused):
     os.mkfifo(tmp_path / "x.toml")
-    with pytest.raises(UserError, match=r"x\.toml cannot be read: it is a pipe or a device"):
+    with refused("x.toml"):
         Config.load(file=tmp_path / "x.toml")
 
 
@@ -149,23 +119,21 @@ def test_errors_do_nothing_to_a_terminal():
 GOOD = {"episode_reward": [1.0, 2.0], "nb_steps": [10, 20]}
 
 
-@pytest.mark.parametrize(
-    ("log", "said"),
-    [
-        ("[" * 100_000, "is not JSON: it is nested too deeply"),
-        (f'{{"nb_steps": {"1" * 5_000}}}', "is not JSON: "),
-        (json.dumps({**GOOD, "nb_steps": 5}), "is damaged: its lists differ in length"),
-        (json.dumps({**GOOD, "nb_steps": [10, 10**400]}), "is damaged: it holds something other than numbers"),
-        (json.dumps({**GOOD, "nb_steps": [10, 1e300]}), "is damaged: it holds numbers too large to be drawn"),
-        (json.dumps({**GOOD, "episode_reward": [1, 1e300]}), "is damaged: it holds numbers too large to be drawn"),
-    ],
-    ids=["deep", "digits", "no list", "long number", "many steps", "large reward"],
-)
-def test_logs_that_were_made_to_hurt_are_one_line(tmp_path, log, said):
-    (tmp_path / "x_log.json").write_text(log)
-    with pytest.raises(UserError) as caught:
+LOGS = {
+    "deep": "[" * 100_000,
+    "digits": f'{{"nb_steps": {"1" * 5_000}}}',
+    "no list": json.dumps({**GOOD, "nb_steps": 5}),
+    "long number": json.dumps({**GOOD, "nb_steps": [10, 10**400]}),
+    "many steps": json.dumps({**GOOD, "nb_steps": [10, 1e300]}),
+    "large reward": json.dumps({**GOOD, "episode_reward": [1, 1e300]}),
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_logs_that_were_made_to_hurt_are_one_line(tmp_path, refused, name):
+    (tmp_path / "x_log.json").write_text(LOGS[name])
+    with refused(tmp_path / "x_log.json", varying=r"(?<=is not JSON: )Exceeds.*"):
         plot([tmp_path / "x_log.json"])
-    assert str(caught.value).startswith(f"{tmp_path / 'x_log.json'} {said}")
 
 
 @pytest.mark.parametrize(

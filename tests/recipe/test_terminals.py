@@ -27,26 +27,24 @@ def run(*command, folder, **environment):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("version", [(3, 6), (3, 9)])
-def test_an_old_python_is_told_which_are_supported(script, version, tmp_path):
+def test_an_old_python_is_told_which_are_supported(script, version, said, tmp_path):
     for file in (ROOT / "train.py", ROOT / "test.py", ROOT / "kerasrl/__init__.py"):
         ast.parse(file.read_text(), feature_version=version)  # as far as that Python gets
     start = "run_module('kerasrl'" if script.startswith("-m") else f"run_path({str(ROOT / script)!r}"
     code = f"import runpy, sys; sys.version_info = {version}; runpy.{start}, None, '__main__')"
     status, out, errors = run(sys.executable, "-c", code, folder=tmp_path)
-    said = "error: this is Python {}.{}, but 3.10 to 3.13 are supported; use a newer one\n".format(*version)
-    assert (status, out, errors) == (1, "", said)
+    assert (status, out, "{}.{}".format(*version) in said(errors)) == (1, "", True)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_python_without_the_libraries_is_told_so(script, tmp_path):
+def test_a_python_without_the_libraries_is_told_so(script, said, tmp_path):
     status, out, errors = run(sys.executable, "-S", *typed(script), folder=tmp_path)
-    said = "error: this Python has no msgspec; use .venv/bin/python, or install what is needed: pip install .\n"
-    assert (status, out, errors) == (1, "", said)
+    assert (status, out, "msgspec" in said(errors)) == (1, "", True)
 
 
 @pytest.mark.parametrize("library", ["numpy", "filelock"])
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_library_that_is_missed_late_is_told_so_too(script, library, tmp_path):
+def test_a_library_that_is_missed_late_is_told_so_too(script, library, said, tmp_path):
     (tmp_path / f"{library}.py").write_text(f"raise ModuleNotFoundError('none', name={library!r})")
     arguments = {
         "train.py": ["--nb-steps", "60"],
@@ -56,19 +54,17 @@ def test_a_library_that_is_missed_late_is_told_so_too(script, library, tmp_path)
     }
     command = [sys.executable, *typed(script), *arguments[script]]
     status, _, errors = run(*command, folder=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
-    said = f"error: this Python has no {library}; use .venv/bin/python, or install what is needed: pip install .\n"
-    assert (status, errors) == (1, said)
+    assert (status, library in said(errors)) == (1, True)
 
 
-def test_a_library_that_is_missed_while_drawing_is_told_so_too(tmp_path):
+def test_a_library_that_is_missed_while_drawing_is_told_so_too(said, tmp_path):
     log = tmp_path / "log.json"
     log.write_text('{"episode_reward": [1.0, 2.0], "nb_steps": [1, 3]}')
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('none', name='matplotlib')")
     status, _, errors = run(
         sys.executable, "-m", "kerasrl", "plot", log, folder=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"
     )
-    said = "error: this Python has no matplotlib; use .venv/bin/python, or install what is needed: pip install .\n"
-    assert (status, errors) == (1, said)
+    assert (status, "matplotlib" in said(errors)) == (1, True)
 
 
 SHORT = "--nb-steps 60 --eval-interval 0"
@@ -102,7 +98,6 @@ def test_names_of_every_alphabet_work_whatever_the_terminal_can_show(locale, tmp
         assert (status, errors) == (0, "") and out
 
 
-def test_a_name_that_is_no_text_is_refused_with_a_cure(tmp_path):
+def test_a_name_that_is_no_text_is_refused_with_a_cure(said, tmp_path):
     status, _, errors = run(sys.executable, ROOT / "train.py", "--log-dir", b"\xfc", folder=tmp_path, LC_ALL="C")
-    said = r"error: log_dir has characters that are not UTF-8: '\udcfc'; in a C locale set LANG=C.UTF-8" "\n"
-    assert (status, errors) == (2, said)
+    assert (status, "log_dir" in said(errors)) == (2, True)

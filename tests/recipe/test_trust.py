@@ -8,7 +8,6 @@ import pytest
 from kerasrl import Config, play, train
 from kerasrl.cli.door import run as run_command
 from kerasrl.config.commands import PlayConfig
-from kerasrl.errors import UserError
 from kerasrl.storage import weights
 from kerasrl.tools.play import run as run_play
 
@@ -67,54 +66,45 @@ def test_what_the_user_names_or_trusts_is(how, stranger):
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "words"),
+    ("setting", "value"),
     [
-        ("processor", "os:abort", "subclass of rl.core.Processor"),
-        ("processor", "sys:exit", "subclass of rl.core.Processor"),
-        ("network", "os:kill", "function of yours"),
-        ("network", "../evil:build", "cannot be the name of a module"),
-        ("callback", ("os:abort",), "callback"),
+        *(("processor", "os:abort"), ("processor", "sys:exit"), ("network", "os:kill"), ("network", "../evil:build")),
+        ("callback", ("os:abort",)),
     ],
 )
-def test_a_type_is_looked_at_before_it_is_called(setting, value, words, tmp_path, monkeypatch):
+def test_a_type_is_looked_at_before_it_is_called(setting, value, refused, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=words):
+    with refused(value if isinstance(value, str) else value[0]):
         train(Config(nb_steps=20, eval_interval=0, verbose=0, **{setting: value}))
     assert not list(Path("checkpoints").glob("dqn_*"))
 
 
-def test_a_settings_file_may_not_bring_code(tmp_path, monkeypatch, capsys):
+def test_a_settings_file_may_not_bring_code(tmp_path, monkeypatch, said, refused, capsys):
     monkeypatch.chdir(tmp_path)
     Path("trap.py").write_text(TRAP)
     Path("mine.toml").write_text('network = "trap:build"\n')
     with pytest.raises(SystemExit) as stop:
         run_command("train", ["--config", "mine.toml"])
     assert stop.value.code == 2
-    assert "mine.toml names network trap:build" in capsys.readouterr().err
-    with pytest.raises(UserError, match="or trust=True"):
+    assert "mine.toml" in said(capsys.readouterr().err)
+    with refused("mine.toml", "trap:build", "trust=True"):
         Config.load(file="mine.toml")
     assert Config.load(file="mine.toml", trust=True).network == "trap:build"
     Path("mine.toml").write_text("trust = true\n")
-    with pytest.raises(UserError, match="cannot ask for trust"):
+    with refused("mine.toml", "trust"):
         Config.load(file="mine.toml")
     assert not Path("sprung").exists()
 
 
-def test_each_of_several_callbacks_is_named(tmp_path, monkeypatch, capsys):
+def test_each_of_several_callbacks_is_named(tmp_path, monkeypatch, said, refused, capsys):
     monkeypatch.chdir(tmp_path)
     Path("mine.toml").write_text('callback = ["trap:One", "trap:Two", "trap:Three"]\nprocessor = "trap:Own"\n')
     Path("trap.py").write_text(TRAP)
-    for said in ([], ["--callback", "trap:One"]):
+    for options in ([], ["--callback", "trap:One"]):
         with pytest.raises(SystemExit):
-            run_command("train", ["--config", "mine.toml", *said])
-        strange = ", ".join(f"callback trap:{name}" for name in ("One", "Two", "Three")[len(said) // 2 :])
-        assert capsys.readouterr().err.splitlines() == [
-            f"error: mine.toml names processor trap:Own, {strange}, which would be imported and run; "
-            "give --processor trap:Own --callback trap:One trap:Two trap:Three, or --trust, if you trust it"
-        ]
-    with pytest.raises(
-        UserError, match=r"give processor='trap:Own', callback=\('trap:One', 'trap:Two', 'trap:Three'\),"
-    ):
+            run_command("train", ["--config", "mine.toml", *options])
+        assert "trap:Three" in said(capsys.readouterr().err)
+    with refused("trap:Own", "trap:One", "trap:Two", "trap:Three"):
         Config.load(file="mine.toml")
     assert not Path("sprung").exists()
 

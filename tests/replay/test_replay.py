@@ -11,7 +11,7 @@ import rl.memory
 import rl.policy
 from keras import layers
 
-from kerasrl import DQNAgent, PrioritizedMemory, SequentialMemory, UserError
+from kerasrl import DQNAgent, PrioritizedMemory, SequentialMemory
 
 NB_ACTIONS = 3
 LIMIT = 40
@@ -386,19 +386,17 @@ def test_a_second_fit_takes_the_end_of_the_first_for_a_time_limit():
 
 
 @pytest.mark.parametrize(
-    ("options", "problem"),
+    "options",
     [
-        ({"n_step": 0}, "n_step must be at least 1, is 0"),
-        ({"n_step": 3, "memory_interval": 2}, "n_step above 1 needs every step: memory_interval must be 1, is 2"),
-        ({"n_step": 3, "memory": rl.memory.SequentialMemory(limit=9, window_length=1)}, "n_step above 1 needs a kera"),
-        (
-            {"n_step": 9, "memory": SequentialMemory(9)},
-            r"limit must be at least window_length \+ n_step \+ 2 = 12, .* it is 9",
-        ),
+        {"n_step": 0},
+        {"n_step": 3, "memory_interval": 2},
+        {"n_step": 3, "memory": rl.memory.SequentialMemory(limit=9, window_length=1)},
+        {"n_step": 9, "memory": SequentialMemory(9)},
     ],
+    ids=["no step", "steps left out", "memory of another kind", "small memory"],
 )
-def test_what_returns_cannot_be_made_of_is_refused(options, problem):
-    with pytest.raises(UserError, match=problem):
+def test_what_returns_cannot_be_made_of_is_refused(options, refused):
+    with refused("n_step"):
         DQNAgent(model=build_model(1, False), nb_actions=NB_ACTIONS, **{"memory": SequentialMemory(20), **options})
 
 
@@ -525,15 +523,15 @@ def test_draws_with_more_steps_after_draws_with_fewer_wait_for_their_rewards():
     assert memory.draw(500).rows.max() == 31
 
 
-def test_too_few_steps_for_a_prioritised_sample_are_told():
+def test_too_few_steps_for_a_prioritised_sample_are_told(refused):
     memory = filled(PrioritizedMemory(20, window_length=2), 5, 99)
     assert memory.draw(4).rows.tolist() == [2, 2, 3, 3]
-    with pytest.raises(UserError, match="5 steps are stored; a sample needs 6"):
+    with refused("5 steps"):
         memory.draw(4, 1, 3)
     memory = PrioritizedMemory(20)
     for i in range(10):
         memory.append(np.array([i]), 0, 0.0, terminal=True)
-    with pytest.raises(UserError, match="single step"):
+    with refused("step"):
         memory.draw(4)
 
 
@@ -546,19 +544,15 @@ def test_a_prioritised_memory_gives_keras_rls_experiences():
 
 
 @pytest.mark.parametrize(
-    ("options", "problem"),
+    "options",
     [
-        ({"alpha": 1.1}, "alpha must be between 0 and 1, is 1.1"),
-        ({"alpha": float("nan")}, "alpha must be between 0 and 1, is nan"),
-        ({"beta": 0.5, "beta_end": 0.4}, "beta <= beta_end"),
-        ({"beta_end": 2.0}, "beta_end 2.0"),
-        ({"nb_steps_annealed": 0}, "nb_steps_annealed must be at least 1, is 0"),
-        ({"epsilon": 0.0}, "epsilon must be between 1e-30 and 1e30, is 0.0"),
-        ({"limit": 2}, "limit must be at least window_length"),
+        *({"alpha": 1.1}, {"alpha": float("nan")}, {"beta": 0.5, "beta_end": 0.4}, {"beta_end": 2.0}),
+        *({"nb_steps_annealed": 0}, {"epsilon": 0.0}, {"limit": 2}),
     ],
+    ids=str,
 )
-def test_impossible_priorities_are_refused(options, problem):
-    with pytest.raises(UserError, match=problem):
+def test_impossible_priorities_are_refused(options, refused):
+    with refused(*options):
         PrioritizedMemory(**{"limit": 10, **options})
 
 
@@ -605,13 +599,11 @@ def test_invalid_priorities_are_refused(name, value):
         PrioritizedMemory(90).set_state({**memory.get_state(), name: value})
 
 
-def test_a_memory_with_other_arguments_is_not_resumed():
+def test_a_memory_with_other_arguments_is_not_resumed(refused):
     state = filled(PrioritizedMemory(90), 30).get_state()
-    with pytest.raises(UserError, match=r"the memory to resume with has alpha 0.6, this one 0.5"):
+    with refused("alpha"):
         PrioritizedMemory(90, alpha=0.5).set_state(state)
-    with pytest.raises(UserError, match=r"has alpha None, this one 0.6"):
+    with refused("alpha"):
         PrioritizedMemory(90).set_state(filled(SequentialMemory(90), 30).get_state())
-    with pytest.raises(
-        UserError, match=r"has alpha, which a SequentialMemory does not have; resume with a memory of the same"
-    ):
+    with refused("alpha", "SequentialMemory"):
         SequentialMemory(90).set_state(state)

@@ -104,16 +104,16 @@ def test_what_cannot_be_kept_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("limit", [200, 400])
-def test_another_memory_is_refused(tmp_path, limit):
+def test_another_memory_is_refused(tmp_path, limit, refused):
     fit(tmp_path / "state", 120)
-    with pytest.raises(UserError, match=f"^the memory to resume with has limit 300, this one {limit}$"):
+    with refused("limit"):
         fit(tmp_path / "state", 200, resume=True, limit=limit)
 
 
 @pytest.mark.parametrize("nodes", [3, 5])
-def test_another_network_is_refused(tmp_path, nodes):
+def test_another_network_is_refused(tmp_path, nodes, refused):
     fit(tmp_path / "state", 120)
-    with pytest.raises(UserError, match="belongs to another network or another optimizer"):
+    with refused("another network"):
         fit(tmp_path / "state", 200, resume=True, model=build_model(4, 2, (nodes,)))
 
 

@@ -65,22 +65,20 @@ def external(path, folder):
     return lambda group: group.create_dataset("kernel", (16,), "u1", external=[(str(path), 0, 16)])
 
 
-def test_no_other_files_bytes_become_weights(tmp_path, read):
+def test_no_other_files_bytes_become_weights(tmp_path, said, read):
     (tmp_path / "secret").write_text("what nobody sees")
     path = hdf5(tmp_path / "w.h5f", external(tmp_path / "secret", tmp_path))
-    assert read(path) == (
-        f"refused: {path} holds no weights as Keras writes them: it says that they are in other files; use another file"
-    )
+    assert f"refused: {path}" in said(read(path))
 
 
-def test_a_pipe_that_weights_name_is_not_waited_for(tmp_path, read):
+def test_a_pipe_that_weights_name_is_not_waited_for(tmp_path, said, read):
     os.mkfifo(tmp_path / "pipe")
-    assert "they are in other files" in read(hdf5(tmp_path / "w.h5f", external(tmp_path / "pipe", tmp_path)))
+    assert "refused: " in said(read(hdf5(tmp_path / "w.h5f", external(tmp_path / "pipe", tmp_path))))
 
 
-def test_a_pipe_in_the_place_of_weights_is_not_waited_for(tmp_path, read):
+def test_a_pipe_in_the_place_of_weights_is_not_waited_for(tmp_path, said, read):
     os.mkfifo(tmp_path / "w.h5f")
-    assert read(tmp_path / "w.h5f") == f"refused: {tmp_path / 'w.h5f'} cannot be read: it is a pipe or a device"
+    assert f"refused: {tmp_path / 'w.h5f'}" in said(read(tmp_path / "w.h5f"))
 
 
 def virtual(group):
@@ -101,45 +99,42 @@ def linked(link):
     [virtual, linked(h5py.ExternalLink("other.h5", "secret")), linked(h5py.SoftLink("/dense"))],
     ids=["virtual", "external link", "soft link"],
 )
-def test_links_out_of_the_file_are_refused(tmp_path, fill, read):
+def test_links_out_of_the_file_are_refused(tmp_path, fill, said, read):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["secret"] = np.ones(16, np.float32)
-    assert "refused: " in (line := read(hdf5(tmp_path / "w.h5f", fill)))
-    assert "elsewhere" in line or "in other files" in line
+    assert "refused: " in said(read(hdf5(tmp_path / "w.h5f", fill)))
 
 
-def test_one_layer_named_3000_times_is_not_read_3000_times(tmp_path, read):
+def test_one_layer_named_3000_times_is_not_read_3000_times(tmp_path, said, read):
     with h5py.File(tmp_path / "w.h5f", "w") as file:
         file.attrs["layer_names"] = [b"dense"] * 3_000
         file["dense/kernel"] = np.ones(2**18, np.float32)
         file["dense"].attrs["weight_names"] = [b"kernel"]
-    assert "it claims more than it can hold" in read(tmp_path / "w.h5f")
+    assert "refused: " in said(read(tmp_path / "w.h5f"))
 
 
-def test_an_array_with_two_names_is_refused(tmp_path, read):
+def test_an_array_with_two_names_is_refused(tmp_path, said, read):
     def fill(group):
         group["kernel"] = np.ones(4, np.float32)
         group["bias"] = group["kernel"]
         group.attrs["weight_names"] = [b"kernel", b"bias"]
         group["padding"] = np.ones(4_096)
 
-    assert "it names one twice" in read(hdf5(tmp_path / "w.h5f", fill))
+    assert "refused: " in said(read(hdf5(tmp_path / "w.h5f", fill)))
 
 
 @pytest.mark.parametrize(
-    ("how", "why"),
+    "how",
     [
-        ({"shape": 10**8, "chunks": (10**6,), "compression": "gzip"}, "they are compressed, which Keras never does"),
-        ({"shape": 10**8, "chunks": (10**6,)}, "it claims more than it can hold"),  # none of whose chunks is written
-        ({"shape": 10**11}, "it claims more than it can hold"),
-        ({"shape": 4, "dtype": h5py.string_dtype()}, "they are not arrays of numbers"),
-        ({"shape": 4, "dtype": h5py.ref_dtype}, "they are not arrays of numbers"),
+        {"shape": 10**8, "chunks": (10**6,), "compression": "gzip"},
+        {"shape": 10**8, "chunks": (10**6,)},  # none of whose chunks is written
+        *({"shape": 10**11}, {"shape": 4, "dtype": h5py.string_dtype()}, {"shape": 4, "dtype": h5py.ref_dtype}),
     ],
     ids=["compressed", "sparse", "huge", "texts", "references"],
 )
-def test_arrays_that_are_more_than_they_seem_are_refused(tmp_path, how, why, read):
+def test_arrays_that_are_more_than_they_seem_are_refused(tmp_path, how, said, read):
     how = {"dtype": "f4", **how}
-    assert why in read(hdf5(tmp_path / "w.h5f", lambda group: group.create_dataset("kernel", **how)))
+    assert "refused: " in said(read(hdf5(tmp_path / "w.h5f", lambda group: group.create_dataset("kernel", **how))))
 
 
 def test_chunks_in_the_file_itself_are_read(tmp_path, read):
@@ -148,14 +143,14 @@ def test_chunks_in_the_file_itself_are_read(tmp_path, read):
     assert read(path) == f"read: {values.tobytes()}"
 
 
-def test_a_file_that_crashes_hdf5_is_one_line(tmp_path, read):
+def test_a_file_that_crashes_hdf5_is_one_line(tmp_path, said, read):
     path = hdf5(tmp_path / "w.h5f", lambda group: group.create_dataset("kernel", data=np.ones(4, np.float32)))
     content = bytearray(path.read_bytes())
     tree = content.index(b"TREE", content.index(b"TREE") + 1)  # of the links in the layer's group
     content[tree + 5] = 1  # its level: its child is a node like this one
     content[tree + 32 : tree + 40] = tree.to_bytes(8, "little")  # and is this one
     path.write_bytes(content)
-    assert read(path).startswith(f"refused: {path} is damaged (reading it fails, or takes too much time or memory)")
+    assert f"refused: {path}" in said(read(path))
 
 
 def sealed(path, metadata):
@@ -168,18 +163,11 @@ def sealed(path, metadata):
 
 
 @pytest.mark.parametrize(
-    ("metadata", "why"),
-    [
-        ("[" * 100_000, "nested too deeply"),
-        ('{"seed": ' + "1" * 5_000 + "}", "4300 digits"),
-        ("{", "Expecting"),
-    ],
-    ids=["deep", "digits", "cut"],
+    "metadata", ["[" * 100_000, '{"seed": ' + "1" * 5_000 + "}", "{"], ids=["deep", "digits", "cut"]
 )
-def test_settings_that_are_no_json_are_one_line(tmp_path, metadata, why, read):
+def test_settings_that_are_no_json_are_one_line(tmp_path, metadata, said, read):
     path = sealed(tmp_path / "w.h5f", metadata)
-    assert (line := read(path)).startswith(f"refused: {path} is damaged (its settings are not JSON: ")
-    assert why in line
+    assert f"refused: {path}" in said(read(path), r"(?<=4300 digits).*(?=\))|(?<=Expecting ).*(?=\))")  # Python's words
 
 
 def test_what_is_sealed_here_is_read(tmp_path, read):
@@ -191,20 +179,16 @@ def test_what_is_sealed_here_is_read(tmp_path, read):
 
 
 @pytest.mark.parametrize(
-    ("fields", "why"),
+    ("dtype", "dims", "size"),
     [
-        ({"dtype": 1, "dims": [10**12], "size": 32}, "a shape does not match its content"),
-        ({"dtype": 1, "dims": [10**12], "size": 4 * 10**12}, "its checksums do not match its content"),
-        ({"dtype": 1, "dims": [2**40, 2**40], "size": 32}, "a shape does not match its content"),
-        ({"dtype": 1, "dims": [2**64 - 1], "size": 32}, "a shape does not match its content"),
-        ({"dtype": 7, "dims": [10**9], "size": 32}, "it holds something other than arrays of numbers"),
-        ({"dtype": 99, "dims": [8], "size": 32}, "it holds something other than arrays of numbers"),
+        *((1, [10**12], 32), (1, [10**12], 4 * 10**12), (1, [2**40, 2**40], 32), (1, [2**64 - 1], 32)),
+        *((7, [10**9], 32), (99, [8], 32)),
     ],
     ids=["shape", "size", "overflow", "negative", "texts", "type"],
 )
-def test_checkpoints_that_end_tensorflow_are_refused(tmp_path, fields, why, read):
-    write_checkpoint(tmp_path / "w.h5f", **fields)
-    assert read(tmp_path / "w.h5f") == f"refused: {tmp_path / 'w.h5f'} is a damaged TensorFlow checkpoint ({why})"
+def test_checkpoints_that_end_tensorflow_are_refused(tmp_path, dtype, dims, size, said, read):
+    write_checkpoint(tmp_path / "w.h5f", dtype, dims, size)
+    assert f"refused: {tmp_path / 'w.h5f'}" in said(read(tmp_path / "w.h5f"))
 
 
 def test_a_checkpoint_that_is_written_here_is_read(tmp_path, read):
@@ -261,35 +245,25 @@ def resumes(tmp_path_factory):
     return {line["name"]: line["said"] for line in map(json.loads, done.stdout.splitlines())}
 
 
-OF_STATES = {
-    "PATH, the training state to resume with, is damaged; start again": [
-        *("objects", "other size", "texts", "huge", "other column", "no record", "no number", "no capacity"),
-        *("negative segment", "endless segment", "overlapping segments", "missing segment", "endless memory"),
-    ],
-    "the training state PATH is damaged; start again without resume=True": [
-        *("numpy's place", "another generator's place", "Philox's place", "negative step", "settings in a list"),
-        *("limit in words", "no tree", "callbacks that are numbers", "one array many times", "one number many times"),
-        *("negative strides", "claiming", "pointers", "long buffer", "negative buffer", "deep", "digits"),
-        "finished by numbers",
-    ],
-    "PATH.memory-1, the replay memory to resume with, is missing or truncated; start again": [
-        *("pipe for steps", "link for steps"),
-    ],
-    "PATH.memory-1, the replay memory to resume with, is damaged; start again": ["no steps"],
-    "the training state PATH cannot be read: it is a pipe or a device": ["pipe for a state"],
-    "the training state PATH does not fit this training (KeyError: 'nb_steps')": ["ended without length"],
-    "resumed": ["untouched", "prioritised"],
-}
+STATES = [
+    *("objects", "other size", "texts", "huge", "other column", "no record", "no number", "no capacity"),
+    *("negative segment", "endless segment", "overlapping segments", "missing segment", "endless memory"),
+    *("numpy's place", "another generator's place", "Philox's place", "negative step", "settings in a list"),
+    *("limit in words", "no tree", "callbacks that are numbers", "one array many times", "one number many times"),
+    *("negative strides", "claiming", "pointers", "long buffer", "negative buffer", "deep", "digits"),
+    *("finished by numbers", "pipe for steps", "link for steps", "no steps", "pipe for a state"),
+    *("ended without length", "callback's state of another kind"),
+]
 
 
-@pytest.mark.parametrize(("name", "said"), [(name, said) for said, names in OF_STATES.items() for name in names])
-def test_states_that_were_made_to_hurt_are_refused_in_one_line(resumes, name, said):
-    assert resumes[name] == said
+@pytest.mark.parametrize("name", STATES)
+def test_states_that_were_made_to_hurt_are_refused_in_one_line(resumes, said, name):
+    assert "PATH" in (line := said(resumes[name])) and "\n" not in line
 
 
-def test_a_state_of_the_right_form_with_anything_in_it_is_one_line(resumes):
-    said = resumes["callback's state of another kind"]
-    assert said == "the training state PATH does not fit this training (TypeError: 'int' object is not subscriptable)"
+@pytest.mark.parametrize("name", ["untouched", "prioritised"])
+def test_states_that_were_not_are_resumed(resumes, name):
+    assert resumes[name] == "resumed"
 
 
 @pytest.mark.parametrize(

@@ -210,31 +210,25 @@ def test_a_whole_model_that_keras_saved_is_read(tmp_path):
     assert_same_weights(model, other)
 
 
-def test_weights_of_another_network_change_nothing(saved):
+def test_weights_of_another_network_change_nothing(saved, refused):
     _, path = saved
-    for model, has in (
-        (build_model(6, 3), "6x16, 16x16, 16x16, 16x3"),
-        (build_model(4, 2, hidden_layers=(16,)), "4x16, 16x2"),
-        (build_model(4, 2, hidden_layers=()), "4x2"),
-    ):
+    for model in (build_model(6, 3), build_model(4, 2, hidden_layers=(16,)), build_model(4, 2, hidden_layers=())):
         before = model.get_weights()
-        with pytest.raises(WeightsError) as caught:
+        with refused("4x16, 16x16, 16x16, 16x2", error=WeightsError):
             weights.assign(model, weights.read(path))
-        expected = f"the weights are another network's: the file has 4x16, 16x16, 16x16, 16x2, the model {has}"
-        assert str(caught.value) == expected
         assert all((value == old).all() for value, old in zip(model.get_weights(), before, strict=True))
 
 
 # Files that hold none
 
 
-def test_missing(tmp_path):
-    with pytest.raises(WeightsError, match=r"^there is no weights file .*nothing\.h5f$"):
+def test_missing(tmp_path, refused):
+    with refused("nothing.h5f", error=WeightsError):
         weights.read(tmp_path / "nothing.h5f")
 
 
-def test_folder(tmp_path):
-    with pytest.raises(WeightsError, match=r"is a folder; name a weights file in it$"):
+def test_folder(tmp_path, refused):
+    with refused(tmp_path, error=WeightsError):
         weights.read(tmp_path)
 
 
@@ -244,31 +238,29 @@ def write_other_hdf5(path):
 
 
 CONTENTS = {
-    "empty": (lambda path: path.touch(), "is empty: the program that wrote it was interrupted; use an earlier file$"),
-    "text": (lambda path: path.write_text("weights"), "is not a weights file: it is not HDF5$"),
-    "other HDF5": (write_other_hdf5, "is HDF5, but holds no weights that Keras-RL wrote$"),
-    "half of keras-rl's": (lambda path: path.write_bytes(HDF5.read_bytes()[:9000]), "is damaged or incomplete .*; use"),
+    "empty": lambda path: path.touch(),
+    "text": lambda path: path.write_text("weights"),
+    "other HDF5": write_other_hdf5,
+    "half of keras-rl's": lambda path: path.write_bytes(HDF5.read_bytes()[:9000]),
 }
 
 
 @pytest.mark.parametrize("content", CONTENTS)
-def test_files_of_something_else(tmp_path, content):
-    write, message = CONTENTS[content]
-    write(tmp_path / "w.h5f")
-    with pytest.raises(WeightsError, match=message) as caught:
+def test_files_of_something_else(tmp_path, content, refused):
+    CONTENTS[content](tmp_path / "w.h5f")
+    with refused("w.h5f", error=WeightsError, varying=r"(?<=incomplete \().*(?=\);)"):
         weights.read(tmp_path / "w.h5f")
-    assert "\n" not in str(caught.value)
 
 
-def test_a_checkpoint_without_its_data(tmp_path):
+def test_a_checkpoint_without_its_data(tmp_path, refused):
     shutil.copy(f"{CHECKPOINT}.index", tmp_path / "w.h5f.index")
-    with pytest.raises(WeightsError, match="is a damaged TensorFlow checkpoint"):
+    with refused("w.h5f", error=WeightsError, varying=r"(?<=No such file or directory: ).*(?=\))"):
         weights.read(tmp_path / "w.h5f")
 
 
-def test_a_checkpoint_of_something_else(tmp_path):
+def test_a_checkpoint_of_something_else(tmp_path, refused):
     tf.train.Checkpoint(step=tf.Variable(1)).write(str(tmp_path / "w"))
-    with pytest.raises(WeightsError, match=r"holds no layers of a Keras model$"):
+    with refused(tmp_path, error=WeightsError):
         weights.read(tmp_path / "w")
 
 
