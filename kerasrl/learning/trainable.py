@@ -226,14 +226,20 @@ class Trainable:
         )
         return result
 
-    def descend(self, inputs: list[tf.Tensor], loss_of: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    def descend(
+        self,
+        inputs: list[tf.Tensor],
+        loss_of: Callable[[tf.Tensor], tf.Tensor],
+        weights: list[tf.Tensor] | None = None,
+    ) -> tf.Tensor:
         """Let the optimizer take one step down a loss; return that loss, with those of regularizers.
 
         Args:
             inputs: A tensor for each input of the model.
             loss_of: Returns the loss, a scalar, for the model's output in training.
+            weights: What `weights` returned, if it was called earlier.
         """
-        weights, others = self.weights(), self._others()
+        weights, others = self.weights() if weights is None else weights, self._others()
         with tf.GradientTape() as tape:
             tape.watch(weights)
             output, new_others, losses = self._call(weights, others, inputs, True)
