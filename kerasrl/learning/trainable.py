@@ -227,10 +227,7 @@ class Trainable:
         return result
 
     def descend(
-        self,
-        inputs: list[tf.Tensor],
-        loss_of: Callable[[tf.Tensor], tf.Tensor],
-        weights: list[tf.Tensor] | None = None,
+        self, inputs: list[tf.Tensor], loss_of: Callable[[tf.Tensor], tf.Tensor], weights: list[tf.Tensor] | None = None
     ) -> tf.Tensor:
         """Let the optimizer take one step down a loss; return that loss, with those of regularizers.
 
