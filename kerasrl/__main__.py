@@ -16,7 +16,9 @@ if __name__ == "__main__":
         if sys.path[:1] == [os.getcwd()]:  # noqa: PTH109  # as Python writes it
             del sys.path[0]
         signals.leave_quietly()  # the imports below take a moment
-        from kerasrl.cli.door import main
-    else:
-        from kerasrl.legacy.running.runner import main  # it translates whatever is imported from then on
+        from kerasrl.cli.door import run
+
+        sys.exit(run(sys.argv[1], sys.argv[2:]))
+    from kerasrl.legacy.running.runner import main  # it translates whatever is imported from then on
+
     sys.exit(main())

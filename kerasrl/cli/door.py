@@ -65,12 +65,6 @@ def finish(stages: Stages, recipe: "Recipe | None" = None) -> int:
     raise AssertionError("a command has two stages")
 
 
-def main() -> int:
-    """Run `python -m kerasrl NAME ...` and return its exit status, or exit with that of an error."""
-    name, *words = sys.argv[1:]
-    return run(name, words)
-
-
 def _stages(name: str, words: Sequence[str], program: str, recipe_file: str) -> Stages:
     prepare_streams()
     with shell(), errors_on_one_line(DEBUG in words), notes_on_one_line():

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from kerasrl.errors import UserError
 from kerasrl.installation import FOLDER, PACKAGES
@@ -123,7 +122,9 @@ class Cluster:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             stack.callback(self._ray.shutdown)
             # Workers inherit this process's search path for modules.
-            with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(_paths())):
+            before = os.environ.get("PYTHONPATH", "")  # nothing else is put back: Ray sets variables of its own
+            os.environ["PYTHONPATH"] = os.pathsep.join(_paths())
+            try:
                 self._ray.init(
                     num_cpus=self._jobs * self._cpus or None,
                     include_dashboard=False,
@@ -131,6 +132,8 @@ class Cluster:
                     object_store_memory=100 * 2**20,
                     **quiet,
                 )
+            finally:
+                os.environ["PYTHONPATH"] = before
         except (RuntimeError, ConnectionError, ValueError) as error:
             where = "cannot be started" if address is None else f"at {address} cannot be joined"
             raise UserError(f"Ray {where}: {' '.join(str(error).split())[:300]}") from None

@@ -147,7 +147,8 @@ def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], 
 def _wait_for(folder: Path) -> None:
     """Wait, at most a minute, until the worker of a command that was killed has noticed and left the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(Timeout, OSError, NotImplementedError), FileLock(folder / ".lock", timeout=60):
+    lock = FileLock(folder / ".lock", timeout=60, fallback_to_soft=False)  # as in kerasrl.storage.files
+    with contextlib.suppress(Timeout, OSError, NotImplementedError), lock:
         pass  # otherwise `train` says that it is in use
 
 
