@@ -1,8 +1,4 @@
-"""TensorFlow takes its number of threads once in a process: all tests have what train.py chooses for vectors."""
-
-from kerasrl.learning import device
-
-# isort: split
+"""What all tests share; TensorFlow is imported where they run, not where they are handed out to other processes."""
 
 import contextlib
 import json
@@ -10,21 +6,19 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
-import pygame  # here: whatever it warns of when it is imported is no test's failure
 import pytest
 
-from kerasrl import DQNAgent, UserError
-from kerasrl.errors import Note
+from kerasrl.errors import Note, UserError
 
 ROOT = Path(__file__).parents[1]
 
-device.configure((4,))
 os.environ["PYTHONPATH"] = str(ROOT)  # what tests start is this checkout, not an installed copy
 
 # What is started with nohup or in the background ignores these, and so would every process that a test starts.
@@ -32,15 +26,31 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# XLA takes a second or more for each agent: where nobody asks for it, only tests that are marked `xla` compile with it.
-_compile, _with_xla = DQNAgent.compile, False
+# XLA takes a second or more for each agent, a curve half a second: tests have them if they are marked `xla`, `curve`.
+_with_xla = _with_curve = False
 
 
-def _compile_as_marked(self, optimizer, metrics=(), jit_compile="auto"):
-    _compile(self, optimizer, metrics, False if jit_compile == "auto" and not _with_xla else jit_compile)
+def prepare_to_run_tests():
+    """Choose the threads, which TensorFlow takes once in a process, and leave out what takes long."""
+    from kerasrl.learning import device
 
+    device.configure((4,))  # what train.py chooses for vectors
+    import pygame  # noqa: F401  # here: whatever it warns of when it is imported is no test's failure
 
-DQNAgent.compile = _compile_as_marked
+    from kerasrl import DQNAgent
+    from kerasrl.tools.plot import drawing
+
+    compiled, figure_of = DQNAgent.compile, drawing._figure
+
+    def compile_as_marked(self, optimizer, metrics=(), jit_compile="auto"):
+        compiled(self, optimizer, metrics, False if jit_compile == "auto" and not _with_xla else jit_compile)
+
+    def figure_as_marked(runs):
+        from matplotlib.figure import Figure
+
+        return figure_of(runs) if _with_curve else Figure((1, 1))
+
+    DQNAgent.compile, drawing._figure = compile_as_marked, figure_as_marked
 
 
 # The wording of messages stands in messages.json: a text, or a list of them in order, for each test that says any.
@@ -54,8 +64,15 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    if config.getoption("--regenerate-messages") and config.getoption("numprocesses", None):
+    hands_out = config.getoption("numprocesses", None)
+    if hands_out and config.getoption("--regenerate-messages"):
         raise pytest.UsageError("--regenerate-messages needs -n 0")
+    if not hands_out:
+        prepare_to_run_tests()
+    if FORK_SERVER not in os.environ:  # one for all processes of tests
+        server = contextlib.ExitStack()
+        os.environ[FORK_SERVER] = server.enter_context(fork_server())
+        config.add_cleanup(server.close)
 
 
 @pytest.hookimpl(tryfirst=True)  # before any test is deselected
@@ -146,12 +163,14 @@ def refused(said):
 
 
 def pytest_runtest_setup(item):
-    global _with_xla
-    _with_xla = item.get_closest_marker("xla") is not None
+    global _with_xla, _with_curve
+    _with_xla, _with_curve = (item.get_closest_marker(name) is not None for name in ("xla", "curve"))
 
 
 @pytest.fixture(autouse=True)
 def same_draws_every_time(monkeypatch):
+    import keras
+
     keras.utils.set_random_seed(0)
     monkeypatch.setattr("secrets.randbelow", random.Random(0).randrange)  # the seeds of trainings that are given none
 
@@ -159,6 +178,8 @@ def same_draws_every_time(monkeypatch):
 @pytest.fixture
 def shown(monkeypatch):
     """The pictures that pygame has shown on an invisible screen."""
+    import pygame
+
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     frames, flip = [], pygame.display.flip
     monkeypatch.setattr(pygame.display, "flip", lambda: (frames.append(0), flip()))
@@ -188,21 +209,38 @@ class Started:
         return Ran(self.ask(self.process), *(file.read_text() for file in self.files))
 
 
-class Python:
-    """Commands as after `python`, in forks of fork_server.py, which is started for the first of them."""
+FORK_SERVER = "KERASRL_TESTS_FORK_SERVER"
 
-    def __init__(self, folder, *arguments):
-        self.folder, self.arguments, self.server, self.nb_started = folder, arguments, None, 0
+
+@contextlib.contextmanager
+def fork_server():
+    """Yield the folder of the sockets, `plain` and `legacy`, behind which fork_server.py runs commands."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as sockets:
+        numbers = []
+        for name in ("plain", "legacy"):
+            listening = sockets.enter_context(socket.socket(socket.AF_UNIX))
+            listening.bind(f"{folder}/{name}")
+            listening.listen()
+            numbers.append(listening.fileno())
+        command = [sys.executable, ROOT / "tests/fork_server.py", *map(str, numbers)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=numbers):
+            sockets.close()
+            yield folder
+
+
+class Python:
+    """Commands as after `python`, in forks of fork_server.py."""
+
+    def __init__(self, folder, address):
+        self.folder, self.address, self.stream, self.nb_started = folder, address, None, 0
 
     def ask(self, request):
-        if self.server is None:
-            command = [sys.executable, ROOT / "tests/fork_server.py", *self.arguments]
-            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-            self.server = subprocess.Popen(
-                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-        print(json.dumps(request, default=str), file=self.server.stdin, flush=True)
-        return int(self.server.stdout.readline())
+        if self.stream is None:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(self.address))
+                self.stream = connection.makefile("rw")
+        print(json.dumps(request, default=str), file=self.stream, flush=True)
+        return int(self.stream.readline())
 
     def start(self, folder, *command, before="", xla=False, **environment):
         """Start a command in a folder, without a screen; `before` is code that its process runs first."""
@@ -216,9 +254,8 @@ class Python:
         return self.start(folder, *command, **options).wait()
 
     def close(self):
-        if self.server is not None:
-            self.server.kill()  # to end in order takes TensorFlow a second
-            self.server.communicate()
+        if self.stream is not None:
+            self.stream.close()
 
 
 @pytest.fixture
@@ -239,12 +276,12 @@ def noted(said):
 @pytest.fixture(scope="session")
 def python(tmp_path_factory):
     """Run `python COMMAND` in a folder, with the package kerasrl within reach."""
-    with contextlib.closing(Python(tmp_path_factory.mktemp("python"))) as python:
+    with contextlib.closing(Python(tmp_path_factory.mktemp("python"), f"{os.environ[FORK_SERVER]}/plain")) as python:
         yield python
 
 
 @pytest.fixture(scope="session")
 def legacy_python(tmp_path_factory):
     """Run `python -m kerasrl SCRIPT` in a folder, where what a script imports has been imported for it before."""
-    with contextlib.closing(Python(tmp_path_factory.mktemp("legacy"), "legacy")) as python:
+    with contextlib.closing(Python(tmp_path_factory.mktemp("legacy"), f"{os.environ[FORK_SERVER]}/legacy")) as python:
         yield python

@@ -1,41 +1,93 @@
-"""Runs command lines of Python in forks of a process that has imported TensorFlow, which takes seconds.
+"""Runs command lines of Python in forks of processes that have imported TensorFlow, which takes seconds.
 
-Each line of standard input is a request in JSON: the folder to run in, the command as after `python`, environment
-variables to set (or to remove, if they are null), files for output and errors, code to run before, and whether agents
-are compiled with XLA where nobody says so. The answer is the number of the process; to a number in place of a request,
-the exit status of that process.
+python fork_server.py PLAIN LEGACY
 
-Plainly nothing is translated, as in `python SCRIPT`; with the argument `legacy` everything is imported as for
-`python -m kerasrl SCRIPT`.
+The arguments are the numbers of two sockets that listen. Behind the first nothing is translated, as in `python SCRIPT`;
+behind the second everything is imported as for `python -m kerasrl SCRIPT`. Each line from a connection is a request in
+JSON: the folder to run in, the command as after `python`, environment variables to set (or to remove, if null), files
+for output and errors, code to run before, and whether agents are compiled with XLA where nobody says so. The answer is
+the number of the process; to a number in place of a request, the exit status of that process. All ends with standard
+input.
 """
 
+import json
+import os
+import runpy
+import select
+import signal
+import socket
 import sys
+import traceback
+import warnings
+from pathlib import Path
 
-if sys.argv[1:] == ["legacy"]:
-    import kerasrl.legacy
-else:
+from kerasrl.compat.quiet import quiet_stderr
+
+
+def import_plainly():
     import kerasrl.legacy.running.import_hooks  # `-m kerasrl --migrate` finds what it imports, as it was
 
     kerasrl.legacy.running.import_hooks.deactivate()
     from kerasrl import DQNAgent, SequentialMemory, environments  # noqa: F401
 
-# isort: split
+    # isort: split
 
-import gym  # noqa: F401
-import keras.models  # noqa: F401
-import rl.agents
-import rl.callbacks  # noqa: F401
-import tensorflow.keras.layers  # noqa: F401
+    import gym  # noqa: F401
+    import rl.agents
+    import rl.callbacks  # noqa: F401
 
-# isort: split
 
-import json
-import os
-import runpy
-import signal
-import traceback
-import warnings
-from pathlib import Path
+def import_translated():
+    import kerasrl.legacy  # noqa: F401
+
+    # isort: split
+
+    import gym  # noqa: F401
+    import keras.models  # noqa: F401
+    import rl.agents
+    import rl.callbacks  # noqa: F401
+    import tensorflow.keras.layers  # noqa: F401
+
+
+def ready(listeners):
+    """Yield whichever of the listeners somebody connects to; leave where standard input ends."""
+    while True:
+        able, _, _ = select.select([sys.stdin, *listeners], [], [])
+        if sys.stdin in able:
+            os._exit(0)
+        yield from able
+
+
+def serve(listener):
+    """Answer each connection in a fork of its own."""
+    for _ in ready([listener]):
+        connection, _ = listener.accept()
+        if not os.fork():
+            answer(connection)
+        connection.close()
+
+
+def answer(connection):
+    with connection.makefile("rw") as stream:
+        for line in iter(stream.readline, ""):
+            request = json.loads(line)
+            if isinstance(request, int):
+                result = os.waitstatus_to_exitcode(os.waitpid(request, 0)[1])
+            else:
+                result = os.fork() or run_and_exit(*request)
+            print(result, file=stream, flush=True)
+    os._exit(0)
+
+
+def run_and_exit(folder, command, environment, files, before, xla):
+    prepare(folder, environment, files)
+    if not xla:
+        leave_xla_out()
+    exec(before, {})
+    status = status_of(run, command, environment)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def prepare(folder, environment, files):
@@ -98,20 +150,14 @@ def status_of(call, *arguments):
     return 0
 
 
-for line in sys.stdin:
-    request = json.loads(line)
-    if isinstance(request, int):
-        print(os.waitstatus_to_exitcode(os.waitpid(request, 0)[1]), flush=True)
-        continue
-    process = os.fork()
-    if not process:
-        folder, command, environment, files, before, xla = request
-        prepare(folder, environment, files)
-        if not xla:
-            leave_xla_out()
-        exec(before, {})
-        status = status_of(run, command, environment)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    print(process, flush=True)
+plain, legacy = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
+waiting = {plain: import_plainly, legacy: import_translated}
+for listener in ready(waiting):
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # as both set it
+    with quiet_stderr():
+        import tensorflow  # noqa: F401  # once, for both
+    import_for_it = waiting.pop(listener)
+    if not os.fork():
+        import_for_it()
+        serve(listener)
+    listener.close()

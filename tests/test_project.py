@@ -169,14 +169,14 @@ def test_each_block_of_python_is_tested():
     assert all(python_block(beginning) for beginning in PYTHON)
 
 
-def test_the_script_runs(tmp_path):
+def test_the_script_runs(python, tmp_path):
     script = python_block("from kerasrl import DQNAgent").replace("50000, callbacks", "500, callbacks")
     (tmp_path / "script.py").write_text(script)
     (tmp_path / "logs").mkdir()
-    done = run(str(tmp_path / "script.py"), cwd=tmp_path, path=ROOT)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "Training for 500 steps" in done.stdout
-    assert "Episode 5: reward:" in done.stdout
+    done = python.run(tmp_path, "script.py")
+    assert (done.status, done.errors) == (0, "")
+    assert "Training for 500 steps" in done.output
+    assert "Episode 5: reward:" in done.output
     assert (tmp_path / "logs" / "own_log.json").exists()
 
 

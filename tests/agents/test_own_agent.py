@@ -27,7 +27,7 @@ class SmallDDPG(Agent):
         self.models = {"actor": actor, "critic": critic}
         self.memory, self.random_process = memory, random_process
 
-    def compile(self, optimizer, jit_compile="auto"):
+    def compile(self, optimizer, jit_compile=False):
         for name, model in self.models.items():
             self.trainables[name] = Trainable(model, fresh(optimizer), jit_compile=jit_compile)
         self.compiled = True

@@ -134,12 +134,14 @@ def test_upstream_fails_and_the_repair_works(runs, repair):
     assert repaired[repair] == "works"
 
 
+@pytest.mark.long
 def test_eager_execution_stays_on(runs):
     (without, _, _), (repaired, _, _) = runs
     assert without["eager"] is False
     assert repaired["eager"] is True
 
 
+@pytest.mark.long
 def test_nothing_is_printed(runs):
     (_, _, errors), (_, out, repaired_errors) = runs
     assert "Gym has been unmaintained" in errors
@@ -148,12 +150,14 @@ def test_nothing_is_printed(runs):
     assert len(out.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_gym_does_not_change_which_warnings_are_shown(runs):
     (without, _, _), (repaired, _, _) = runs
     assert without["gym's filters"] != "works"
     assert repaired["gym's filters"] == "works"
 
 
+@pytest.mark.long
 def test_repairs_are_not_seen_outside_keras_rl(runs):
     assert runs[1][0]["TensorFlow's own modules"] == "works"
 

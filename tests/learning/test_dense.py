@@ -69,7 +69,7 @@ def uses(monkeypatch):
     return found
 
 
-QUICK = ("tutorial", "one layer twice")
+QUICK = ("tutorial",)
 
 
 @pytest.mark.parametrize(

@@ -81,15 +81,16 @@ def test_threads_that_the_environment_chooses_count(name):
     assert run(AGENT + VECTOR, **{name: "2"}) == (["0 0"], [])  # TensorFlow reads it when it begins to compute
 
 
-def test_configure_chooses_for_vectors_and_images():
+def test_configure_chooses_for_vectors_and_images(python, tmp_path):
     code = """
 import os
 print(kerasrl.configure((4, 84, 84)), threading.get_intra_op_parallelism_threads() == os.cpu_count())
 print(kerasrl.configure((4,)), threading.get_inter_op_parallelism_threads())
 print(kerasrl.configure(), kerasrl.configure(threads=3))
 """
-    printed, told = run(code)
-    assert told == []
+    done = python.run(tmp_path, "-c", BEGIN + code)
+    assert (done.status, done.errors) == (0, "")
+    printed = done.output.splitlines()
     assert printed[0].endswith("(observations are images) True")
     assert printed[1:] == [
         "CPU, 1 thread (observations are vectors, the network is small) 1",

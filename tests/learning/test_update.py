@@ -454,6 +454,7 @@ def test_what_xla_cannot_compile_is_run_without_it():
     assert np.isfinite(recorder.metrics[-1][0])
 
 
+@pytest.mark.long
 def test_large_networks_learn_the_same():
     model = build_model(1, layers.Dense(600, activation="tanh"), layers.Dense(600, activation="tanh"))
     assert_fit_equals_eager(model, keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01))

@@ -380,10 +380,12 @@ def test_plain_keras_of_keras_1_and_2_works_or_says_what_is_missing(plain, name)
     assert plain[0][name].partition(" (/")[0] == PLAIN[name][1]
 
 
+@pytest.mark.long
 def test_nothing_but_the_notes_is_written(plain):
     assert [line for line in plain[1] if not line.startswith("note: ") and ".py, line " not in line] == []
 
 
+@pytest.mark.long
 def test_the_notes_name_lines(plain):
     assert "dense.py, line 5: Dense(init='uniform') -> kernel_initializer" in plain[1]
     assert "paths.py, line 17: keras.optimizer_v2.adam -> keras.optimizers" in plain[1]

@@ -161,6 +161,7 @@ def test_tensorflow_of_version_1_configures_and_refuses(found, name):
     assert found[0][name] == SNIPPETS[name][1]
 
 
+@pytest.mark.long
 def test_nothing_but_the_notes_is_written(found):
     assert [line for line in found[1] if not line.startswith("note: ") and ".py, line " not in line] == []
 

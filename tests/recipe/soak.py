@@ -22,7 +22,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import rl.core
-from conftest import ROOT, Python
+from conftest import ROOT, Python, fork_server
 
 from kerasrl.storage import weights
 
@@ -129,9 +129,8 @@ def killed(python, kind, arguments, path, draws, usual):
     return status != 0
 
 
-def main(nb_kills, seed):
-    draws, root, differing = random.Random(seed), Path(tempfile.mkdtemp(prefix="soak")), 0
-    python = Python(root)
+def soak(python, root, nb_kills, seed):
+    draws, differing = random.Random(seed), 0
     for number, (kind, options) in enumerate(KINDS.items()):
         path = root / f"{number}"
         training, usual = start(python, [*options, *folders(path)]), 0
@@ -151,9 +150,14 @@ def main(nb_kills, seed):
                 differing += 1
                 print(f"{kind}: {path} differs", flush=True)
         print(f"{kind}: {nb_done} kills", flush=True)
-    python.close()
     return int(differing > 0)
 
 
+def main(nb_kills, seed=0):
+    root = Path(tempfile.mkdtemp(prefix="soak"))
+    with fork_server() as folder, contextlib.closing(Python(root, f"{folder}/plain")) as python:
+        return soak(python, root, nb_kills, seed)
+
+
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+    sys.exit(main(*map(int, sys.argv[1:])))

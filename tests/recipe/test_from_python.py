@@ -92,6 +92,7 @@ def test_a_refusal_tells_the_cure_in_python(settings, said):
 
 
 @pytest.mark.long
+@pytest.mark.curve
 def test_a_training_shows_itself_as_its_curve(tmp_path):
     trained = train(Config(**SHORT, verbose=0))
     picture, metadata = trained._repr_png_()

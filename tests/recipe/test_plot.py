@@ -21,6 +21,7 @@ from kerasrl.tools.intervals import interval_of_mean
 from kerasrl.tools.plot import drawing as plotting
 from kerasrl.tools.plot.drawing import mean_and_interval, running_mean
 
+pytestmark = pytest.mark.curve
 ROOT = Path(__file__).parents[2]
 KERAS_RL = Path(__file__).parents[1] / "data" / "keras_rl_0.4.2_log.json"
 
@@ -239,7 +240,7 @@ def test_a_run_of_one_episode_leaves_the_lines_of_the_others(tmp_path, draw):
     assert [len(line.get_xdata()) for line in lines(reward, plotting.COLOURS[0])] == [1] + [300] * 11
 
 
-@pytest.mark.parametrize("nb_kinds", [7, 9])
+@pytest.mark.parametrize("nb_kinds", [7, pytest.param(9, marks=pytest.mark.long)])
 def test_from_seven_kinds_on_each_has_a_panel(tmp_path, draw, nb_kinds):
     logs = [
         write_log(tmp_path / f"{kind} {seed}", seed=seed, settings=f"gamma = 0.{kind}")

@@ -235,14 +235,13 @@ def write_checkpoint(path, dtype, dims, size):
 
 
 @pytest.fixture(scope="module")
-def resumes(tmp_path_factory):
+def resumes(python, tmp_path_factory):
     """What is said about each state in read_states.py, by its name."""
     path = Path(__file__).with_name("read_states.py")
     folder = tmp_path_factory.mktemp("states")
-    done = subprocess.run(
-        [sys.executable, path, folder], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, check=True
-    )
-    return {line["name"]: line["said"] for line in map(json.loads, done.stdout.splitlines())}
+    done = python.run(folder, path, folder)
+    assert done.status == 0, done.errors
+    return {line["name"]: line["said"] for line in map(json.loads, done.output.splitlines())}
 
 
 STATES = [
