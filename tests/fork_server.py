@@ -103,7 +103,8 @@ def prepare(folder, environment, files):
     for number, name in zip((1, 2), files, strict=True):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     warnings.resetwarnings()
-    warnings.simplefilter("ignore")
+    for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+        warnings.simplefilter("ignore", category)
 
 
 def leave_xla_out():

@@ -379,14 +379,14 @@ def test_what_is_stopped_leaves_nothing(here):
 
 @pytest.mark.long
 @pytest.mark.parametrize("file", FILES)
-def test_nothing_that_libraries_say_is_shown(file, here):
-    command = [sys.executable, "-m", "kerasrl", "export", "--weights", str(PRETRAINED), "--to", file, "--episodes", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # they speak once in a process
-    assert (done.returncode, done.stderr) == (0, "")
+def test_nothing_that_libraries_say_is_shown(file, here, python):
+    # In a process of its own: they speak once in a process.
+    done = python.run(here, "-m", "kerasrl", "export", "--weights", PRETRAINED, "--to", file, "--episodes", "1")
+    assert (done.status, done.errors) == (0, "")
     assert re.fullmatch(
         r"Testing for 1 .*\nEpisode 1: .*\nplayed in .*\ninput state.*\noutput q_values.*\nobservation: .*\n"
         r"action: .*\n\w+ policy.*\n",
-        done.stdout,
+        done.output,
     )
 
 

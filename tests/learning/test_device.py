@@ -1,6 +1,5 @@
 """Threads: chosen where somebody asks for it, told of once where a script would gain from it."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,14 +26,18 @@ SET = "threading.set_intra_op_parallelism_threads({})\n"
 AGENT, IMAGE_AGENT = "agent(1, 4)\n", "agent(4, 20, 20, dense=False)\n"
 
 
-def run(code, begin=BEGIN, **environment):
-    """Return what a script prints, and what it writes to stderr, line by line."""
-    done = subprocess.run(
-        [sys.executable, "-c", begin + code], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines(), done.stderr.splitlines()
+@pytest.fixture
+def run(python, legacy_python, tmp_path):
+    """Run a script; return what it prints, and what it writes to stderr, line by line."""
+
+    def run(code, begin=BEGIN, **environment):
+        server = legacy_python if begin == OLD else python
+        (tmp_path / "script.py").write_text(begin + code)
+        done = server.run(tmp_path, "script.py", xla=True, **environment)  # compiled as people compile
+        assert done.status == 0, done.errors
+        return done.output.splitlines(), done.errors.splitlines()
+
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -53,16 +56,16 @@ assert keras.layers.InputLayer.__init__ is before
 keras.Input((1, 4))
 assert tf.config.threading.get_intra_op_parallelism_threads() == 0
 """
-    run(code, begin="")
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 @pytest.mark.long
-def test_a_script_that_chose_no_threads_hears_once_what_it_would_gain():
+def test_a_script_that_chose_no_threads_hears_once_what_it_would_gain(run):
     printed, told = run(AGENT + "model = keras.Sequential([keras.Input((1, 4)), keras.layers.Dense(2)])\n" + AGENT)
     assert printed == []
     notes = [line for line in told if "kerasrl.configure()" in line]
     assert len(notes) == 1 and "100 to 115" in notes[0]
-    assert notes[0].startswith("<string>:")  # the script's line
+    assert notes[0].startswith("script.py:")  # its line
 
 
 @pytest.mark.long
@@ -71,26 +74,25 @@ def test_a_script_that_chose_no_threads_hears_once_what_it_would_gain():
     ["kerasrl.configure()\n" + AGENT, "kerasrl.configure(threads=2)\n" + AGENT, SET.format(3) + AGENT, IMAGE_AGENT],
     ids=["configured", "two threads", "chosen", "image"],
 )
-def test_a_script_that_would_not_gain_hears_nothing(code):
+def test_a_script_that_would_not_gain_hears_nothing(run, code):
     assert run(code) == ([], [])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"])
-def test_threads_that_the_environment_chooses_count(name):
+def test_threads_that_the_environment_chooses_count(run, name):
     assert run(AGENT + VECTOR, **{name: "2"}) == (["0 0"], [])  # TensorFlow reads it when it begins to compute
 
 
-def test_configure_chooses_for_vectors_and_images(python, tmp_path):
+def test_configure_chooses_for_vectors_and_images(run):
     code = """
 import os
 print(kerasrl.configure((4, 84, 84)), threading.get_intra_op_parallelism_threads() == os.cpu_count())
 print(kerasrl.configure((4,)), threading.get_inter_op_parallelism_threads())
 print(kerasrl.configure(), kerasrl.configure(threads=3))
 """
-    done = python.run(tmp_path, "-c", BEGIN + code)
-    assert (done.status, done.errors) == (0, "")
-    printed = done.output.splitlines()
+    printed, told = run(code)
+    assert told == []
     assert printed[0].endswith("(observations are images) True")
     assert printed[1:] == [
         "CPU, 1 thread (observations are vectors, the network is small) 1",
@@ -105,7 +107,7 @@ OLD = BEGIN.replace("import kerasrl\n", "import kerasrl.legacy\nfrom rl.agents.d
 
 
 @pytest.mark.long
-def test_old_scripts_have_one_thread_for_vectors_and_all_for_images():
+def test_old_scripts_have_one_thread_for_vectors_and_all_for_images(run):
     """As TensorFlow takes threads until there are weights, the last input before them decides."""
     lines, told = run(VECTOR + IMAGE + IMAGE + VECTOR + AGENT + VECTOR + IMAGE, begin=OLD)
     assert lines == ["1 1", "0 0", "0 0", "1 1", "1 1", "1 1"]
@@ -114,11 +116,11 @@ def test_old_scripts_have_one_thread_for_vectors_and_all_for_images():
 
 @pytest.mark.long
 @pytest.mark.parametrize("code", [SET.format(3) + VECTOR + IMAGE, VECTOR + SET.format(3) + VECTOR + IMAGE])
-def test_threads_that_an_old_script_chooses_stay(code):
+def test_threads_that_an_old_script_chooses_stay(run, code):
     assert [line.split()[0] for line in run(code, begin=OLD)[0][-2:]] == ["3", "3"]
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"])
-def test_threads_that_an_old_scripts_environment_chooses_stay(name):
+def test_threads_that_an_old_scripts_environment_chooses_stay(run, name):
     assert run(VECTOR, begin=OLD, **{name: "2"})[0] == ["0 0"]

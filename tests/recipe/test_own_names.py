@@ -60,7 +60,7 @@ def folder(tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize("env", ["my_env:Mine-v0", "run:Mine-v1"])
 @pytest.mark.parametrize("project", ["elsewhere", "below", "linked", "by its name"])
-def test_a_module_of_ones_own_is_found_and_finds_its_own(folder, env, project):
+def test_a_module_of_ones_own_is_found_and_finds_its_own(folder, env, project, python):
     scripts = ROOT if project in ("elsewhere", "by its name") else folder / "project"
     if scripts != ROOT:
         scripts.mkdir()
@@ -72,11 +72,15 @@ def test_a_module_of_ones_own_is_found_and_finds_its_own(folder, env, project):
     weights = ["--weights", f"checkpoints/dqn_{env.replace(':', '-')}_best.h5f", "--episodes", "1", "--trust"]
     for name, arguments, says in (("train", settings, "step 200 of 200"), ("test", weights, "minimum")):
         command = ["-m", "kerasrl", name] if project == "by its name" else [scripts / f"{name}.py"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT) if project == "by its name" else ""}
-        command = [sys.executable, *command, *arguments]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert says in done.stdout
+        command += arguments
+        if project == "by its name":
+            status, output, errors = python.run(folder, *command)
+        else:  # in a process that has imported nothing yet
+            command, environment = [sys.executable, *command], {**os.environ, "PYTHONPATH": ""}
+            ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            status, output, errors = ran.returncode, ran.stdout, ran.stderr
+        assert (status, errors) == (0, "")
+        assert says in output
 
 
 def test_the_projects_own_modules_are_found_too(folder, monkeypatch):
