@@ -95,13 +95,15 @@ _INSTEAD = {
 }
 
 
-def checked(callbacks: Sequence[Any] | None) -> list[Any]:
-    """Return a user's callbacks as a list; raise `UserError` if one of them cannot work."""
+def checked(callbacks: Sequence[Any] | None, argument: str = "callbacks") -> list[Any]:
+    """Return a user's callbacks, given as `argument`, as a list; raise `UserError` if one of them cannot work."""
     if callbacks is not None and not isinstance(callbacks, Sequence):
-        raise UserError(f"callbacks must be a list, not a {type(callbacks).__name__}")
+        raise UserError(f"{argument} must be a list, not a {type(callbacks).__name__}")
     for callback in callbacks or []:
         if isinstance(callback, type):
-            raise UserError(f"callbacks has the class {callback.__name__}; pass an object of it: {callback.__name__}()")
+            raise UserError(
+                f"{argument} has the class {callback.__name__}; pass an object of it: {callback.__name__}()"
+            )
         if not isinstance(callback, keras.callbacks.Callback):
             raise UserError(f"{callback!r} is not a callback; make it a method of a subclass of rl.callbacks.Callback")
         names = [base.__name__ for base in type(callback).__mro__ if base.__module__.startswith("keras.")]

@@ -1,5 +1,6 @@
 """The attributes of callbacks that have no `get_state` and `set_state`, in training states."""
 
+import csv
 import functools
 import inspect
 import io
@@ -33,7 +34,10 @@ _NO_STATE = (
     *(functools.partial, np.ufunc, np.dtype, type, types.ModuleType, pathlib.PurePath),
     *(io.IOBase, logging.Logger, logging.LoggerAdapter, threading.Thread),
     *(type(threading.Lock()), type(threading.RLock())),
+    *(csv.DictWriter, type(csv.writer(io.StringIO()))),
 )
+# The same, of libraries that may be missing, or that would take seconds to import.
+_NO_STATE_BY_NAME = {"LearningRateSchedule", "SummaryWriter"}
 
 
 class KeptAttributes:
@@ -41,6 +45,7 @@ class KeptAttributes:
 
     Attributes that are still as they were are not kept, so that a resume may choose them anew, such as a threshold.
     Functions, classes, open files, environments and other parts of the training do not belong to a callback's state.
+    A `Note` names any other attribute that cannot be kept: only an exact resume would need it.
 
     Args:
         callbacks: The callbacks, at the beginning of a training; those with a state of their own are left out.
@@ -48,9 +53,6 @@ class KeptAttributes:
 
     Attributes:
         places: The places of objects; see `ObjectEncoder`.
-
-    Raises:
-        UserError: An attribute cannot be kept.
     """
 
     def __init__(self, callbacks: list[Any], parts: list[Any]) -> None:
@@ -79,12 +81,15 @@ class KeptAttributes:
                 written[name] = encoder.encode(value)
                 self.places |= encoder.places
             except (CannotBeKept, UserError):
-                what = f"callback {type(callback).__name__}.{name} cannot be saved for a resume"
-                if known is None:
-                    raise UserError(f"{what}; give the class get_state and set_state") from None
-                if what not in self._warned:  # the training goes on regardless
-                    warnings.warn(f"{what}, which will not be exact", Note, stacklevel=2)
+                what = f"callback {type(callback).__name__}.{name}"
+                if what not in self._warned:
                     self._warned.add(what)
+                    warnings.warn(
+                        f"{what} cannot be saved ({type(value).__name__}): a resume will not bring it back; for an "
+                        "exact one, give the class get_state and set_state",
+                        Note,
+                        stacklevel=2,
+                    )
         return written
 
     def _is_no_state(self, value: Any) -> bool:
@@ -92,13 +97,12 @@ class KeptAttributes:
             return all(map(self._is_no_state, value.values() if isinstance(value, dict) else value))
         is_environment = hasattr(value, "reset") and hasattr(value, "step")
         is_settings = getattr(getattr(type(value), "__dataclass_params__", None), "frozen", False)
-        is_schedule = any(base.__name__ == "LearningRateSchedule" for base in type(value).__mro__)
         return (
             id(value) in self._parts
             or inspect.isroutine(value)
             or isinstance(value, _NO_STATE)
+            or any(base.__name__ in _NO_STATE_BY_NAME for base in type(value).__mro__)
             or is_environment
-            or is_schedule
             or is_settings
         )
 

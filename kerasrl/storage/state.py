@@ -9,7 +9,7 @@ process dies, the two fit together. Nothing is ever unpickled.
 import contextlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,16 @@ class TrainingState:
         interval: Steps between writes; one is due at the first end of an episode after that many steps.
         save_memory: Save the replay memory too. Without it a resumed run starts with an empty one and
             is not exact.
+
+    Attributes:
+        observers: Callbacks of which nothing is saved, since a resume does without them.
     """
 
     def __init__(self, path: str | os.PathLike[str], interval: int = 5_000, save_memory: bool = True) -> None:
         if interval < 1:
             raise UserError(f"the interval of the training state must be at least 1, is {interval}")
         self.path, self.interval, self.save_memory = Path(path), interval, save_memory
+        self.observers: Sequence[Any] = ()
         self._steps: MemoryFile | None = None
         self._kept = KeptAttributes([], [])
         self._known: set[str] | None = None  # places of objects when the run began
@@ -72,12 +76,12 @@ class TrainingState:
 
         Raises:
             OSError: It cannot be written.
-            UserError: Something cannot be kept for a resume.
+            UserError: Something that a resume needs cannot be kept.
         """
         self._nb_steps, self._progress = nb_steps, progress
         optimizers = [network.optimizer for network in agent.trainables.values()]
         parts = [agent, env, getattr(env, "unwrapped", None), agent.memory, *optimizers, *_roots(agent)]
-        self._kept = KeptAttributes(callbacks, parts)
+        self._kept = KeptAttributes(self._without_observers(callbacks), [*parts, *self.observers])
         if saved is None:
             self._known = None
         else:
@@ -93,11 +97,10 @@ class TrainingState:
         """Write the state before episode number `episode`.
 
         Raises:
-            UserError: It is too large.
+            UserError: It is too large, or something that a resume needs cannot be kept.
             OSError: It cannot be written; the one before stays.
-            UserError: Something cannot be kept for a resume.
         """
-        resumable = [callback for callback in callbacks if has_state(callback)]
+        resumable = self._resumable(callbacks)
         tree = {
             "metadata": agent.metadata,
             "episode": episode,
@@ -198,12 +201,18 @@ class TrainingState:
                 self._steps = MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
                 self._steps.read(steps, agent.memory, agent.observation_sizes)
         agent.set_state(tree["agent"], warm_up=agent.memory is not None and tree["memory"] is None)
-        resumable = [callback for callback in callbacks if has_state(callback)]
+        resumable = self._resumable(callbacks)
         if [type(callback).__qualname__ for callback in resumable] != [held.name for held in tree["callbacks"]]:
             names = ", ".join(held.name for held in tree["callbacks"])
             raise UserError(f"the run to resume had the callbacks {names:.200}")
         for callback, held in zip(resumable, tree["callbacks"], strict=True):
             restore(callback, held)
+
+    def _without_observers(self, callbacks: list[Any]) -> list[Any]:
+        return [callback for callback in callbacks if not any(callback is observer for observer in self.observers)]
+
+    def _resumable(self, callbacks: list[Any]) -> list[Any]:
+        return [callback for callback in self._without_observers(callbacks) if has_state(callback)]
 
 
 def _require_tree(tree: dict[str, Any]) -> None:

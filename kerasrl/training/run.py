@@ -18,6 +18,7 @@ from rl.core import Processor
 
 from kerasrl import signals
 from kerasrl.callbacks import Evaluation
+from kerasrl.callbacks.callback_list import checked
 from kerasrl.config import Config
 from kerasrl.config.files import to_toml
 from kerasrl.environments.processors import OneHotProcessor
@@ -148,7 +149,8 @@ class TrainingRun(Run):
             callbacks.insert(0, self.evaluation)  # first, so that others can log its results
         if config.tensorboard:
             callbacks.append(build_tensorboard(config, self.files))
-        return [*callbacks, *own_callbacks(config, self.parts.callbacks), *self.parts.observers]
+        self.state.observers = checked(self.parts.observers, "observers")
+        return [*callbacks, *own_callbacks(config, self.parts.callbacks), *self.state.observers]
 
     @contextlib.contextmanager
     def training(self, agent: Any) -> Iterator[None]:

@@ -193,12 +193,30 @@ def test_files_bear_the_name_of_a_registered_environment():
         *({"env": "CartPole-v1"}, {"env": lambda: 3}, {"model": 3}, {"model": lambda size: 3}),
         *({"model": lambda size, actions: 3}, {"model": build_model(4, 3)}, {"model": network(7)}),
         *({"processor": Halved}, {"callbacks": [Counter]}, {"callbacks": Counter()}),
+        *({"observers": [Counter]}, {"observers": Counter()}),
     ],
 )
 def test_an_object_that_cannot_be_used_touches_nothing(objects, refused, tmp_path):
     with refused(*objects):
         train(Config(**SHORT), **objects)
     assert not list(tmp_path.rglob("dqn*"))
+
+
+class Watching(Counter):
+    """Holds what no file can hold, and has no state that it could give."""
+
+    def __init__(self, stop_at=None):
+        super().__init__(stop_at)
+        self.frame, self.rows = object(), (number for number in range(10**9))
+
+    def get_state(self):
+        raise AssertionError("nobody needs it")
+
+
+def test_a_resume_does_without_observers():
+    settings = {**SHORT, "nb_steps": 200, "eval_interval": 0}
+    assert train(Config(**settings), observers=[Watching(stop_at=100)]).agent.step < 200
+    assert train(Config(resume=True)).agent.step == 200
 
 
 # Callbacks that settings name

@@ -1,11 +1,11 @@
 """A resume gives everything back as it was: values of every kind, what shares them, generators, callbacks."""
 
 import contextlib
+import csv
 import enum
 import logging
 import random
 import re
-import warnings
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 
 import keras
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import rl.callbacks
 import rl.core
+import tensorflow as tf
 from rl.policy import EpsGreedyQPolicy, LinearAnnealedPolicy
 from rl.processors import WhiteningNormalizerProcessor
 
@@ -331,6 +332,8 @@ class HasEverything(rl.callbacks.Callback):
         super().__init__()
         self.log, self.function, self.functions = logging.getLogger("x"), np.tanh, [len, str.upper]
         self.eval_env, self.file, self.path, self.others = env, path.open("w"), path, []
+        self.writer, self.rows = csv.writer(self.file), csv.DictWriter(self.file, ["a"])
+        self.summaries = tf.summary.create_file_writer(str(path.with_name("summaries")))
         self.counts, self.best, self.times = defaultdict(int), None, deque(maxlen=3)
 
     def on_train_begin(self, logs):
@@ -365,18 +368,25 @@ class Watching(rl.callbacks.Callback):
         self.thing = self.thing or Unknown()
 
 
-def test_a_callback_whose_state_cannot_be_kept_is_refused_at_the_start(tmp_path, refused):
-    with refused("Watching.thing"):
-        fit(tmp_path / "state", 60, callbacks=[Watching(Unknown())])
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("thing", [Unknown(), None])
+def test_what_a_callback_holds_and_cannot_be_kept_is_noted_once_and_ends_no_training(tmp_path, noted, thing):
+    with noted("Watching.thing", "Unknown"):  # also if it appears later
+        assert fit(tmp_path / "state", 150, callbacks=[Watching(thing)]).step == 150
     build_agent().fit(environments.make("CartPole-v0"), 20, callbacks=[Watching(Unknown())], verbose=0)
 
 
-def test_what_appears_later_and_cannot_be_kept_does_not_end_a_training(tmp_path):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        assert fit(tmp_path / "state", 300, callbacks=[Watching()]).step == 300
-    assert len([w for w in caught if "Watching.thing cannot be saved" in str(w.message)]) == 1
+class Returning(rl.callbacks.Callback):
+    def get_state(self):
+        return Unknown()
+
+    def set_state(self, state):
+        raise AssertionError
+
+
+def test_a_callback_is_refused_for_what_it_says_a_resume_needs(tmp_path, refused):
+    with refused("Returning.get_state"):
+        fit(tmp_path / "state", 60, callbacks=[Returning()])
+    assert not list(tmp_path.iterdir())
 
 
 # Generators and the rest of a run
