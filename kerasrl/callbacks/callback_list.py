@@ -1,12 +1,14 @@
 """Keras-RL's list of callbacks, which are told what happens in a training, and which of Keras's may be in it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import rl.callbacks
 
 from kerasrl.errors import UserError
+from kerasrl.storage.files import require_place
 
 
 def _announcement(event: str) -> Any:
@@ -84,6 +86,28 @@ def _overridden(callback: Any, name: str, base: type) -> Any:
     return None if getattr(method, "__func__", None) is getattr(base, name, object()) else method
 
 
+# Callbacks that write a file -> the method that does so.
+_WRITERS = {"FileLogger": "save_data", "ModelIntervalCheckpoint": "on_step_end", "Evaluation": "_keep", "CSVLogger": ""}
+
+
+def _require_place(callback: Any) -> None:
+    """Raise `UserError` if a callback could not write its file in the end, unless its author may make the folder."""
+    writing = next((_WRITERS[base.__name__] for base in type(callback).__mro__ if base.__name__ in _WRITERS), None)
+    if writing is None or not all(_is_of_a_library(callback, name) for name in ("on_train_begin", writing) if name):
+        return
+    path = Path(callback.filename if isinstance(callback, keras.callbacks.CSVLogger) else callback.filepath)
+    if isinstance(callback, rl.callbacks.ModelIntervalCheckpoint):
+        try:
+            path = Path(str(path.parent).format(), path.name)
+        except (LookupError, ValueError):  # a folder named after the step, which may be made later
+            return
+    require_place(path)
+
+
+def _is_of_a_library(callback: Any, method: str) -> bool:
+    return getattr(callback, method).__module__.split(".")[0] in ("keras", "rl", "kerasrl")
+
+
 # Callbacks of Keras that need a Keras model, or would never do anything -> what to do instead.
 _INSTEAD = {
     "BackupAndRestore": "use fit(state=kerasrl.storage.TrainingState(...)) and resume=True",
@@ -114,4 +138,5 @@ def checked(callbacks: Sequence[Any] | None, argument: str = "callbacks") -> lis
             instead = "leave out restore_best_weights; keras.callbacks.ModelCheckpoint can save the best"
         if instead:
             raise UserError(f"Keras's {names[0]} does not work with an agent: {instead}")
+        _require_place(callback)
     return list(callbacks or [])

@@ -20,7 +20,8 @@ class FileLogger(rl.callbacks.FileLogger):
 
     What differs: the file is strict JSON (null where Keras-RL writes NaN) and appears whole. It is written every
     `interval` episodes at first (only at the end if that is None) and, once it is long, whenever it has grown by a
-    tenth, so that an episode costs the same however long the run is; Keras-RL rewrites all of it each time.
+    tenth, so that an episode costs the same however long the run is; Keras-RL rewrites all of it each time. In `test`,
+    where Keras-RL's fails, what only a training has is null.
     """
 
     def __init__(self, filepath: str, interval: int | None = None) -> None:
@@ -30,8 +31,13 @@ class FileLogger(rl.callbacks.FileLogger):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Get the metrics' names, and drop what an earlier run left unfinished."""
         self.metrics_names = self.model.metrics_names
+        self._no_metrics = [math.nan] * len(self.metrics_names)
         self.metrics.clear()
         self.starts.clear()
+
+    def on_step_end(self, step: int, logs: dict[str, Any]) -> None:
+        """Keep the step's metrics; a test has none."""
+        self.metrics[logs["episode"]].append(logs.get("metrics", self._no_metrics))
 
     def on_episode_end(self, episode: int, logs: dict[str, Any] | None = None) -> None:
         """Add the episode's means and write the file when it is due."""
@@ -40,9 +46,12 @@ class FileLogger(rl.callbacks.FileLogger):
             means = np.nanmean(self.metrics.pop(episode), axis=0)
         values = {**dict(zip(self.metrics_names, means, strict=True)), **(logs or {}), "episode": episode}
         values["duration"] = timeit.default_timer() - self.starts.pop(episode)
-        for key, value in values.items():
-            self.data.setdefault(key, []).append(np.asarray(value).item())
-        nb_new = len(self.data["episode"]) - self.nb_written
+        nb_rows = len(self.data.get("episode", ()))
+        for key in {**self.data, **values}:
+            if key not in self.data:
+                self.data[key] = [math.nan] * nb_rows
+            self.data[key].append(np.asarray(values.get(key, math.nan)).item())
+        nb_new = nb_rows + 1 - self.nb_written
         if self.interval is not None and nb_new >= max(self.interval, self.nb_written // 10):
             self.save_data()
 

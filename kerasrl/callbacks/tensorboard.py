@@ -12,6 +12,7 @@ import numpy as np
 import rl.callbacks
 import tensorflow as tf
 
+from kerasrl.errors import UserError
 from kerasrl.storage.files import naming
 
 _SUFFIX = ".kerasrl"  # tells a new training which files belong to the one that it replaces
@@ -32,7 +33,9 @@ class TensorBoardLogger(rl.callbacks.Callback):
         self._writer: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Open a new file; raise `OSError` if the folder cannot be written to."""
+        """Open a new file; raise `OSError` if the folder cannot be written to, `UserError` in a test."""
+        if not self.model.training:
+            raise UserError("TensorBoardLogger shows a training; in test, use kerasrl.callbacks.FileLogger")
         folder = Path(self.folder)
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)

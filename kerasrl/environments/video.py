@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import tempfile
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +14,7 @@ from PIL.GifImagePlugin import getdata, getheader
 
 from kerasrl.errors import UserError
 from kerasrl.phrases import to_install
-from kerasrl.storage.files import naming, replacing, write_whole
+from kerasrl.storage.files import naming, replacing, require_place, write_whole
 
 RATES = {".gif": 25, ".mp4": 50}  # pictures per second to aim for; browsers slow down a .gif with more than 50
 ENLARGED, LONGEST = 480, 640  # pixels of the longer side: what small pictures are enlarged to, and its maximum
@@ -34,13 +33,7 @@ def check_path(path: str | os.PathLike[str]) -> None:
             import av as av  # an extra
         except ImportError:
             raise UserError(f"{target} needs a package for .mp4: {to_install('video')}, or name a .gif") from None
-    if target.is_dir():
-        raise UserError(f"{target} is a folder; name another file")
-    try:
-        with tempfile.TemporaryFile(dir=target.parent):
-            pass
-    except OSError as error:
-        raise UserError(f"folder {target.parent} cannot be written to: {error.strerror}; choose another one") from None
+    require_place(target)
 
 
 class VideoFile:

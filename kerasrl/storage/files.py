@@ -47,6 +47,20 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise WriteError(error.errno, error.strerror, os.fspath(path)) from None
 
 
+def require_place(path: str | os.PathLike[str]) -> None:
+    """Raise `UserError` unless a file can be written to `path`: before the work that it is to hold is done."""
+    target = Path(path)
+    if target.is_dir():
+        raise UserError(f"{target} is a folder; name another file")
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except FileNotFoundError:
+        raise UserError(f"folder {target.parent} does not exist; create it, or choose another one") from None
+    except OSError as error:
+        raise UserError(f"folder {target.parent} cannot be written to: {error.strerror}; choose another one") from None
+
+
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file that appears whole; raise `WriteError` if it cannot be written, and what was there stays."""
     with replacing(path) as file:

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ import rl.callbacks
 from keras import layers
 
 from kerasrl import DQNAgent, SequentialMemory
-from kerasrl.callbacks import FileLogger
+from kerasrl.callbacks import Evaluation, FileLogger, ModelIntervalCheckpoint, TensorBoardLogger
 
 LENGTHS = [3, 5, 4, 4, 4, 4, 4, 4, 4, 4]
 
@@ -92,6 +93,83 @@ def test_of_a_keras_callback_every_method_is_called():
         *["train begins", "epoch 0 begins", "batch 0 begins", "batch 0 ends, 1.0", "batch 1 begins"],
         *["batch 1 ends, 1.0", "epoch 0 ends, 2.0", "train ends"],
     ]
+
+
+# Files
+
+
+WRITING = {
+    "FileLogger": FileLogger,
+    "Keras-RL's FileLogger": rl.callbacks.FileLogger,
+    "ModelIntervalCheckpoint": lambda path: ModelIntervalCheckpoint(path + "{step}", 7),
+    "Keras-RL's ModelIntervalCheckpoint": lambda path: rl.callbacks.ModelIntervalCheckpoint(path + "{step}", 7),
+    "Evaluation": lambda path: Evaluation(Env(), path, interval=7, nb_episodes=1),
+    "CSVLogger": keras.callbacks.CSVLogger,
+}
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_a_file_that_cannot_be_written_is_refused_before_the_first_step(tmp_path, name, refused):
+    env = Env()
+    with refused(tmp_path / "none"):
+        fit(WRITING[name](str(tmp_path / "none/file")), env=env)
+    assert env.nb_episodes == 0
+    (tmp_path / "none").mkdir()
+    fit(WRITING[name](str(tmp_path / "none/file")), nb_steps=8)
+    assert list((tmp_path / "none").iterdir())
+
+
+def test_a_folder_is_no_file_for_a_log(tmp_path, refused):
+    with refused(tmp_path):
+        fit(FileLogger(str(tmp_path)))
+
+
+class InFolders(ModelIntervalCheckpoint):
+    def on_step_end(self, step, logs):
+        Path(self.filepath.format(step=self.total_steps + 1)).parent.mkdir(exist_ok=True)
+        super().on_step_end(step, logs)
+
+
+class Prepared(FileLogger):
+    def on_train_begin(self, logs):
+        Path(self.filepath).parent.mkdir()
+        super().on_train_begin(logs)
+
+
+def test_folders_that_a_callback_makes_itself_are_not_missed(tmp_path):
+    by_step = ModelIntervalCheckpoint(str(tmp_path / "{step}/file"), 8)
+    (tmp_path / "8").mkdir()
+    fit(by_step, InFolders(str(tmp_path / "own/{step}"), 7), Prepared(str(tmp_path / "new/log.json")), nb_steps=8)
+    assert all((tmp_path / name).is_file() for name in ("8/file", "own/7", "new/log.json"))
+
+
+def test_a_log_of_a_test_has_what_a_test_has(tmp_path):
+    agent, log = build_agent(), FileLogger(str(tmp_path / "log.json"))
+    agent.test(Env(), 2, callbacks=[log], visualize=False, verbose=0)
+    expected = {"loss": [None] * 2, "mean_q": [None] * 2, "episode_reward": [3.0, 5.0], "nb_steps": [3, 5]}
+    written = json.loads((tmp_path / "log.json").read_text())
+    assert expected.items() <= written.items()
+    assert list(written) == [*expected, "episode", "duration"]
+
+
+def test_a_log_goes_on_in_a_test_and_in_another_training(tmp_path):
+    agent, log = build_agent(nb_steps_warmup=1), FileLogger(str(tmp_path / "log.json"))
+    agent.fit(Env(), 8, callbacks=[log], verbose=0)
+    agent.test(Env(), 1, callbacks=[log], visualize=False, verbose=0)
+    agent.fit(Env(), 3, callbacks=[log], verbose=0)
+    written = json.loads((tmp_path / "log.json").read_text())
+    assert written["episode_reward"] == [3.0, 5.0, 3.0, 3.0]
+    assert written["nb_episode_steps"] == [3, 5, None, 3]
+    assert [loss is None for loss in written["loss"]] == [False, False, True, False]
+
+
+def test_curves_for_tensorboard_are_a_trainings(tmp_path, refused):
+    curves = TensorBoardLogger(str(tmp_path))
+    agent, _ = fit(curves)
+    before = sorted(tmp_path.iterdir())
+    with refused("FileLogger"):
+        agent.test(Env(), 1, callbacks=[curves], visualize=False, verbose=0)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 # Keras's that work

@@ -54,7 +54,7 @@ def read_log(path: Path, threshold: float | None) -> Log:
     if any(is_large) or (steps > 2**53).any():
         raise UserError(f"{path} is damaged: it holds numbers too large to be drawn")
     if not (np.diff(steps, prepend=0) > 0).all():
-        raise UserError(f"{path} is damaged: nb_steps does not increase from episode to episode")
+        raise UserError(f"{path} is damaged or not of a training: nb_steps does not increase from episode to episode")
     known = [(key, values, np.isfinite(values)) for key, values in zip(keys, columns, strict=True)]
     curves = {key: (steps[finite], values[finite]) for key, values, finite in known if finite.any()}
     if "episode_reward" not in curves:
