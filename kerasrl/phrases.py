@@ -1,6 +1,8 @@
 """Phrases that several parts use: what to type, in a shell or in Python, and how a reward is written."""
 
 import contextlib
+import os
+import re
 import shlex
 import shutil
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 from kerasrl import installation
 
 _NAME = "kerasrl" if installation.IS_INSTALLED else "."  # what to tell pip to install: the package, or the folder
+_ON_WINDOWS = os.name == "nt"
 _from_shell = ContextVar("from_shell", default=False)
 
 
@@ -29,6 +32,22 @@ def to_type(in_shell: str, in_python: str) -> str:
     return in_shell if _from_shell.get() else in_python
 
 
+def to_paste(*words: str) -> str:
+    """Return words as a line to paste: sh, cmd.exe and PowerShell take it apart into these words again.
+
+    All three know double quotes, but only sh and PowerShell single ones.
+    """
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    plain = r"[\w+=:./\\-]+" if _ON_WINDOWS else r"[\w+=:./-]+"
+    if re.fullmatch(plain, word, re.ASCII):
+        return word
+    # What sh reads even within double quotes can hardly be in a path on Windows.
+    return f'"{word}"' if _ON_WINDOWS or not re.search(r'[$`"\\!]', word) else shlex.quote(word)
+
+
 def python() -> str:
     """Return what to type for this interpreter in the current folder."""
     found = Path(sys.executable)
@@ -40,18 +59,19 @@ def python() -> str:
 
 def to_install(extra: str) -> str:
     """Return the line that installs an extra of this project; in a checkout, it has to be typed in its folder."""
-    return f"{python()} -m pip install '{_NAME}[{extra}]'"
+    return to_paste(python(), "-m", "pip", "install", f"{_NAME}[{extra}]")
 
 
 def missing(library: str | None) -> str:
     """Say that this Python lacks a library that the project requires."""
-    use = "" if installation.IS_INSTALLED else "use .venv/bin/python, or "
+    own = Path(".venv", "Scripts" if _ON_WINDOWS else "bin", "python")
+    use = "" if installation.IS_INSTALLED else f"use {own}, or "
     return f"this Python has no {library}; {use}install what is needed: pip install {_NAME}"
 
 
 def command_to_type(command: str, *arguments: str) -> str:
     """Return the line that runs a command with this interpreter from the current folder."""
-    return shlex.join([python(), *installation.words(command), *arguments])
+    return to_paste(python(), *installation.words(command), *arguments)
 
 
 def reward_text(reward: float) -> str:

@@ -155,7 +155,7 @@ def test_what_is_missing_is_installed_by_the_packages_name(run, tmp_path):
     )
     file = "checkpoints/dqn_CartPole-v0_weights.h5f"
     errors = run("hide.py", "--weights", file, "--to", "policy.onnx", status=2)
-    assert re.search(r"needs onnx, which is not installed: \S+ -m pip install 'kerasrl\[export\]'$", errors)
+    assert re.search(r'needs onnx, which is not installed: \S+ -m pip install "kerasrl\[export\]"$', errors)
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ from kerasrl import installation
 from kerasrl.config.checks import shown
 from kerasrl.config.trust import require_trust
 from kerasrl.errors import UserError
-from kerasrl.phrases import to_type
+from kerasrl.phrases import to_paste, to_type
 from kerasrl.reading import read_file
 
 _MOST_TOML = 2**20  # bytes
@@ -125,8 +125,7 @@ def require_known(name: str, kind: Any) -> None:
     known = [field.name for field in dataclasses.fields(kind)]
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=3)
-        command = " ".join(["python", *installation.words("train")])
-        known_by = to_type(f"{command} --help", "help(kerasrl.Config)")
+        known_by = to_type(to_paste("python", *installation.words("train"), "--help"), "help(kerasrl.Config)")
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"{known_by} lists them all"
         raise UserError(f"there is no setting {shown(name)}; {hint}")
 

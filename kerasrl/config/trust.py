@@ -5,7 +5,7 @@ from typing import Any
 
 from kerasrl.errors import UserError
 from kerasrl.named import OWN
-from kerasrl.phrases import to_type
+from kerasrl.phrases import to_paste, to_type
 
 
 def require_trust(file: str, settings: Mapping[str, Any], said: Mapping[str, Any]) -> None:
@@ -19,7 +19,7 @@ def require_trust(file: str, settings: Mapping[str, Any], said: Mapping[str, Any
         named = ", ".join(f"{name} {value}" for name, value in strange)
         # All modules of a setting: an option replaces what the file says.
         values = {name: [value for of, value in modules(settings) if of == name] for name, _ in strange}
-        options = " ".join(f"--{name} {' '.join(values[name])}" for name in values)
+        options = to_paste(*(word for name in values for word in (f"--{name}", *values[name])))
         python = ", ".join(
             f"{name}={(value[0] if isinstance(settings[name], str) else tuple(value))!r}"
             for name, value in values.items()

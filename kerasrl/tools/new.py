@@ -1,11 +1,10 @@
 """Copy the recipe, to make it your own."""
 
-import shlex
 from pathlib import Path
 
 from kerasrl.errors import UserError
 from kerasrl.installation import FOLDER, RECIPE
-from kerasrl.phrases import python
+from kerasrl.phrases import python, to_paste
 from kerasrl.storage.files import write_whole
 
 FILES = [f"{name}.py" for name in RECIPE]
@@ -28,5 +27,5 @@ def new(*folders: str | Path) -> list[str]:
             write_whole(folder / name, (FOLDER / name).read_bytes())
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from None
-    command = shlex.join([python(), str(folder / "train.py")])
+    command = to_paste(python(), str(folder / "train.py"))
     return [f"{', '.join(FILES)} copied to {folder}; edit them, then train:", command]

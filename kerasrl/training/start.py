@@ -6,7 +6,6 @@ Nothing here imports TensorFlow, so that mistakes are reported at once.
 import contextlib
 import dataclasses
 import secrets
-import shlex
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from kerasrl.config.resuming import from_metadata, resumed
 from kerasrl.config.trust import require_trust
 from kerasrl.environments.spaces import describe_spaces
 from kerasrl.errors import UserError
-from kerasrl.phrases import to_type
+from kerasrl.phrases import to_paste, to_type
 from kerasrl.storage import TrainingState
 from kerasrl.storage.files import exclusive
 from kerasrl.storage.state import OutdatedError
@@ -171,7 +170,7 @@ def _earlier(config: Config, state: TrainingState) -> str | None:
 def _about(threshold: float | None, parts: OwnParts) -> dict[str, str | float]:
     script, *arguments = sys.argv
     named = ["-m", "kerasrl"] if Path(script).name == "__main__.py" else [script]
-    command = to_type(shlex.join(["python", *named, *arguments]), "")
+    command = to_type(to_paste("python", *named, *arguments), "")
     about: dict[str, str | float] = {"command": command} if command else {}
     about |= {name: ", ".join(given) for name, given in parts.metadata().items()}
     about["python"] = sys.version.split()[0]

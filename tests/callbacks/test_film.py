@@ -334,7 +334,7 @@ def test_a_path_that_cannot_be_a_film_is_refused(tmp_path, name, refused):
 
 def test_an_mp4_without_its_package_says_what_to_install(tmp_path, monkeypatch, refused):
     monkeypatch.setitem(sys.modules, "av", None)
-    with refused("film.mp4", "'.[video]'"):
+    with refused("film.mp4", '".[video]"'):
         video.check_path(tmp_path / "film.mp4")
 
 

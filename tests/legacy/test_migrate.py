@@ -365,7 +365,7 @@ def test_without_libcst_one_line_says_what_to_install(said):
         "from kerasrl.legacy.running import runner; runner.main(['--migrate', 'x'])"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert said(ran.stderr).count("\n") == 1 and "'.[migrate]'" in ran.stderr
+    assert said(ran.stderr).count("\n") == 1 and '".[migrate]"' in ran.stderr
 
 
 def test_time_limits_end_is_for_runs(said, run_old):

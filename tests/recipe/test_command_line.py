@@ -27,7 +27,7 @@ from kerasrl.cli.door import run as run_command
 from kerasrl.cli.options import options_of, parse
 from kerasrl.config.commands import ExportConfig, NewConfig, PlayConfig, PlotConfig, TuneConfig
 from kerasrl.config.resuming import from_metadata
-from kerasrl.phrases import command_to_type
+from kerasrl.phrases import command_to_type, to_paste
 from kerasrl.storage import weights
 
 ROOT = Path(__file__).parents[2]
@@ -174,6 +174,52 @@ def test_the_last_line_names_an_environment_that_is_not_activated(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
     assert command_to_type("test").startswith(".venv/bin/python ")
+
+
+WORDS = [
+    "python",
+    "-m",
+    "kerasrl",
+    "--env",
+    "own:Env-v0",
+    "runs (1)/best.h5f",
+    "a&b",
+    "x,y",
+    "é",
+    "it's",
+    "",
+    "~",
+    "{a}",
+]
+
+
+@pytest.mark.parametrize("word", [*WORDS, "$HOME", "a`b", 'a"b', "a\\b", "a!"])
+def test_a_line_to_paste_gives_a_shell_these_words(word):
+    done = subprocess.run(["sh", "-c", f"printf %s {to_paste(word)}"], capture_output=True, text=True, check=True)
+    assert done.stdout == word
+
+
+@pytest.mark.parametrize("is_windows", [False, True])
+def test_a_line_to_paste_has_the_same_words_in_windows_shells(is_windows, monkeypatch):
+    monkeypatch.setattr("kerasrl.phrases._ON_WINDOWS", is_windows)
+    words = [*WORDS, *([r"C:\runs\a.h5f", r"C:\my runs\a.h5f"] if is_windows else [])]
+    found = re.findall(r"""(?<!\S)(?:"([^"]*)"|([^\s"'$`&,;(){}<>|^@#~*?%]+))(?!\S)""", to_paste(*words))
+    assert [quoted or plain for quoted, plain in found] == words
+    assert to_paste(r"C:\runs\a.h5f").startswith("C:") == is_windows
+
+
+def test_every_line_to_paste_is_put_together_by_one_function():
+    sources = {path.name: path.read_text() for path in (ROOT / "kerasrl").rglob("*.py")}
+    assert [name for name, text in sources.items() if "shlex" in text] == ["phrases.py"]
+
+
+def test_paths_are_quoted_where_they_are_to_be_pasted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folders = ["--checkpoint-dir", "my runs", "--log-dir", "my runs"]
+    assert run_command("train", [*folders, "--nb-steps", "20", "--eval-interval", "0", "--verbose", "2"]) == 0
+    assert capsys.readouterr().out.endswith(' --weights "my runs/dqn_CartPole-v0_weights.h5f"\n')
+    assert run_command("new", ["my agent"]) == 0
+    assert capsys.readouterr().out.endswith(' "my agent/train.py"\n')
 
 
 @pytest.mark.long

@@ -287,5 +287,5 @@ def test_a_missing_library_is_named_with_the_line_that_installs_it(name, module,
     monkeypatch.delitem(sys.modules, "gym.envs.box2d.lunar_lander", raising=False)
     monkeypatch.delitem(sys.modules, "gym.envs.box2d", raising=False)
     monkeypatch.setitem(sys.modules, module, None)
-    with refused(name, f"'.[{extra}]'"):
+    with refused(name, f'".[{extra}]"'):
         environments.make(name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasrl.errors import UserError
-from kerasrl.phrases import to_install
+from kerasrl.phrases import to_install, to_paste
 from kerasrl.storage.files import write_whole
 
 try:
@@ -82,7 +82,8 @@ def _with_own_modules(script: Path) -> dict[str, Script]:
                 if name in scripts or file is None or file.resolve() == script.resolve():
                     continue
                 if folder != script.parent and "." not in name:
-                    scripts["__main__"].note(None, f"{name} has to be installed: python -m pip install {folder}")
+                    installing = to_paste("python", "-m", "pip", "install", str(folder))
+                    scripts["__main__"].note(None, f"{name} has to be installed: {installing}")
                 package = name if file.name == "__init__.py" else name.rpartition(".")[0]
                 scripts[name] = Script(file, file.read_bytes(), package)
                 waiting.append(name)
