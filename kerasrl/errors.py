@@ -13,6 +13,12 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
+def require_keras_3(thing: object, what: str) -> None:
+    """Raise `UserError` if an object is one of Keras 2: of tf_keras, or of TensorFlow's private copy."""
+    if any(f"{base.__module__}.".startswith(("tf_keras.", "tensorflow.python.keras.")) for base in type(thing).__mro__):
+        raise UserError(f"{what} is of Keras 2 (tf_keras), but kerasrl needs Keras 3: import it from keras")
+
+
 def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - _END]} ... {text[-_END:]}"
 

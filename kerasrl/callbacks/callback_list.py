@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import rl.callbacks
 
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, require_keras_3
 from kerasrl.storage.files import require_place
 
 
@@ -128,6 +128,7 @@ def checked(callbacks: Sequence[Any] | None, argument: str = "callbacks") -> lis
             raise UserError(
                 f"{argument} has the class {callback.__name__}; pass an object of it: {callback.__name__}()"
             )
+        require_keras_3(callback, f"callback {type(callback).__name__}")
         if not isinstance(callback, keras.callbacks.Callback):
             raise UserError(f"{callback!r} is not a callback; make it a method of a subclass of rl.callbacks.Callback")
         names = [base.__name__ for base in type(callback).__mro__ if base.__module__.startswith("keras.")]

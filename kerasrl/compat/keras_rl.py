@@ -22,6 +22,15 @@ with quiet_stderr():
 import keras
 import numpy as np
 
+from kerasrl.errors import UserError
+
+# What rl takes from TensorFlow's Keras would not go with what comes from Keras.
+if sys.modules["tensorflow.keras.models"].Model is not keras.Model:
+    raise UserError(
+        "TF_USE_LEGACY_KERAS makes tensorflow.keras Keras 2 (tf_keras), but kerasrl needs Keras 3: unset that variable "
+        "(an old script that sets it runs as: python -m kerasrl SCRIPT)"
+    )
+
 
 def _model_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
     """Rebuild a model from `{'class_name': ..., 'config': ...}`, as Keras 2 did under this name."""

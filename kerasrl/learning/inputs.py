@@ -8,11 +8,12 @@ import numpy as np
 import rl.core
 
 from kerasrl.environments.spaces import parts
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, require_keras_3
 
 
 def usable(model: Any, output: str) -> Any:
     """Return a model with one output, described by `output`, that can learn; raise `UserError` if it cannot."""
+    require_keras_3(model, "model")
     if not isinstance(model, keras.Model) or not model.built:
         raise UserError("model must be a Keras model with a known input shape: start it with keras.Input(...)")
     if isinstance(model, keras.Sequential):

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, require_keras_3
 from kerasrl.learning import device, flat_weights
 from kerasrl.learning.compiled_call import CompiledCalls
 from kerasrl.learning.dense import OutputOfOne
@@ -19,6 +19,7 @@ from kerasrl.learning.dense import OutputOfOne
 
 def fresh(optimizer: Any) -> Any:
     """Return a Keras optimizer, named or given, that has not trained anything yet; raise what Keras raises."""
+    require_keras_3(optimizer, "optimizer")
     optimizer = keras.optimizers.get(optimizer)
     if optimizer is None:
         raise ValueError("an optimizer is needed, such as Adam()")

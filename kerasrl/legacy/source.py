@@ -25,7 +25,7 @@ def kerases(tree: ast.AST) -> Iterator[str]:
         for name in names:
             if name.partition(".")[0] == "keras":
                 yield "keras"
-            elif name.startswith(("tensorflow.keras", "tensorflow.python.keras")):
+            elif name.startswith(("tensorflow.keras", "tensorflow.python.keras", "tf_keras")):
                 yield "tensorflow.keras"
 
 

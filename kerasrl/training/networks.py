@@ -15,7 +15,7 @@ from keras import Input, Model
 from keras.layers import Activation, Conv2D, Dense, Flatten, LayerNormalization, Permute, Rescaling, Reshape
 
 from kerasrl.config import Config
-from kerasrl.errors import Note, UserError
+from kerasrl.errors import Note, UserError, require_keras_3
 from kerasrl.named import named
 
 # An observation's length, or its shape if it has several dimensions; for a Dict, the shape of each part by key.
@@ -24,6 +24,7 @@ StateSize: TypeAlias = int | tuple[int, ...] | dict[str, tuple[int, ...]]
 
 def own_network(state_size: StateSize, num_actions: int, config: Config, given: Any = None) -> Model | None:
     """Return the network given or that `config` names, None if neither; raises `UserError` if it cannot be used."""
+    require_keras_3(given, "model")
     if isinstance(given, Model):
         return _fitting(given, num_actions, "model must be")
     if given is not None and not callable(given):
@@ -91,6 +92,7 @@ def _built(build: Any, name: str, state_size: StateSize, num_actions: int, confi
 
 
 def _fitting(model: Any, num_actions: int, what_must: str) -> Model:
+    require_keras_3(model, "model")
     if not isinstance(model, Model) or model.output_shape != (None, num_actions):
         shown = f"one with outputs {model.output_shape}" if isinstance(model, Model) else repr(model)
         raise UserError(f"{what_must} a Keras model with {num_actions} outputs, not {shown}")

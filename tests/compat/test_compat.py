@@ -2,16 +2,20 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import pytest
 import rl.callbacks
 import rl.util
 
+from kerasrl import Config, DQNAgent, SequentialMemory
 from kerasrl.compat.quiet import quiet_stderr
+from kerasrl.training.networks import own_network
 
 ATTEMPTS = """
 import json, warnings
@@ -160,6 +164,44 @@ def test_gym_does_not_change_which_warnings_are_shown(runs):
 @pytest.mark.long
 def test_repairs_are_not_seen_outside_keras_rl(runs):
     assert runs[1][0]["TensorFlow's own modules"] == "works"
+
+
+class OfKeras2:
+    """Like an object of tf_keras."""
+
+    __module__ = "tf_keras.src.models"
+
+    def __call__(self):
+        return self
+
+
+USES = {
+    "model": lambda: DQNAgent(OfKeras2(), nb_actions=2, memory=SequentialMemory(9)),
+    "optimizer": lambda: agent().compile(OfKeras2()),
+    "callback": lambda: agent().fit(None, 9, callbacks=[OfKeras2()]),
+    "model given": lambda: own_network(4, 2, Config(), OfKeras2()),
+    "model made": lambda: own_network(4, 2, Config(), lambda size, actions: OfKeras2()),
+}
+
+
+def agent():
+    model = keras.Sequential([keras.Input((1, 4)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    agent = DQNAgent(model, nb_actions=2, memory=SequentialMemory(9))
+    agent.compile("sgd")
+    return agent
+
+
+@pytest.mark.parametrize("use", USES)
+def test_what_is_of_keras_2_is_refused_with_the_cure(use, refused):
+    with refused(use.partition(" ")[0], "tf_keras", "Keras 3"):
+        USES[use]()
+
+
+def test_a_tensorflow_that_uses_keras_2_is_refused_with_the_cure(monkeypatch, refused):
+
+    monkeypatch.setitem(sys.modules, "tensorflow.keras.models", SimpleNamespace(Model=OfKeras2))
+    with refused("TF_USE_LEGACY_KERAS"):
+        runpy.run_path(sys.modules["kerasrl.compat.keras_rl"].__file__)
 
 
 def test_keras_rl_copies_models():

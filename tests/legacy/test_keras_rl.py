@@ -44,8 +44,8 @@ def agent(memory=None, window=1, **options):
 def run(run_old):
     """Run a text after the model's."""
 
-    def run(text, *options, keras="tensorflow.keras"):
-        return run_old(MODEL.format(keras=keras) + text, *options)
+    def run(text, *options, keras="tensorflow.keras", **environment):
+        return run_old(MODEL.format(keras=keras) + text, *options, **environment)
 
     return run
 
@@ -104,6 +104,60 @@ def test_a_script_with_seeds_gives_the_same_bits_each_time(run, tmp_path):
     first, second = (run(SEEDED)[1] for _ in range(2))
     other = run(SEEDED.replace("seed(2)", "seed(3)"))[1]
     assert first == second != other
+
+
+# Keras 2 beside Keras 3, the workaround of recent years: tf_keras may be installed, but is not used.
+
+
+@pytest.fixture
+def tf_keras(tmp_path_factory):
+    """A folder with a package tf_keras, which nobody should import."""
+    folder = tmp_path_factory.mktemp("installed")
+    (folder / "tf_keras").mkdir()
+    (folder / "tf_keras/__init__.py").write_text("raise AssertionError('it is imported')\n")
+    return folder
+
+
+OF_TF_KERAS = """
+import tf_keras, tf_keras.layers
+from tf_keras import layers as own
+dqn = agent()
+dqn.fit(Two(), nb_steps=20, verbose=0)
+print(type(dqn.model).__module__, own.Dense is tf_keras.layers.Dense is Dense, tf_keras.__version__[0])
+"""
+
+
+@pytest.mark.parametrize("is_installed", [False, True])
+def test_scripts_for_tf_keras_have_keras_3(is_installed, tf_keras, run):
+    path = {"PYTHONPATH": str(tf_keras)} if is_installed else {}
+    status, output, errors = run(OF_TF_KERAS, keras="tf_keras", **path)
+    assert (status, output) == (0, ["keras.src.models.sequential True 3"])
+    assert sum(line.endswith(": tf_keras -> keras") for line in errors) == 1
+
+
+def test_scripts_for_tf_keras_are_migrated_and_run_in_both_ways(tf_keras, run, run_in, run_plainly, tmp_path):
+    first = "import os\nos.environ['TF_USE_LEGACY_KERAS'] = '1'\n"
+    assert run(first + OF_TF_KERAS, "--migrate", "--write", keras="tf_keras").status == 0
+    assert "LEGACY" not in (tmp_path / "script.py").read_text()
+    for run_it in (run_in, run_plainly):
+        ran = run_it(tmp_path, "script.py", PYTHONPATH=str(tf_keras))
+        assert (ran.status, ran.output) == (0, ["keras.src.models.sequential True 3"])
+
+
+@pytest.mark.long
+def test_a_script_that_asks_tensorflow_for_keras_2_has_keras_3(tf_keras, answers_of):
+    source = f"""
+        import os, sys
+        sys.path.append({str(tf_keras)!r})
+        os.environ["TF_USE_LEGACY_KERAS"] = "1"
+        import tensorflow as tf
+        from tensorflow.keras.models import Model
+        from rl.agents.dqn import DQNAgent
+        answer = Model.__module__, Model is tf.keras.Model, DQNAgent.__module__
+        """
+    found, told = answers_of({"asking": source})
+    assert found["asking"] == repr(("keras.src.models.model", True, "kerasrl.legacy.keras_rl.agent"))
+    assert told == ["asking.py, line 5: TF_USE_LEGACY_KERAS -> left out: tensorflow.keras is Keras 3"]
 
 
 OLD_NAMES = """

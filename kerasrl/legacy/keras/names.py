@@ -22,7 +22,7 @@ from kerasrl.legacy.script import script
 _TODAY = "keras._tf_keras.keras"
 ROOTS = (
     "tensorflow.contrib.keras.python.keras", "tensorflow.contrib.keras.api.keras", "tensorflow.contrib.keras",
-    "tensorflow.compat.v1.keras", "tensorflow.compat.v2.keras", "tensorflow.keras", _TODAY, "keras",
+    "tensorflow.compat.v1.keras", "tensorflow.compat.v2.keras", "tensorflow.keras", _TODAY, "tf_keras", "keras",
 )  # fmt: skip
 # Folders of Keras's own that say nothing about what was in them.
 _PRIVATE = {"src", "api", "_v1", "_v2", "v1", "v2", "keras", "python"}
@@ -94,7 +94,7 @@ class _Lost(ModuleType):
     """A module that Keras dropped: its names are found in today's public modules, or refused when they are used."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") and name != "__version__":
             raise AttributeError(name)
         found = _found(within(self.__name__) or "", name)
         if found is not None:
@@ -251,6 +251,12 @@ def choose_tensorflow() -> None:
         os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
+def leave_keras_2() -> None:
+    """Let tensorflow.keras be Keras 3, whatever Keras the script or its shell chooses: tf_keras may be installed."""
+    if os.environ.pop("TF_USE_LEGACY_KERAS", "0") in ("1", "true", "True"):
+        report.translated("TF_USE_LEGACY_KERAS -> left out: tensorflow.keras is Keras 3")
+
+
 def lost_module(name: str) -> ModuleType | None:
     """Return a module that Keras dropped, None for any other."""
     path = within(name)
@@ -259,6 +265,8 @@ def lost_module(name: str) -> ModuleType | None:
     if script.is_asking_for_a_name(3) or name.rpartition(".")[2][0].isupper():
         return None  # `from keras.layers import Name` also asks for a module
     importlib.import_module("keras")
+    if name == "tf_keras":
+        report.translated("tf_keras -> keras")
     return (public_module(path) if path else None) or _Lost(name)
 
 

@@ -1,5 +1,6 @@
 """keras.backend's functions, and TensorFlow 1's calls that only configured what is automatic today."""
 
+import re
 from typing import Any
 
 import libcst as cst
@@ -13,6 +14,11 @@ from kerasrl.legacy.tensorflow import names as tensorflow
 _ORDERING = "keras.backend.image_dim_ordering"
 _CONFIGURED = {"ConfigProto", "GPUOptions", "Session", "InteractiveSession", "get_session"}
 PREPARED = {*tensorflow.SWITCHES, *tensorflow.PREPARED, *keras_backend.SETTINGS} - {"set_image_dim_ordering"}
+
+
+def _chooses_keras_2(code: str) -> bool:
+    """Return whether a statement lets tensorflow.keras be tf_keras."""
+    return bool(re.match(r"""(os\.)?(environ(\[|\.setdefault\()|putenv\()['"]TF_USE_LEGACY_KERAS""", code))
 
 
 class Backend(Rule):
@@ -29,6 +35,7 @@ class Backend(Rule):
         """Return the statements that only configure, if nothing else uses what they make."""
         expressions, assigns = self.script.all(cst.Expr), self.script.all(cst.Assign)
         prepared = {node for node in expressions if self._only_prepares(node.value)}
+        prepared |= {node for node in (*expressions, *assigns) if _chooses_keras_2(self.script.code(node))}
         owners: dict[str, set[cst.CSTNode]] = {}  # name of a configuration or session -> what only serves it
         for node in assigns:
             target = node.targets[0].target

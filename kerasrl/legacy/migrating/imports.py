@@ -43,7 +43,8 @@ class Imports(Rule):
         module = _of_keras_rl(dotted(original.module))
         if isinstance(original.names, cst.ImportStar):
             return self._star(module, updated)
-        if module.partition(".")[0] not in ("rl", "tensorflow", "keras", "tensorflow_core") and not keras3.path(module):
+        libraries = ("rl", "tensorflow", "keras", "tf_keras", "tensorflow_core")
+        if module.partition(".")[0] not in libraries and not keras3.path(module):
             return updated
         places: dict[str, list[tuple[str, str, cst.ImportAlias]]] = {}
         for alias in original.names:
@@ -129,8 +130,12 @@ class Imports(Rule):
                 if own is not None and own not in self.script.used:
                     continue
                 alias = alias.with_changes(name=cst.parse_expression(_of_same_root(name, keras.home(path))))
-            elif name.startswith("tensorflow.python.keras"):
-                alias = alias.with_changes(name=cst.parse_expression(_of_same_root(name, path or "")))
+            elif name.startswith(("tensorflow.python.keras", "tf_keras")):
+                is_bound = name.startswith("tf_keras") and own is None  # `import tf_keras.layers` binds `tf_keras`
+                alias = alias.with_changes(
+                    name=cst.parse_expression(_of_same_root(name, "" if is_bound else path or "")),
+                    asname=cst.AsName(cst.Name("tf_keras")) if is_bound else alias.asname,
+                )
             kept.append(alias)
         return _with(updated, kept) if kept else cst.RemoveFromParent()
 

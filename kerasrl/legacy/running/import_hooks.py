@@ -24,7 +24,10 @@ from kerasrl.legacy.script import script
 from kerasrl.legacy.tensorflow import names as tensorflow
 
 # Module -> what to do just before it is imported.
-_BEFORE: dict[str, Callable[[], None]] = {"keras": keras.choose_tensorflow, "gym": gym.quiet}
+_BEFORE: dict[str, Callable[[], None]] = {
+    "keras": keras.choose_tensorflow, "tensorflow": keras.leave_keras_2, "tensorflow.keras": keras.leave_keras_2,
+    "gym": gym.quiet,
+}  # fmt: skip
 # Module -> what surrounds its import.
 _AROUND: dict[str, Callable[[], Any]] = {"keras": seeding.undrawn, "tensorflow": tensorflow.quietly}
 # Module -> what to do once it has been imported.
@@ -93,7 +96,8 @@ class OldNames(MetaPathFinder):
         finders = (finder for finder in sys.meta_path if not isinstance(finder, OldNames))
         specs = (finder.find_spec(fullname, path, target) for finder in finders)
         spec = next((spec for spec in specs if spec is not None), None)
-        if spec is None or spec.origin is None:  # nothing, or just a folder of that name
+        is_keras_2 = fullname.partition(".")[0] == "tf_keras"  # which the script may have installed
+        if spec is None or spec.origin is None or is_keras_2:  # nothing, or just a folder of that name
             for lost_module in _LOST:
                 module = lost_module(fullname)
                 if module is not None:
