@@ -19,8 +19,13 @@ class AtariProcessor(rl.core.Processor):
     """See the screen as 84 x 84 grey pixels and learn from the sign of the score (Mnih et al. 2015)."""
 
     def process_observation(self, observation: np.ndarray) -> np.ndarray:
-        """Return a screen [height, width, 3] in bytes as [84, 84] in bytes."""
-        return np.asarray(Image.fromarray(observation).convert("L").resize(_SCREEN, Image.Resampling.BILINEAR))
+        """Return a screen [height, width, 3] in bytes as [84, 84] in bytes; raise `UserError` for anything else."""
+        try:
+            screen = Image.fromarray(observation)
+        except (TypeError, AttributeError):
+            what = f"shape {np.shape(observation)} and type {getattr(observation, 'dtype', type(observation).__name__)}"
+            raise UserError(f"AtariProcessor takes a screen [height, width, 3] in bytes, not {what}") from None
+        return np.asarray(screen.convert("L").resize(_SCREEN, Image.Resampling.BILINEAR))
 
     def process_reward(self, reward: float) -> float:
         """Return the reward clipped to [-1, 1]."""

@@ -71,7 +71,7 @@ def trained(prepared: Prepared, recipe: "Recipe | None" = None) -> "Trained":
     choice = device.configure(run.state_size, config.threads, config.device)
     if config.verbose:
         print(f"device {choice}")
-    warn_of(config, run.state_size, prepared.parts.model)
+    warn_of(config, run.state_size, prepared.parts.model, run.env.observation_space if run.processor is None else None)
     set_random_seed(config.seed)
     assert recipe.train is not None
     recipe.train(run)

@@ -17,9 +17,13 @@ from keras.layers import Activation, Conv2D, Dense, Flatten, LayerNormalization,
 from kerasrl.config import Config
 from kerasrl.errors import Note, UserError, require_keras_3
 from kerasrl.named import named
+from kerasrl.phrases import to_type
 
 # An observation's length, or its shape if it has several dimensions; for a Dict, the shape of each part by key.
 StateSize: TypeAlias = int | tuple[int, ...] | dict[str, tuple[int, ...]]
+
+_SCREEN, _BOARD = 36, 3  # the sides, at least, of what the convolutions below take
+_OWN = "for them, name a network of your own: --network module:function"
 
 
 def own_network(state_size: StateSize, num_actions: int, config: Config, given: Any = None) -> Model | None:
@@ -52,8 +56,15 @@ def nb_weights(state_size: StateSize, num_actions: int, config: Config) -> int:
     return sum(nodes * following for nodes, following in itertools.pairwise(widths))
 
 
-def warn_of(config: Config, state_size: StateSize, given: Any = None) -> None:
-    """Issue a `Note` for each setting that works but is probably a mistake."""
+def warn_of(config: Config, state_size: StateSize, given: Any = None, space: Any = None) -> None:
+    """Issue a `Note` for each setting that works but is probably a mistake.
+
+    Args:
+        config: Settings.
+        state_size: Size of an observation.
+        given: The user's own network.
+        space: The environment's observation space, None if a processor comes between it and the network.
+    """
     if config.batch_size > config.memory_limit:
         warnings.warn(
             f"batch_size {config.batch_size} is above memory_limit {config.memory_limit}: each batch repeats "
@@ -65,17 +76,37 @@ def warn_of(config: Config, state_size: StateSize, given: Any = None) -> None:
         return
     if not config.hidden_layers:
         warnings.warn("hidden_layers is empty: the network is linear", Note, stacklevel=2)
-    shapes = state_size.values() if isinstance(state_size, dict) else [state_size]
-    for shape in shapes:
-        if isinstance(shape, tuple) and len(shape) == 3:
-            small = "--network atari:build_minatar_network"
-            large = "--processor atari:AtariProcessor --network atari:build_atari_network --window-length 4"
-            warnings.warn(
-                f"images of {' x '.join(map(str, shape))} go into a dense network, which learns little from them; for "
-                f"a convolutional one: {small if max(shape) < 36 else large}",
-                Note,
-                stacklevel=2,
-            )
+    for shape in state_size.values() if isinstance(state_size, dict) else [state_size]:
+        instead = _instead_of_dense(shape, config, space, isinstance(state_size, dict))
+        if instead is not None:
+            size = " x ".join(map(str, shape))  # type: ignore[arg-type]
+            warnings.warn(f"images of {size} go into a dense network{instead}", Note, stacklevel=2)
+
+
+def _instead_of_dense(shape: Any, config: Config, space: Any, is_part: bool) -> str | None:
+    """Return what to say of observations, or parts of them, that are images, None if they are not."""
+    if not isinstance(shape, tuple) or len(shape) not in (2, 3):
+        return None
+    if max(shape) < _SCREEN:  # a board, from which a dense network may learn well
+        is_last = len(shape) == 3 and not shape[0] < shape[1] == shape[2]  # the axis of the channels
+        if not is_last or min(shape[:2]) < _BOARD or config.window_length > 1 or is_part:
+            return None
+        return f"; a convolutional one may learn more from them: {_settings(network='atari:build_minatar_network')}"
+    in_bytes = space is not None and space.dtype == np.uint8
+    if sorted(shape)[-2] < _SCREEN or (len(shape) == 2 and not in_bytes):  # a table
+        return None
+    little, is_screen = ", which learns little from them", in_bytes and len(shape) == 3 and shape[2] == 3
+    if is_part or not (is_screen or len(shape) == 2):
+        return f"{little}: build a convolutional one, {_settings(network='module:function')}"
+    window = {"window_length": 4} if config.window_length == 1 else {}
+    processor = {"processor": "atari:AtariProcessor"} if is_screen else {}
+    settings = _settings(**processor, network="atari:build_atari_network", **window)
+    return f"{little}; for a convolutional one: {settings}"
+
+
+def _settings(**settings: Any) -> str:
+    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
+    return to_type(options, f"Config({', '.join(f'{name}={value!r}' for name, value in settings.items())})")
 
 
 def _built(build: Any, name: str, state_size: StateSize, num_actions: int, config: Config) -> Model:
@@ -103,11 +134,14 @@ def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: C
     """Return the network of Mnih et al. 2015 (Nature 518, Methods): frames [B, window_length, 84, 84] to Q-values.
 
     Raises:
-        UserError: Observations are not grey images.
+        UserError: Observations are not grey images, or too small ones.
     """
-    if not (isinstance(state_size, tuple) and len(state_size) == 2):
-        cure = "--processor atari:AtariProcessor makes them from a screen"
-        raise UserError(f"atari:build_atari_network takes grey images, not observations of size {state_size}; {cure}")
+    if not (isinstance(state_size, tuple) and len(state_size) == 2 and min(state_size) >= _SCREEN):
+        is_screen = isinstance(state_size, tuple) and len(state_size) == 3 and state_size[2] == 3
+        raise UserError(
+            f"atari:build_atari_network takes grey images of {_SCREEN} x {_SCREEN} or more, not observations of size "
+            f"{state_size}; {'--processor atari:AtariProcessor makes them from a screen' if is_screen else _OWN}"
+        )
     input = Input((config.window_length, *state_size))
     x = Permute((2, 3, 1))(input)  # [B, 84, 84, window_length]
     x = Rescaling(1 / 255)(x)
@@ -122,11 +156,14 @@ def build_minatar_network(state_size: tuple[int, ...], num_actions: int, config:
     """Return the network of Young and Tian 2019 (MinAtar): boards [B, 1, 10, 10, channels] to Q-values.
 
     Raises:
-        UserError: Observations are not boards.
+        UserError: Observations are not boards, or too small ones.
     """
-    if not (isinstance(state_size, tuple) and len(state_size) == 3):
-        cure = "vectors need no --network"
-        raise UserError(f"atari:build_minatar_network takes boards, not observations of size {state_size}; {cure}")
+    if not (isinstance(state_size, tuple) and len(state_size) == 3 and min(state_size[:2]) >= _BOARD):
+        is_vector = isinstance(state_size, int) or (isinstance(state_size, tuple) and len(state_size) == 1)
+        raise UserError(
+            f"atari:build_minatar_network takes boards of {_BOARD} x {_BOARD} or more with channels last, not "
+            f"observations of size {state_size}; {'vectors need no --network' if is_vector else _OWN}"
+        )
     input = Input((1, *state_size))
     x = _hidden(config, Reshape(state_size)(input), Conv2D, 16, 3)
     x = _hidden(config, Flatten()(x), Dense, 128)

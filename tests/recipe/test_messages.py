@@ -14,10 +14,14 @@ import pytest
 
 from kerasrl import Config, UserError, environments, named
 from kerasrl.cli.door import run as run_command
+from kerasrl.environments.processors import AtariProcessor
 from kerasrl.errors import Note
 from kerasrl.storage import weights
 from kerasrl.training.networks import own_network, warn_of
+from kerasrl.training.own_parts import OwnParts
+from kerasrl.training.run import Run
 from model import build_agent, build_model
+from train import build
 
 NUMBERS = itertools.count()
 ENVIRONMENT = """
@@ -203,9 +207,60 @@ def test_images_for_a_dense_network_are_noted_with_a_network_that_takes_them(own
     assert run(*command, "--network", "atari:build_minatar_network") == (0, "")
 
 
-def test_large_images_are_noted_with_a_processor_too(noted):
-    with noted("--processor"):
-        warn_of(Config(), (210, 160, 3))
+class Showing(gym.Env):
+    """Shows pictures of a shape and type."""
+
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, shape, dtype):
+        self.observation_space = gym.spaces.Box(0, 255, shape, dtype)
+
+    def reset(self, seed=None, options=None):
+        return np.zeros(self.observation_space.shape, self.observation_space.dtype), {}
+
+    def step(self, action):
+        return self.reset()[0], 1.0, False, False, {}
+
+
+PICTURES = {  # shape and type -> whether a network of this project takes them, with a processor of it or without
+    **{(shape, "uint8"): True for shape in [(210, 160, 3), (84, 84), (10, 10, 4), (10, 10, 1)]},
+    **{(shape, "uint8"): False for shape in [(84, 84, 1), (4, 84, 84)]},
+    **{(shape, "float32"): shape == (6, 7, 2) for shape in [(210, 160, 3), (84, 84, 3), (6, 7, 2)]},
+}
+
+
+@pytest.mark.parametrize(("shape", "dtype"), PICTURES)
+def test_what_is_advised_for_pictures_works_for_them(shape, dtype, said):
+    env = Showing(shape, dtype)
+    with pytest.warns(Note, match=" x ".join(map(str, shape))) as notes:
+        warn_of(Config(), shape, None, env.observation_space)
+    advised = re.search(r"Config\(.*\)", said(notes[0].message))[0]
+    assert (len(notes), advised != "Config(network='module:function')") == (1, PICTURES[shape, dtype])
+    if PICTURES[shape, dtype]:
+        agent = build(Run.of(eval(advised), env, OwnParts()))
+        assert len(agent.test(env, 1, visualize=False, verbose=0, nb_max_episode_steps=2).history["nb_steps"]) == 1
+
+
+NO_NOTES = [((100, 4), "float32"), ((60, 40), "float32"), ((4, 10, 10), "uint8"), ((2, 9, 9), "uint8"), ((4,), "uint8")]
+
+
+@pytest.mark.parametrize(("shape", "dtype"), NO_NOTES)
+def test_what_may_be_no_picture_is_not_noted(shape, dtype):
+    warn_of(Config(), shape, None, gym.spaces.Box(0, 255, shape, dtype))
+    warn_of(Config(), {"part": shape}, None, gym.spaces.Dict(part=gym.spaces.Box(0, 255, shape, dtype)))
+
+
+def test_pictures_from_a_processor_or_in_a_dict_need_a_network_of_ones_own(noted):
+    with noted("module:function"):
+        warn_of(Config(), (210, 160, 3), None, None)
+    with noted("module:function"):
+        warn_of(Config(), {"screen": (210, 160, 3)}, None, gym.spaces.Dict())
+
+
+@pytest.mark.parametrize("shape", [(84, 84, 1), (4, 84, 84)])
+def test_a_processor_for_screens_names_what_it_does_not_take(shape, refused):
+    with refused("AtariProcessor", shape, "uint8"):
+        AtariProcessor().process_observation(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -213,7 +268,8 @@ def test_large_images_are_noted_with_a_processor_too(noted):
     [
         ("build_minatar_network", 4),
         ("build_minatar_network", {"board": (10, 10, 3)}),
-        ("build_atari_network", (9, 9, 3)),
+        *(("build_atari_network", size) for size in [(9, 9, 3), (84, 84, 1), (20, 20)]),
+        *(("build_minatar_network", size) for size in [(84, 84), (2, 10, 4)]),
     ],
 )
 def test_a_network_for_games_names_the_observations_that_it_does_not_take(network, size, refused):
