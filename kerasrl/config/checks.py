@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import typing
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from kerasrl.errors import UserError
 
 # Settings may come from strangers: anything above these would not fit into memory.
 _MOST_LAYERS, _MOST_WEIGHTS, _MOST_TRANSITIONS = 100, 2**27, 2**20
+LARGE = 250_000  # weights of a network whose updates take so long that several threads are worth their while
 
 
 def kind_in_words(kind: Any) -> str:
@@ -97,11 +99,11 @@ def check_together(config: Any) -> None:
         raise UserError("learning_rate_end needs learning_rate_nb_steps, the steps until it is reached")
     if config.eps_min > config.eps_max:
         raise UserError(f"eps_min must be at most eps_max, which is {config.eps_max}; it is {config.eps_min}")
-    nb_weights = sum(nodes * following for nodes, following in itertools.pairwise(config.hidden_layers))
-    if len(config.hidden_layers) > _MOST_LAYERS or nb_weights > _MOST_WEIGHTS:
+    nb_hidden = nb_weights(config.hidden_layers)
+    if len(config.hidden_layers) > _MOST_LAYERS or nb_hidden > _MOST_WEIGHTS:
         raise UserError(
             f"hidden_layers must be at most {_MOST_LAYERS} with {_MOST_WEIGHTS:,} weights between them; there are "
-            f"{len(config.hidden_layers):,} with {nb_weights:,}"
+            f"{len(config.hidden_layers):,} with {nb_hidden:,}"
         )
     if config.batch_size * config.gradient_steps > _MOST_TRANSITIONS:
         raise UserError(
@@ -112,3 +114,8 @@ def check_together(config: Any) -> None:
         raise UserError("stop_when_solved, stop_at and record_every need evaluations: eval_interval must not be 0")
     if config.resume and config.overwrite:
         raise UserError("resume and overwrite cannot be used together: a run is continued or replaced")
+
+
+def nb_weights(widths: Sequence[int]) -> int:
+    """Return how many weights, not counting biases, are between dense layers of these numbers of nodes."""
+    return sum(nodes * following for nodes, following in itertools.pairwise(widths))

@@ -183,7 +183,7 @@ class RunSettings:
     threads: Annotated[
         int,
         Meta(ge=0, le=1_024),
-        "Threads for TensorFlow. 0: one if observations are vectors, all cores if they are images.",
+        "Threads for TensorFlow. 0: one for vectors and small networks, all cores for images and large networks.",
     ] = 0
     device: Annotated[
         Literal["auto", "cpu", "gpu"],

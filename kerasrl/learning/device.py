@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasrl.config.checks import LARGE
 from kerasrl.errors import Note, UserError
 from kerasrl.phrases import to_type
 
@@ -14,17 +15,20 @@ VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREAD
 _has_spoken = False  # whether nothing remains to be said about threads
 
 
-def configure(observation_shape: Any = (), threads: int = 0, device: str = "auto") -> str:
+def configure(
+    observation_shape: Any = (), threads: int = 0, device: str = "auto", nb_weights: int | None = None
+) -> str:
     """Choose threads and device before a model is built; return the choice and its reason in words.
 
-    A network for vectors is so small that handing its work to other threads or to a GPU takes longer than doing it;
-    convolutions over images gain from both.
+    A network for vectors is usually so small that handing its work to other threads or to a GPU takes longer than doing
+    it; convolutions over images, and large networks, gain from both.
 
     Args:
         observation_shape: Shape of one observation, or a dictionary of shapes. With two dimensions or more it is an
             image, otherwise, as by default, a vector.
         threads: Number of threads, 0 to choose.
         device: 'cpu', 'gpu', or 'auto' to choose.
+        nb_weights: Number of the network's weights; from 250,000 on it is large. None if unknown: it counts as small.
 
     Raises:
         UserError: There is no GPU for device 'gpu', or there are far fewer cores than threads, or TensorFlow has
@@ -33,18 +37,21 @@ def configure(observation_shape: Any = (), threads: int = 0, device: str = "auto
     say_nothing()
     shapes = observation_shape.values() if isinstance(observation_shape, dict) else [observation_shape]
     is_image = any(len(shape) >= 2 for shape in shapes)
+    is_large = nb_weights is not None and nb_weights >= LARGE
     gpus = tf.config.list_physical_devices("GPU")
     if device == "gpu" and not gpus:
         raise UserError("device gpu: TensorFlow finds no GPU on this machine; use cpu")
-    on_gpu = bool(gpus) and (device == "gpu" or (device == "auto" and is_image))
+    on_gpu = bool(gpus) and (device == "gpu" or (device == "auto" and (is_image or is_large)))
     if threads > (most := max(256, 4 * (os.cpu_count() or 1))):
         raise UserError(f"threads must be at most {most} on this machine, is {threads}; 0 chooses")
-    chosen = threads or ((os.cpu_count() or 1) if is_image else 1)
+    chosen = threads or ((os.cpu_count() or 1) if is_image or is_large else 1)
     try:
         set_threads(chosen)
         if gpus:
             tf.config.set_visible_devices(gpus if on_gpu else [], "GPU")
-        kind = "observations are images" if is_image else "observations are vectors, the network is small"
+        kind = f"observations are {'images' if is_image else 'vectors'}"
+        if not is_image and nb_weights is not None:
+            kind += f", the network is {'large' if is_large else 'small'}"
     except RuntimeError:  # too late: in this process the choice has been made
         on_gpu = bool(tf.config.get_visible_devices("GPU"))
         has = tf.config.threading.get_intra_op_parallelism_threads()

@@ -68,7 +68,7 @@ def trained(prepared: Prepared, recipe: "Recipe | None" = None) -> "Trained":
     if recipe is None or recipe.file != config.recipe:
         recipe = load(config.recipe)
     run = TrainingRun.of_prepared(prepared, recipe)
-    choice = device.configure(run.state_size, config.threads, config.device)
+    choice = device.configure(run.state_size, config.threads, config.device, run.nb_weights)
     if config.verbose:
         print(f"device {choice}")
     warn_of(config, run.state_size, prepared.parts.model, run.env.observation_space if run.processor is None else None)

@@ -5,7 +5,6 @@ from kerasrl.compat import keras_rl  # noqa: F401  # before the imports that it 
 # isort: split
 
 import inspect
-import itertools
 import warnings
 from typing import Any, TypeAlias
 
@@ -46,14 +45,6 @@ def require_activation(name: str) -> None:
         keras.activations.get(name)
     except ValueError:
         raise UserError(f"activation {name} is unknown to Keras; relu, tanh and elu are common") from None
-
-
-def nb_weights(state_size: StateSize, num_actions: int, config: Config) -> int:
-    """Return how many weights, not counting biases, the recipe's network would have."""
-    sizes = list(state_size.values()) if isinstance(state_size, dict) else [state_size]
-    inputs = config.window_length * sum(int(np.prod(size)) for size in sizes)
-    widths = [inputs, *config.hidden_layers, num_actions]
-    return sum(nodes * following for nodes, following in itertools.pairwise(widths))
 
 
 def warn_of(config: Config, state_size: StateSize, given: Any = None, space: Any = None) -> None:

@@ -32,7 +32,7 @@ from kerasrl.training.files import RunFiles
 from kerasrl.training.networks import StateSize, own_network, require_activation
 from kerasrl.training.own_parts import OwnParts, copied
 from kerasrl.training.recipe import Recipe
-from kerasrl.training.start import Prepared
+from kerasrl.training.start import Prepared, nb_weights
 
 
 @dataclass
@@ -72,6 +72,13 @@ class Run:
     def num_actions(self) -> int:
         """Number of actions; raises `UserError` if they are not Discrete, as DQN needs them to be."""
         return self.spaces.require_discrete("DQN")
+
+    @property
+    def nb_weights(self) -> int | None:
+        """Number of weights of the recipe's network, not counting biases; None if the network is another."""
+        if self.config.recipe or self.parts.model is not None:
+            return None
+        return nb_weights(self.state_size, self.num_actions, self.config)
 
     def own_network(self) -> Model | None:
         """Return the network given or that `--network` names, None if neither; raises `UserError` if it is unusable."""

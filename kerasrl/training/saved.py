@@ -42,15 +42,14 @@ class Saved:
             WeightsError: The network would be larger than the weights.
         """
         from kerasrl.learning import device  # TensorFlow is imported from here on
-        from kerasrl.training.networks import nb_weights
         from kerasrl.training.run import PlayRun
 
         others = {"episodes": self.play.episodes, "seed": self.play.seed, "visualize": self.play.visualize}
         run: PlayRun = PlayRun.of(self.config, self.env, self.parts, weights=Path(self.play.weights), **others)
-        device.configure(run.state_size)
-        if not self.config.network and not self.config.recipe and self.parts.model is None:
+        device.configure(run.state_size, nb_weights=run.nb_weights)
+        if run.nb_weights is not None:
             with self.fitting():
-                weights.require_size(self.content, nb_weights(run.state_size, run.num_actions, self.config))
+                weights.require_size(self.content, run.nb_weights)
         return run
 
     @contextlib.contextmanager

@@ -13,8 +13,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kerasrl import environments
-from kerasrl.config import Config
+from kerasrl.config import Config, checks
 from kerasrl.config.resuming import from_metadata, resumed
 from kerasrl.config.trust import require_trust
 from kerasrl.environments.spaces import describe_spaces
@@ -106,6 +108,15 @@ def check_spaces(config: Config, env: Any) -> None:
     spaces = describe_spaces(env)
     if not config.recipe:
         spaces.require_discrete("DQN")
+
+
+def nb_weights(shape: Any, num_actions: int, config: Config) -> int | None:
+    """Return how many weights, not counting biases, the recipe's network has, None if the settings name another."""
+    if config.network or config.recipe:
+        return None
+    sizes = list(shape.values()) if isinstance(shape, dict) else [shape]
+    inputs = config.window_length * sum(int(np.prod(size)) for size in sizes)
+    return checks.nb_weights([inputs, *config.hidden_layers, num_actions])
 
 
 def _named_in_full(config: Config) -> Config:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from kerasrl import Config, train
+from kerasrl.tools.tune.seeds import checked
+
 ROOT = Path(__file__).parents[2]
 BEGIN = """
 import kerasrl
@@ -90,14 +93,42 @@ import os
 print(kerasrl.configure((4, 84, 84)), threading.get_intra_op_parallelism_threads() == os.cpu_count())
 print(kerasrl.configure((4,)), threading.get_inter_op_parallelism_threads())
 print(kerasrl.configure(), kerasrl.configure(threads=3))
+print(kerasrl.configure((4,), nb_weights=1_000), threading.get_intra_op_parallelism_threads())
+print(kerasrl.configure((4,), nb_weights=2_000_000), threading.get_intra_op_parallelism_threads() == os.cpu_count())
 """
     printed, told = run(code)
     assert told == []
     assert printed[0].endswith("(observations are images) True")
-    assert printed[1:] == [
+    assert printed[1:4] == [
+        "CPU, 1 thread (observations are vectors) 1",
+        "CPU, 1 thread (observations are vectors) CPU, 3 threads (as requested)",
         "CPU, 1 thread (observations are vectors, the network is small) 1",
-        "CPU, 1 thread (observations are vectors, the network is small) CPU, 3 threads (as requested)",
     ]
+    assert printed[4].endswith("(observations are vectors, the network is large) True")
+
+
+class AskedError(Exception):
+    """Ends a command once it has chosen threads."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, 4 * 16 + 2 * 16 * 16 + 16 * 2),
+        ({"hidden_layers": (1024, 1024, 1024)}, 4 * 1024 + 2 * 1024 * 1024 + 1024 * 2),
+        ({"network": "atari:build_minatar_network"}, None),
+    ],
+)
+def test_threads_are_chosen_for_the_network_that_is_trained(settings, expected, tmp_path, monkeypatch):
+    def asked(shape, threads=0, device="auto", nb_weights=None):
+        raise AskedError(nb_weights)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kerasrl.learning.device.configure", asked)
+    with pytest.raises(AskedError) as caught:
+        train(Config(**settings, verbose=0))
+    assert caught.value.args == (expected,)
+    assert checked(Config(**settings))[0].threads == (1 if (expected or 0) > 1_000_000 else 0)  # beside others, in tune
 
 
 # Old scripts

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasrl import environments
 from kerasrl.config import Config
+from kerasrl.config.checks import LARGE
 from kerasrl.config.trust import options
 from kerasrl.environments.spaces import describe_spaces
 from kerasrl.errors import UserError
@@ -21,7 +22,7 @@ from kerasrl.tools.tune.table import Table
 from kerasrl.tools.tune.worker import NB_EPISODES, Job, News, read_result
 from kerasrl.training.files import RunFiles
 from kerasrl.training.own_parts import OwnParts
-from kerasrl.training.start import check_spaces
+from kerasrl.training.start import check_spaces, nb_weights
 
 if TYPE_CHECKING:
     from kerasrl.tools.tune.cluster import Cluster
@@ -72,10 +73,12 @@ def checked(config: Config) -> tuple[Config, float | None]:
     env = OwnParts().make_env(config)
     try:
         check_spaces(config, env)
-        shape = describe_spaces(env).observation
+        spaces = describe_spaces(env)
+        shape = spaces.observation
         shapes = shape.values() if isinstance(shape, dict) else [shape]
-        if not config.threads and (config.processor or any(len(shape) > 1 for shape in shapes)):
-            config = dataclasses.replace(config, threads=1)  # for images, train.py would use all cores
+        is_large = (nb_weights(shape, spaces.nb_actions or 1, config) or 0) >= LARGE
+        if not config.threads and (config.processor or is_large or any(len(shape) > 1 for shape in shapes)):
+            config = dataclasses.replace(config, threads=1)  # where train.py would use all cores
         return config, config.stop_at if config.stop_at is not None else environments.reward_threshold(env)
     finally:
         environments.close(env)
