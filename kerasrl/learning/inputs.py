@@ -44,9 +44,14 @@ class ModelInputs:
         process = getattr(type(processor), "process_state_batch", None)
         self.are_processed = process not in (None, rl.core.Processor.process_state_batch)
         self._order: list[int] | None = None
-        window = model.inputs[0].shape[1] if len(model.inputs[0].shape) > 1 else None
-        if not self.are_processed and window not in (None, window_length):
-            raise UserError(f"the model takes {window} observations, but the memory's window_length is {window_length}")
+        for shape in [] if self.are_processed else [tuple(tensor.shape[1:]) for tensor in model.inputs]:
+            if shape[:1] not in ((None,), (window_length,)):
+                or_window = f", or set window_length={shape[0]}" if len(shape) > 1 else ""
+                raise UserError(
+                    f"the model takes states of shape {shape}, but their first axis is the memory's window_length, "
+                    f"which is {window_length}: start it with keras.Input(({window_length}, *observation.shape))"
+                    f"{or_window}"
+                )
 
     def observation_sizes(self) -> list[int] | None:
         """Return how many numbers each part of an observation has, None if the model does not tell."""

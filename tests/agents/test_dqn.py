@@ -425,6 +425,25 @@ def test_states_that_the_model_does_not_take_are_refused(observation, shape):
     assert str(caught.value) == f"{taken}, but window_length and observations give {shape}"
 
 
+@pytest.mark.parametrize(
+    ("shapes", "window_length", "cures"),
+    [
+        ([(24, 24, 3)], 1, "keras.Input((1, *observation.shape)), or set window_length=24"),
+        ([(1, 4)], 2, "keras.Input((2, *observation.shape)), or set window_length=1"),
+        ([(4,)], 1, "keras.Input((1, *observation.shape))"),
+        ([()], 1, "keras.Input((1, *observation.shape))"),
+        ([(1, 4), (4,)], 1, "keras.Input((1, *observation.shape))"),
+    ],
+    ids=["picture", "another window", "vector", "number", "second input"],
+)
+def test_a_model_without_the_windows_axis_is_told_so(shapes, window_length, cures, refused):
+    inputs = [keras.Input(shape) for shape in shapes]
+    flat = [layers.Flatten()(input) for input in inputs]
+    model = keras.Model(inputs, layers.Dense(2)(layers.Concatenate()(flat) if len(flat) > 1 else flat[0]))
+    with refused(f"of shape {shapes[-1]}", f"which is {window_length}: start it with {cures}"):
+        DQNAgent(model, nb_actions=2, memory=SequentialMemory(9, window_length=window_length))
+
+
 def test_inputs_given_as_dict():
     model = build_model(2)
     two_inputs = two_input_model(model, ["rest", "position"], as_dict=True)
