@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from kerasrl import installation
 from kerasrl.config.checks import shown
 from kerasrl.config.trust import require_trust
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, one_line
 from kerasrl.phrases import to_paste, to_type
 from kerasrl.reading import read_file
 
@@ -87,7 +87,7 @@ def read_toml(file: Path, what: str = "configuration file") -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{shown_path(file)} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise UserError(f"{shown_path(file)} is not TOML: {' '.join(str(error).split()):.200}") from None
+        raise UserError(f"{shown_path(file)} is not TOML: {one_line(error):.200}") from None
 
 
 def decoded_toml(content: bytes) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, one_line
 from kerasrl.phrases import to_type
 from kerasrl.reading import MOST, read_file
 from kerasrl.storage.callback_state import KeptAttributes, has_state
@@ -187,7 +187,7 @@ class TrainingState:
         except (UserError, OSError):
             raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            reason = f"{type(error).__name__}: {one_line(error)}"
             raise UserError(f"the training state {self.path} does not fit this training ({reason:.120})") from error
 
     def _restore(self, tree: dict[str, Any], agent: Any, callbacks: list[Any]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from kerasrl.config import Config
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, one_line
 
 
 @dataclass(frozen=True)
@@ -74,5 +74,5 @@ def copied(processor: Any) -> Any:
     except Exception as error:
         raise UserError(
             f"the processor {type(processor).__name__} cannot be copied for a trial run "
-            f"({' '.join(str(error).split())}); name its class in the settings: Config(processor='module:Class')"
+            f"({one_line(error)}); name its class in the settings: Config(processor='module:Class')"
         ) from error

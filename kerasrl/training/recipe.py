@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, one_line
 from kerasrl.installation import FOLDER, RECIPE
 
 
@@ -49,7 +49,7 @@ def load(file: str = "", test: bool = False) -> Recipe:
     except (ImportError, SyntaxError) as error:
         if not file:
             raise
-        raise UserError(f"the recipe {file} cannot be imported: {' '.join(str(error).split())}") from error
+        raise UserError(f"the recipe {file} cannot be imported: {one_line(error)}") from error
     for name in ("build", "train"):
         if not callable(getattr(modules["train"], name, None)):
             raise UserError(f"the recipe {file} has no function {name}(run); see the project's train.py")

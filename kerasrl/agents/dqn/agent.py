@@ -12,7 +12,7 @@ from rl.agents.dqn import mean_q
 from kerasrl.agents.base import Agent
 from kerasrl.agents.dqn.dueling import dueling_model
 from kerasrl.agents.dqn.update import Update
-from kerasrl.errors import DivergenceError, UserError
+from kerasrl.errors import DivergenceError, UserError, one_line
 from kerasrl.learning import Metrics, ModelInputs, Trainable, fresh
 from kerasrl.learning.batches import Batches, why_not_finite
 from kerasrl.learning.inputs import usable
@@ -153,7 +153,7 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         try:
             optimizer, own_metrics = fresh(optimizer), Metrics([*metrics, mean_q])
         except (ValueError, TypeError) as error:
-            raise UserError(f"cannot compile: {' '.join(str(error).split())}") from error
+            raise UserError(f"cannot compile: {one_line(error)}") from error
         # A copy after every update is a soft update with rate 1, which the compiled call includes.
         always = self.target_model_update == 1 and self.gradient_steps == 1
         self._moves_target_in_call = self.target_model_update < 1 or always

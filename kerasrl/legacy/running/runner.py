@@ -11,7 +11,7 @@ from traceback import walk_tb
 from types import ModuleType, TracebackType
 from typing import Any
 
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, one_line
 from kerasrl.installation import COMMANDS
 from kerasrl.legacy.report import report
 from kerasrl.legacy.running import environment_calls, import_hooks, syntax
@@ -48,7 +48,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
         return command.run(arguments.script, arguments.write, arguments.keras_rl)
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
 
 
@@ -91,7 +91,7 @@ def _run(file: str, source: bytes, arguments: list[str]) -> int:
     except SystemExit:
         raise
     except UserError as error:
-        print(f"error: {_place(error.__traceback__)}{' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {_place(error.__traceback__)}{one_line(error)}", file=sys.stderr)
         return 2
     except BaseException as error:
         error.__traceback__ = _from_script(error.__traceback__)

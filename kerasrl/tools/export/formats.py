@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kerasrl.compat.quiet import quiet_stderr
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, one_line
 from kerasrl.phrases import to_install, to_type
 from kerasrl.storage.files import naming
 
@@ -189,7 +189,7 @@ def _explained(cannot: str) -> Iterator[None]:
         except (OSError, UserError):
             raise
         except Exception as error:
-            told = UserError(f"{cannot}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+            told = UserError(f"{cannot}: {type(error).__name__}: {one_line(error)[:300]}")
             told.__cause__ = error
     if told is not None:
         raise told

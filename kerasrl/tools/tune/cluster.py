@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, one_line
 from kerasrl.installation import FOLDER, PACKAGES
 from kerasrl.phrases import to_install
 from kerasrl.tools.tune import storage
@@ -136,7 +136,7 @@ class Cluster:
                 os.environ["PYTHONPATH"] = before
         except (RuntimeError, ConnectionError, ValueError) as error:
             where = "cannot be started" if address is None else f"at {address} cannot be joined"
-            raise UserError(f"Ray {where}: {' '.join(str(error).split())[:300]}") from None
+            raise UserError(f"Ray {where}: {one_line(error)[:300]}") from None
 
     def __enter__(self) -> "Cluster":
         return self
@@ -196,7 +196,7 @@ class Cluster:
                     storage.remove(job.stored(seed))
             return outcome
         except self._ray.exceptions.RayError as error:
-            return f"its worker was lost: {' '.join(str(error).split())[:200]}"
+            return f"its worker was lost: {one_line(error)[:200]}"
 
 
 def _paths() -> list[str]:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, one_line
 
 _WHOLE = ".whole"  # written last
 
@@ -18,7 +18,7 @@ def check(place: str) -> None:
         with system.open_output_stream(f"{path}/{_WHOLE}"):
             pass
     except Exception as error:  # pyarrow has its own for each kind of storage
-        raise UserError(f"storage {place} cannot be written to: {' '.join(str(error).split())}") from None
+        raise UserError(f"storage {place} cannot be written to: {one_line(error)}") from None
 
 
 def store(folder: Path, place: str, step: float) -> None:
