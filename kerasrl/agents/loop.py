@@ -36,7 +36,7 @@ class Loop:
         if not agent.compiled:
             raise RuntimeError("the agent has not been compiled yet: call compile() first")
         if playing.action_repetition < 1:
-            raise UserError(f"action_repetition must be at least 1, is {playing.action_repetition}")
+            raise UserError(f"action_repetition must be at least 1, not {playing.action_repetition}")
         self.agent, self.env, self.playing = agent, env, playing
         self.user_callbacks = checked(callbacks)
         self.environment = EnvironmentAdapter(env, playing.visualize)
@@ -58,7 +58,7 @@ class Loop:
         if resume and state is None:
             raise UserError("resume needs the state to resume from: fit(state=TrainingState(...), resume=True)")
         if nb_steps < 1:
-            raise UserError(f"nb_steps must be at least 1, is {nb_steps}")
+            raise UserError(f"nb_steps must be at least 1, not {nb_steps}")
         if self.playing.seed is not None:
             agent.start_generators(self.playing.seed)
         progress = TrainProgress(interval=log_interval) if verbose == 1 else None
@@ -168,7 +168,7 @@ class Loop:
         """Play; see `Agent.test`."""
         agent = self.agent
         if nb_episodes < 1:
-            raise UserError(f"nb_episodes must be at least 1, is {nb_episodes}")
+            raise UserError(f"nb_episodes must be at least 1, not {nb_episodes}")
         lines = rl.callbacks.TestLogger() if verbose >= 1 else None
         callbacks, history = self._callbacks([lines], {"nb_episodes": nb_episodes})
         with agent.acting(self.playing.seed):

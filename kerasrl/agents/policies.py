@@ -27,7 +27,7 @@ class ExponentialAnnealedPolicy(LinearAnnealedPolicy):
     ) -> None:
         super().__init__(inner_policy, attr, value_max, value_min, value_test, nb_steps=None)
         if not rate > 0:
-            raise UserError(f"rate must be positive, is {rate}")
+            raise UserError(f"rate must be positive, not {rate}")
         self.rate = rate
 
     def get_current_value(self) -> float:

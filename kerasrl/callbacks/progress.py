@@ -34,7 +34,7 @@ class TrainProgress(rl.callbacks.Callback):
     def __init__(self, interval: int = 10_000) -> None:
         super().__init__()
         if interval < 1:
-            raise UserError(f"log_interval must be at least 1, is {interval}")
+            raise UserError(f"log_interval must be at least 1, not {interval}")
         self.interval = interval
         self._line: _Line | None = None
 

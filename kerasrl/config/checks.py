@@ -62,17 +62,17 @@ def check(settings: Any) -> None:
         try:
             value = msgspec.convert(list(given) if isinstance(given, tuple) else given, kind)
         except (msgspec.ValidationError, ValueError):  # ValueError: a number of thousands of digits
-            raise UserError(f"{name} must be {kind_in_words(kind)}, is {shown(given)}") from None
+            raise UserError(f"{name} must be {kind_in_words(kind)}, not {shown(given)}") from None
         object.__setattr__(settings, name, value)
         if isinstance(value, str) and not value.isprintable():
-            raise UserError(f"{name} must not contain control characters, is {shown(value)}")
+            raise UserError(f"{name} must not contain control characters: {shown(value)}")
         parts = value if isinstance(value, tuple) else () if value is None else (value,)
         for bound, part in itertools.product(bounds(annotated[name]), parts):
             try:
                 msgspec.convert(part, Annotated[type(part), bound])
             except msgspec.ValidationError:
                 several = "" if part is value or isinstance(part, str) else "numbers "
-                raise UserError(f"{name} must be {several}{requirement(bound)}, is {shown(value)}") from None
+                raise UserError(f"{name} must be {several}{requirement(bound)}, not {shown(value)}") from None
 
 
 def check_together(config: Any) -> None:
@@ -109,7 +109,7 @@ def check_together(config: Any) -> None:
         )
     if config.batch_size * config.gradient_steps > _MOST_TRANSITIONS:
         raise UserError(
-            f"batch_size * gradient_steps must be at most {_MOST_TRANSITIONS:,}, is "
+            f"batch_size * gradient_steps must be at most {_MOST_TRANSITIONS:,}, not "
             f"{config.batch_size * config.gradient_steps:,}"
         )
     if config.eval_interval == 0 and (config.stop_when_solved or config.stop_at is not None or config.record_every):

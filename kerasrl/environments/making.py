@@ -81,7 +81,9 @@ def another(source: Any, render_mode: str | None = None) -> Any:
     else:
         env = None
     if not is_environment(env):
-        raise UserError(f"env must be an environment or a function that makes one (Config takes a name), is {source!r}")
+        raise UserError(
+            f"env must be an environment or a function that makes one (Config takes a name), not {source!r}"
+        )
     require_able_to_draw(env, render_mode)
     unwrapped = getattr(env, "unwrapped", env)
     if hasattr(unwrapped, "render_mode") and render_mode in [None, *render_modes(unwrapped)]:

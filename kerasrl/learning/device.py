@@ -43,7 +43,7 @@ def configure(
         raise UserError("device gpu: TensorFlow finds no GPU on this machine; use cpu")
     on_gpu = bool(gpus) and (device == "gpu" or (device == "auto" and (is_image or is_large)))
     if threads > (most := max(256, 4 * (os.cpu_count() or 1))):
-        raise UserError(f"threads must be at most {most} on this machine, is {threads}; 0 chooses")
+        raise UserError(f"threads must be at most {most} on this machine, not {threads}; 0 chooses")
     chosen = threads or ((os.cpu_count() or 1) if is_image or is_large else 1)
     try:
         set_threads(chosen)

@@ -50,13 +50,13 @@ class PrioritizedMemory(SequentialMemory):
     ) -> None:
         super().__init__(limit, window_length, ignore_episode_boundaries, seed)
         if not 0 <= alpha <= 1:
-            raise UserError(f"alpha must be between 0 and 1, is {alpha}")
+            raise UserError(f"alpha must be between 0 and 1, not {alpha}")
         if not 0 <= beta <= beta_end <= 1:
             raise UserError(f"0 <= beta <= beta_end <= 1 must hold; beta is {beta}, beta_end {beta_end}")
         if nb_steps_annealed < 1:
-            raise UserError(f"nb_steps_annealed must be at least 1, is {nb_steps_annealed}")
+            raise UserError(f"nb_steps_annealed must be at least 1, not {nb_steps_annealed}")
         if not 1e-30 <= epsilon <= 1e30:  # about as far as 32 bits go
-            raise UserError(f"epsilon must be between 1e-30 and 1e30, is {epsilon}")
+            raise UserError(f"epsilon must be between 1e-30 and 1e30, not {epsilon}")
         self.alpha, self.beta, self.beta_end, self.nb_steps_annealed = alpha, beta, beta_end, nb_steps_annealed
         self.epsilon, self._alpha, self._epsilon = epsilon, np.float32(alpha), np.float32(epsilon)
         self._tree = SumTree(limit)  # p^alpha of each row; 0 where no transition begins

@@ -36,7 +36,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         self, limit: int, window_length: int = 1, ignore_episode_boundaries: bool = False, seed: int | None = None
     ) -> None:
         if window_length < 1:
-            raise UserError(f"window_length must be at least 1, is {window_length}")
+            raise UserError(f"window_length must be at least 1, not {window_length}")
         if limit < window_length + 3:  # the fewest of which one is never the beginning of an episode
             raise UserError(
                 f"limit must be at least window_length + 3 = {window_length + 3}, so that there is always a step to "

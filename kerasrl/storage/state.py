@@ -46,7 +46,7 @@ class TrainingState:
 
     def __init__(self, path: str | os.PathLike[str], interval: int = 5_000, save_memory: bool = True) -> None:
         if interval < 1:
-            raise UserError(f"the interval of the training state must be at least 1, is {interval}")
+            raise UserError(f"the interval of the training state must be at least 1, not {interval}")
         self.path, self.interval, self.save_memory = Path(path), interval, save_memory
         self.observers: Sequence[Any] = ()
         self._steps: MemoryFile | None = None

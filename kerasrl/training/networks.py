@@ -31,7 +31,7 @@ def own_network(state_size: StateSize, num_actions: int, config: Config, given: 
     if isinstance(given, Model):
         return _fitting(given, num_actions, "model must be")
     if given is not None and not callable(given):
-        raise UserError(f"model must be a Keras model or a function that builds one, is {given!r}")
+        raise UserError(f"model must be a Keras model or a function that builds one, not {given!r}")
     if given is not None:
         return _built(given, "model", state_size, num_actions, config)
     if config.network:

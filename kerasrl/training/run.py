@@ -101,7 +101,7 @@ def _own_processor(config: Config, given: Any) -> tuple[Processor, Processor]:
     if given is None:
         return _named_processor(config.processor), _named_processor(config.processor)
     if not isinstance(given, Processor):
-        raise UserError(f"processor must be an instance of a subclass of rl.core.Processor, is {given!r}")
+        raise UserError(f"processor must be an instance of a subclass of rl.core.Processor, not {given!r}")
     return given, copied(given)
 
 

@@ -218,7 +218,7 @@ def test_a_run_that_is_stopped_says_how_far_it_got(capsys):
 
 
 def test_an_interval_must_be_positive():
-    with pytest.raises(UserError, match="log_interval must be at least 1, is 0"):
+    with pytest.raises(UserError, match="log_interval must be at least 1, not 0"):
         build_agent().fit(Env(), 5, log_interval=0)
 
 

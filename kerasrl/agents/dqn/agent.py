@@ -94,16 +94,16 @@ class DQNAgent(Agent, KerasRLDQNAgent):
     def _check(self) -> None:
         for name in ("nb_actions", "batch_size", "train_interval", "memory_interval", "gradient_steps", "n_step"):
             if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, is {getattr(self, name)}")
+                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not self.delta_clip > 0:
-            raise UserError(f"delta_clip must be positive, is {self.delta_clip}")
+            raise UserError(f"delta_clip must be positive, not {self.delta_clip}")
         if not isinstance(self.memory, rl.memory.Memory) or isinstance(self.memory, rl.memory.EpisodeParameterMemory):
             raise UserError(f"DQNAgent learns from a kerasrl.SequentialMemory, not from {self.memory!r}")
         self._inputs = ModelInputs(self._model, self.processor, self.memory.window_length)
         if self.n_step > 1 and not hasattr(self.memory, "draw"):
             raise UserError(f"n_step above 1 needs a kerasrl.SequentialMemory, not {self.memory!r}")
         if self.n_step > 1 and self.memory_interval > 1:
-            raise UserError(f"n_step above 1 needs every step: memory_interval must be 1, is {self.memory_interval}")
+            raise UserError(f"n_step above 1 needs every step: memory_interval must be 1, not {self.memory_interval}")
         self._nb_needed = self.memory.window_length + self.n_step + 1  # stored steps
         if self.n_step > 1 and self.memory.limit <= self._nb_needed:
             raise UserError(

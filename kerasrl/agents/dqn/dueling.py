@@ -38,6 +38,6 @@ class Dueling(keras.layers.Layer):
 def dueling_model(model: Any, dueling_type: str) -> Any:
     """Replace the last layer of `model` as Keras-RL does: Dense(nb_actions + 1), then `Dueling`."""
     if dueling_type not in TYPES:
-        raise UserError(f"dueling_type must be one of {', '.join(TYPES)}, is {dueling_type!r}")
+        raise UserError(f"dueling_type must be one of {', '.join(TYPES)}, not {dueling_type!r}")
     streams = keras.layers.Dense(model.output.shape[-1] + 1)(model.layers[-2].output)
     return keras.Model(model.input, Dueling(dueling_type)(streams))

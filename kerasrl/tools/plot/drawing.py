@@ -59,7 +59,7 @@ def plot(logs: Sequence[str | Path], out: str | Path | None = None, threshold: f
     if not paths:
         raise UserError("no log is named; name one, such as logs/dqn_CartPole-v0_log.json")
     if threshold is not None and not math.isfinite(threshold):
-        raise UserError(f"threshold must be a finite number, is {threshold}")
+        raise UserError(f"threshold must be a finite number, not {threshold}")
     runs = [read_log(path, threshold) for path in paths]
     name = "curves.png" if len(paths) > 1 else f"{paths[0].stem.removesuffix('_log')}_curve.png"
     out = paths[0].with_name(name) if out is None else Path(out)

@@ -54,7 +54,7 @@ def parse_seeds(text: str) -> list[int]:
         raise UserError(f"--seeds: {text!r} means {sum(map(len, ranges)):,} seeds; 1 to {_MOST:,} can be trained")
     seeds = [seed for part in ranges for seed in part]
     if max(seeds) > _LAST:
-        raise UserError(f"--seeds: a seed must be between 0 and {_LAST}, is {max(seeds)}")
+        raise UserError(f"--seeds: a seed must be between 0 and {_LAST}, not {max(seeds)}")
     twice = [seed for seed in dict.fromkeys(seeds) if seeds.count(seed) > 1] if len(set(seeds)) < len(seeds) else []
     if twice:
         raise UserError(f"--seeds: {text!r} names seed {twice[0]} twice")

@@ -96,7 +96,7 @@ def _read(name: str, value: Any) -> Range | Choice:
             raise UserError(f"{name} names {next(text for text in texts if texts.count(text) > 1)} twice")
         return Choice(tuple(tuple(one) if isinstance(one, list) else one for one in value))
     if not isinstance(value, dict):
-        raise UserError(f"{name} must be a range {{low = ..., high = ...}} or a list of choices, is {shown(value)}")
+        raise UserError(f"{name} must be a range {{low = ..., high = ...}} or a list of choices, not {shown(value)}")
     kind = typing.get_type_hints(Config)[name]
     if kind not in (int, float, float | None, int | None):
         raise UserError(f"{name} cannot have a range; give a list of choices")
@@ -108,13 +108,13 @@ def _read(name: str, value: Any) -> Range | Choice:
     whole = kind in (int, int | None)
     for end in (low, high):
         if isinstance(end, bool) or not isinstance(end, int if whole else int | float) or not math.isfinite(end):
-            raise UserError(f"{name}: low and high must be {'whole ' if whole else ''}numbers, is {shown(end)}")
+            raise UserError(f"{name}: low and high must be {'whole ' if whole else ''}numbers, not {shown(end)}")
     if not isinstance(log, bool):
-        raise UserError(f"{name}: log must be true or false, is {shown(log)}")
+        raise UserError(f"{name}: log must be true or false, not {shown(log)}")
     if low > high:
         raise UserError(f"{name}: low must be at most high, {shown(low)} is above {shown(high)}")
     if log and low <= 0:
-        raise UserError(f"{name}: low must be positive for log = true, is {shown(low)}")
+        raise UserError(f"{name}: low must be positive for log = true, not {shown(low)}")
     return Range(low, high, log, whole)
 
 
