@@ -139,7 +139,7 @@ def draw(results: dict[str, dict[str, dict]]) -> None:
 TEXT = """# What the presets learn
 
 Each row is what `python benchmarks/learning.py` found for one preset, and what
-`python -m kerasrl tune --preset NAME --seeds N` finds, too. It trains with each seed (`python train.py --preset NAME
+`python -m kerasrl tune --preset NAME --seeds N` finds as well. It trains with each seed (`python train.py --preset NAME
 --seed N`) and then plays the best and the last weights for 100 greedy episodes (`python test.py --weights FILE
 --episodes 100`) that neither the training nor the choice of the best weights used.
 
@@ -164,7 +164,7 @@ OPTIONS_TEXT = """
 
 What double DQN, n-step returns and prioritised replay change, each alone and all together: presets without these
 options, ten seeds each, columns as above, on a busy machine. `python benchmarks/learning.py --options` measures what is
-missing here; [Which options help?](docs/options.md) tells what to take from it.
+missing here; [Which options help?](docs/options.md) says what to conclude from it.
 
 | preset | options | solved | best | last | steps to solve | steps/s |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |
