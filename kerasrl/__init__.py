@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerasrl.agents import DQNAgent as DQNAgent
     from kerasrl.agents import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy
+    from kerasrl.agents import seed as seed
     from kerasrl.callbacks import FileLogger as FileLogger
     from kerasrl.callbacks import ModelIntervalCheckpoint as ModelIntervalCheckpoint
     from kerasrl.cli.scripts import answer as answer
@@ -63,6 +64,7 @@ _HOMES = {
     "new": "kerasrl.tools.new",
     "play": "kerasrl.tools.play",
     "plot": "kerasrl.tools.plot",
+    "seed": "kerasrl.agents",
     "train": "kerasrl.tools.train",
     "tune": "kerasrl.tools.tune",
 }

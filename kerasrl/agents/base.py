@@ -1,6 +1,7 @@
 """What all agents have: `fit` and `test`, weights files, a state to resume from."""
 
 import contextlib
+import copy
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -10,9 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 import rl.core
+import rl.memory
 
+from kerasrl import seeds
 from kerasrl.agents.loop import Loop
 from kerasrl.agents.nested_test import undone
+from kerasrl.agents.remembering import appending
 from kerasrl.environments.adapter import Playing
 from kerasrl.learning.trainable import Trainable
 from kerasrl.storage import TrainingState, weights
@@ -29,7 +33,8 @@ class Agent(rl.core.Agent):
     - `backward(reward, terminal)`, which learns if `training` and returns the values that `metrics_names` names.
 
     Anything else that a resume has to restore goes into `parts` (policies, random processes) or into `get_state` and
-    `set_state`. Random numbers come from `np.random` or `random`, which `fit` and `test` seed.
+    `set_state`. Random numbers come from `np.random` or `random`, which `fit` and `test` seed. What looks past a method
+    that a user may override belongs into `take_stock`, which each `fit` and `test` calls.
 
     Args:
         args, kwargs: Arguments of Keras-RL's agent, such as `processor`.
@@ -39,7 +44,7 @@ class Agent(rl.core.Agent):
         trainables: The networks of a compiled agent, by name, in the order of a weights file.
         memory: Replay memory, if any.
         compiled: Whether `compile` was called.
-        training: Whether it learns: True in `fit`, False in `test`.
+        training: Whether it learns: True in `fit` and after it, False in `test` and after it, as in Keras-RL.
         step: Steps taken in this `fit`.
         first_step: The step from which the warm-up counts: 0, or that of a resume without the memory.
         recent_observation: What was last acted on.
@@ -50,12 +55,21 @@ class Agent(rl.core.Agent):
         did_abort: Whether Ctrl-C or a closed window ended the last `fit`.
     """
 
-    memory: Any = None
+    _memory: Any = None
+    _processor: Any = None
+    _has_taken_stock = False  # since a `fit` or `test` began, and since memory or processor were set
     compiled = False
     # What acting changes in an agent, and `undone` puts back.
     changed_by_acting: tuple[str, ...] = ("training", "step", "recent_observation", "recent_action", "recent_truncated")
+    is_seeded = False  # whether any `fit` had a seed
+    _is_in_loop = False
+    _append: Any = None  # appends a step to the memory; see `appending`
 
     def __init__(self, *args: Any, metadata: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        self._begin(metadata)
+        super().__init__(*args, **kwargs)
+
+    def _begin(self, metadata: dict[str, Any] | None) -> None:
         self.trainables: dict[str, Trainable] = {}
         self.metadata = metadata
         self.recent_observation: Any = None
@@ -63,7 +77,7 @@ class Agent(rl.core.Agent):
         self.recent_truncated = False
         self.first_step = 0
         self.is_fitting = self.stop_training = self.did_abort = False
-        super().__init__(*args, **kwargs)
+        self._seen: list[Any] = []  # what `act` was shown in this episode
 
     def fit(
         self,
@@ -95,8 +109,9 @@ class Agent(rl.core.Agent):
             log_interval: Steps between lines at verbose=1 when the output is not a terminal.
             nb_max_episode_steps: Time limit of an episode in steps.
             seed: Seed of all random numbers of this run: exploration, replay, random starts, and the environment, whose
-                k-th episode gets a seed made from (seed, k). The model's initial weights are drawn earlier: to seed
-                them, call keras.utils.set_random_seed(n) before building it.
+                k-th episode gets a seed made from (seed, k). By default the one that `kerasrl.seed`
+                has set since the last `fit`; without one, the generators go on. The model's initial weights are drawn
+                earlier: `kerasrl.seed(n)` or keras.utils.set_random_seed(n) before it is built seeds them.
             state: Where to save what an exact resume needs.
             resume: Continue from `state`. With the same arguments and a seed the result is that of a single run,
                 provided that a seeded reset determines everything random in the environment.
@@ -109,6 +124,7 @@ class Agent(rl.core.Agent):
             UserError: An argument cannot be used, or there is nothing to resume.
             DivergenceError: The loss has become infinite or NaN.
         """
+        seed = seeds.for_fit(seed)
         play = Playing(action_repetition, visualize, nb_max_start_steps, start_step_policy, nb_max_episode_steps, seed)
         return Loop(self, env, callbacks, play).fit(nb_steps, verbose, log_interval, state, resume)
 
@@ -132,6 +148,59 @@ class Agent(rl.core.Agent):
         play = Playing(action_repetition, visualize, nb_max_start_steps, start_step_policy, nb_max_episode_steps, seed)
         return Loop(self, env, callbacks, play).test(nb_episodes, verbose)
 
+    def act(self, observation: Any) -> Any:
+        """Return the action that `test` would choose: the greedy one, unless `test_policy` is another.
+
+        For loops of one's own. The observation is the environment's, and so is the action: the processor, if any, has
+        changed both. A state of several observations has those that were seen since the last `reset_states`, which
+        begins an episode. A training is left as it was.
+        """
+        if self.processor is not None:
+            observation = self.processor.process_observation(observation)
+        with undone(self, is_whole=True):
+            for earlier in self._seen:
+                rl.memory.Memory.append(self.memory, earlier, None, 0.0, terminal=False)
+            self.training = False
+            action = self.forward(observation)
+        if self.memory is not None:
+            self._seen = [*self._seen, copy.deepcopy(observation)][-self.memory.window_length :]
+        return action if self.processor is None else self.processor.process_action(action)
+
+    # What it was given, and may be given later
+
+    @property
+    def memory(self) -> Any:
+        """The replay memory; another one counts from the next step."""
+        return self._memory
+
+    @memory.setter
+    def memory(self, memory: Any) -> None:
+        self._memory, self._has_taken_stock = memory, False
+
+    @property
+    def processor(self) -> Any:
+        """The processor between environment and agent; another one counts from the next step."""
+        return self._processor
+
+    @processor.setter
+    def processor(self, processor: Any) -> None:
+        self._processor, self._has_taken_stock = processor, False
+
+    def take_stock(self) -> None:
+        """Find out what people's own classes and objects override, so that it is called as Keras-RL calls it.
+
+        Called when a `fit` or `test` begins; outside of them, whatever depends on it asks each time.
+        """
+        self._has_taken_stock = self._is_in_loop
+        memory = self._memory
+        self._append = None if memory is None else appending(memory)
+
+    def remember(self, reward: float, terminal: bool) -> None:
+        """Append the step that `forward` began to the memory, which learns of a time limit as far as it knows them."""
+        assert self._append is not None
+        step = (self.recent_observation, self.recent_action, reward, terminal)
+        self._append(step, self.training, self.recent_truncated)
+
     # What an agent may add to
 
     def parts(self) -> dict[str, Any]:
@@ -149,12 +218,13 @@ class Agent(rl.core.Agent):
     def expect(self, observation: Any, truncated: bool = False) -> None:
         """Learn, before `backward`, what will be acted on next, and whether a time limit has ended the episode.
 
-        At an episode's end `observation` is first its last one, then None.
+        At an episode's end `observation` is first its last one, then None; None, too, if nothing will be acted on.
         """
         self.recent_truncated = truncated
 
     def reset_states(self) -> None:
         """Forget the recent action and observation."""
+        self._seen = []
         self.recent_action = None
         self.recent_observation = None
 
@@ -214,6 +284,10 @@ class Agent(rl.core.Agent):
         for network in self.trainables.values():
             network.online()
         weights.assign(self._networks(), saved)
+        self.copy_targets()
+
+    def copy_targets(self) -> None:
+        """Make the target networks equal to the online networks."""
         for network in self.trainables.values():
             network.copy_target()
 
@@ -243,7 +317,8 @@ class Agent(rl.core.Agent):
         for network in self.trainables.values():
             network.take_over()
             network.is_in_loop = True
-        self.is_fitting = True
+        self.is_fitting = self._is_in_loop = True
+        self.take_stock()
         self.did_abort = self.did_abort and self.stop_training  # a signal may have come already
         self._on_train_begin()
 
@@ -252,6 +327,7 @@ class Agent(rl.core.Agent):
         for network in self.trainables.values():
             network.is_in_loop = False
         self.is_fitting = self.stop_training = False
+        self._is_in_loop = self._has_taken_stock = False
         self.first_step = 0
         self.synchronise()
         if observation is not None and hasattr(self.memory, "truncate_episode"):
@@ -263,6 +339,8 @@ class Agent(rl.core.Agent):
         """Act without learning in the block; a `fit` that it interrupts goes on as if nothing had happened."""
         try:
             with undone(self):
+                self._is_in_loop = True
+                self.take_stock()
                 for network in self.trainables.values():
                     if not network.is_in_loop:
                         network.take_over()

@@ -1,6 +1,7 @@
 """How an agent and an environment take turns, and what callbacks are told about it: `fit` and `test`."""
 
 import contextlib
+import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import rl.callbacks
 
+from kerasrl import seeds
 from kerasrl.callbacks import TrainProgress
 from kerasrl.callbacks.callback_list import Callbacks, checked
 from kerasrl.environments import EnvironmentAdapter
@@ -40,13 +42,12 @@ class Loop:
         self.agent, self.env, self.playing = agent, env, playing
         self.user_callbacks = checked(callbacks)
         self.environment = EnvironmentAdapter(env, playing.visualize)
-        self.processor = agent.processor
         self._checks = EnvironmentChecks(env, agent.processor)
         self.observation: Any = None  # the current one, None between episodes
         self._has_noted = False  # that an episode is long
         self._deadline: float | None = None  # of a test after a signal
-        if playing.seed is not None:
-            self.environment.seed_actions(playing.seed)
+        self._nb_steps = math.inf  # of a training
+        self._first_seed: int | None = None  # of an environment that is met without one after one was set
 
     def fit(
         self, nb_steps: int, verbose: int, log_interval: int, state: TrainingState | None, resume: bool
@@ -59,8 +60,14 @@ class Loop:
             raise UserError("resume needs the state to resume from: fit(state=TrainingState(...), resume=True)")
         if nb_steps < 1:
             raise UserError(f"nb_steps must be at least 1, not {nb_steps}")
+        self._nb_steps = nb_steps
         if self.playing.seed is not None:
             agent.start_generators(self.playing.seed)
+            agent.is_seeded = True
+            seeds.mark(agent.memory)
+        elif hasattr(agent.memory, "seed") and (seed := seeds.for_new(agent.memory, agent.is_seeded)) is not None:
+            agent.memory.seed(seed)
+        self._seed_environment()
         progress = TrainProgress(interval=log_interval) if verbose == 1 else None
         lines = rl.callbacks.TrainEpisodeLogger() if verbose > 1 else None
         callbacks, history = self._callbacks([progress, lines], {"nb_steps": nb_steps})
@@ -131,7 +138,8 @@ class Loop:
             if self.environment.closed and agent.training:
                 agent.stop_training = agent.did_abort = True
             turn.done = terminated or truncated
-            agent.expect(self.observation, truncated=truncated and not terminated)
+            is_last = agent.step + 1 >= self._nb_steps and not turn.done
+            agent.expect(None if is_last else self.observation, truncated=truncated and not terminated)
             metrics = agent.backward(reward, terminal=turn.done)
             turn.reward += reward
             logs = {
@@ -172,6 +180,7 @@ class Loop:
         lines = rl.callbacks.TestLogger() if verbose >= 1 else None
         callbacks, history = self._callbacks([lines], {"nb_episodes": nb_episodes})
         with agent.acting(self.playing.seed):
+            self._seed_environment()
             try:
                 callbacks.on_train_begin()
                 for episode in range(nb_episodes):
@@ -216,8 +225,8 @@ class Loop:
         for _ in range(nb_start_steps):
             policy = self.playing.start_step_policy
             action = self.env.action_space.sample() if policy is None else policy(self.observation)
-            if self.processor is not None:
-                action = self.processor.process_action(action)
+            if self.agent.processor is not None:
+                action = self.agent.processor.process_action(action)
             callbacks.on_action_begin(action)
             self.observation, _, terminated, truncated, _ = self._step_environment(action)
             callbacks.on_action_end(action)
@@ -227,22 +236,31 @@ class Loop:
                 self.observation = self._reset(None)
                 break
 
+    def _seed_environment(self) -> None:
+        unwrapped, seed = getattr(self.env, "unwrapped", self.env), self.playing.seed
+        if seed is None:
+            seed = self._first_seed = seeds.for_new(unwrapped, self.agent.is_seeded)
+        else:
+            seeds.mark(unwrapped)
+        if seed is not None:
+            self.environment.seed_actions(seed)
+
     def _reset(self, episode: int | None) -> Any:
-        seed = None
+        seed, self._first_seed = self._first_seed, None
         if self.playing.seed is not None and episode is not None:
             seed = int(np.random.SeedSequence([self.playing.seed, episode]).generate_state(1)[0] >> 1)
         observation = self.environment.reset(seed)
-        if self.processor is not None:
-            return self.processor.process_observation(observation)
+        if self.agent.processor is not None:
+            return self.agent.processor.process_observation(observation)
         self._checks.check_observation(observation, "reset")
         return observation
 
     def _step_environment(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.environment.step(action)
-        checks = self._checks
-        if self.processor is not None:
+        checks, processor = self._checks, self.agent.processor
+        if processor is not None:
             done = terminated or truncated
-            observation, reward, processed, info = self.processor.process_step(observation, reward, done, info)
+            observation, reward, processed, info = processor.process_step(observation, reward, done, info)
             if processed != done:  # a processor may end episodes, or let them continue
                 terminated, truncated = processed, False
         elif (
@@ -263,8 +281,9 @@ class Loop:
         except Exception:
             self._checks.explain()
             raise
-        if self.processor is not None:
-            action = self.processor.process_action(action)
+        processor = self.agent.processor
+        if processor is not None:
+            action = processor.process_action(action)
         total_reward = 0.0
         totals: dict[str, Any] = {}
         for _ in range(self.playing.action_repetition):

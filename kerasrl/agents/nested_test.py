@@ -12,14 +12,17 @@ from kerasrl.storage.object_state import attributes
 
 
 @contextlib.contextmanager
-def undone(agent: Any) -> Iterator[None]:
-    """Undo, when the block ends, what acting in it changed in an agent.
+def undone(agent: Any, is_whole: bool = False) -> Iterator[None]:
+    """Undo, when the block ends, what acting in it changed in an agent's networks and in its memory.
 
-    While `fit` is running, the generators of NumPy and Python are put back, too, and within the block the agent's parts
-    have copies of what they hold.
+    While `fit` is running, or if `is_whole`, what the agent holds itself is put back, too. While `fit` is running, so
+    are the generators of NumPy and Python, and within the block the agent's parts have copies of what they hold.
     """
     were_in_loop = [(network, network.is_in_loop) for network in agent.trainables.values()]
-    counters = [(name, getattr(agent, name)) for name in agent.changed_by_acting]
+    names = ["_is_in_loop", "_has_taken_stock"]
+    if agent.is_fitting or is_whole:
+        names += agent.changed_by_acting
+    counters = [(name, getattr(agent, name)) for name in names]
     # A memory of Keras-RL, of whatever class, keeps the recent steps in these.
     deques = [getattr(agent.memory, name, None) for name in ("recent_observations", "recent_terminals")]
     recent = [(deque, list(deque)) for deque in deques if deque is not None]

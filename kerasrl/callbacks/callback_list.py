@@ -32,8 +32,16 @@ class Callbacks(rl.callbacks.CallbackList):
 
     def __init__(self, callbacks: Sequence[Any]) -> None:
         super().__init__(callbacks)
+        self._listen()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Announce the beginning, in which a callback may also be given methods."""
+        super().on_train_begin(logs)
+        self._listen()
+
+    def _listen(self) -> None:
         self.listeners = {
-            event: [listener for callback in callbacks if (listener := _listener(callback, event, *fallbacks))]
+            event: [listener for callback in self.callbacks if (listener := _listener(callback, event, *fallbacks))]
             for event, *fallbacks in (
                 ("on_step_begin", "on_train_batch_begin", "on_batch_begin"),
                 ("on_step_end", "on_train_batch_end", "on_batch_end"),

@@ -1,10 +1,12 @@
 """Samples of the replay memory as the arrays that an update takes."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from kerasrl.errors import UserError
 from kerasrl.learning.inputs import ModelInputs
 
 # States before and after, as `Update` takes them; actions, rewards, discounts and, from a memory with
@@ -13,35 +15,55 @@ Batch = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], np.ndarray |
 
 
 class Batches:
-    """Draws `nb_batches` batches of `batch_size` transitions at a time, one after the other.
+    """Draws batches of transitions from a memory.
 
-    Our memory hands over frames, which both states of a transition may share; one of Keras-RL's own, and a processor
-    that changes whole states, take the slower way over lists of observations.
+    Our memory hands over frames, which both states of a transition may share; another memory or another way to sample,
+    and a processor that changes whole states, take the slower way over lists of observations.
+
+    Args:
+        inputs: Makes a model's inputs of states.
+        of_states: What does that instead, if somebody has overridden the agent's `process_state_batch`.
+        by_sample: Whether the memory's `sample` has to be called, as Keras-RL calls it.
     """
 
-    def __init__(self, inputs: ModelInputs, batch_size: int, nb_batches: int, n_step: int, gamma: float) -> None:
-        self._inputs, self._batch_size, self._nb_batches = inputs, batch_size, nb_batches
-        self._n_step, self._gamma = n_step, gamma
+    def __init__(
+        self, inputs: ModelInputs, of_states: Callable[[list[Any]], list[np.ndarray]] | None, by_sample: bool
+    ) -> None:
+        self._inputs, self._by_sample = inputs, by_sample
+        self._of_states = of_states or inputs.of_states
+        self._takes_frames = not (inputs.are_processed or of_states)
 
-    def draw(self, memory: Any, observation: Any) -> Batch:
-        """Return transitions from a memory; any observation shows which of its parts goes to which of the inputs."""
-        if not hasattr(memory, "draw"):
-            drawn = [memory.sample(self._batch_size) for _ in range(self._nb_batches)]
-            before, actions, rewards, after, ends = map(list, zip(*itertools.chain(*drawn), strict=True))
-            rest = [np.array(actions), np.array(rewards, np.float32), self._gamma * ~np.array(ends, np.bool_)]
-            return self._inputs.of_states(before), self._inputs.of_states(after), rest, None
-        if not self._inputs.are_processed:
-            sample = memory.draw(self._batch_size, self._nb_batches, self._n_step, self._gamma)
+    def draw(self, memory: Any, observation: Any, batch_size: int, nb_batches: int, n_step: int, gamma: float) -> Batch:
+        """Return `nb_batches` batches of `batch_size` transitions, one after the other.
+
+        Any observation shows which of its parts goes to which of the inputs.
+        """
+        if self._by_sample:
+            drawn = [e for _ in range(nb_batches) for e in _sampled(memory, batch_size)]
+            goes_on = ~np.array([bool(e.terminal1) for e in drawn])
+            rest = [np.array([e.action for e in drawn]), np.array([e.reward for e in drawn], np.float32)]
+            before, after = self._of_states([e.state0 for e in drawn]), self._of_states([e.state1 for e in drawn])
+            return before, after, [*rest, gamma * goes_on], None
+        if self._takes_frames:
+            sample = memory.draw(batch_size, nb_batches, n_step, gamma)
             rest = [sample.actions, sample.rewards, sample.discounts]
             if sample.weights is not None:
                 rest.append(sample.weights)
             return self._inputs.ordered(sample.frames, observation), [], rest, sample.rows
-        samples = [memory.draw(self._batch_size, 1, self._n_step, self._gamma) for _ in range(self._nb_batches)]
+        samples = [memory.draw(batch_size, 1, n_step, gamma) for _ in range(nb_batches)]
         before, after = (list(itertools.chain(*states)) for states in zip(*map(memory.states, samples), strict=True))
         columns = zip(*[sample[1:] for sample in samples], strict=True)  # without priorities, the last two are None
         *others, rows = [None if column[0] is None else np.concatenate(column) for column in columns]
         rest = [array for array in others if array is not None]
-        return self._inputs.of_states(before), self._inputs.of_states(after), rest, rows
+        return self._of_states(before), self._of_states(after), rest, rows
+
+
+def _sampled(memory: Any, batch_size: int) -> Any:
+    experiences = memory.sample(batch_size)
+    if len(experiences) != batch_size:
+        name = f"{type(memory).__name__}.sample"
+        raise UserError(f"{name} gave {len(experiences)} experiences for a batch of {batch_size}")
+    return experiences
 
 
 def why_not_finite(states: list[np.ndarray], rewards: np.ndarray) -> str:

@@ -24,6 +24,10 @@ class CompiledCalls:
         self.jit_compile = jit_compile
         self._calls: dict[Any, CompiledCall] = {}
 
+    def forget(self) -> None:
+        """Compile everything again, since what the functions were made of has changed."""
+        self._calls.clear()
+
     def __call__(self, name: Any, function: Callable[..., tf.Tensor], arrays: list[np.ndarray]) -> np.ndarray:
         """Return the result of a function, told apart from others by `name`, that takes a tensor for each array.
 

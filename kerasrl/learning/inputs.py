@@ -41,8 +41,8 @@ class ModelInputs:
 
     def __init__(self, model: Any, processor: Any, window_length: int) -> None:
         self._model, self._processor = model, processor
-        process = getattr(type(processor), "process_state_batch", None)
-        self.are_processed = process not in (None, rl.core.Processor.process_state_batch)
+        process = getattr(processor, "process_state_batch", None)
+        self.are_processed = getattr(process, "__func__", process) not in (None, rl.core.Processor.process_state_batch)
         self._order: list[int] | None = None
         for shape in [] if self.are_processed else [tuple(tensor.shape[1:]) for tensor in model.inputs]:
             if shape[:1] not in ((None,), (window_length,)):
@@ -94,7 +94,10 @@ class ModelInputs:
             batch = [[tuple(array[i, w] for array in arrays) for w in range(window)] for i in range(nb_states)]
         else:
             batch = arrays[0]
-        processed = self._processor.process_state_batch(batch)
+        return self.listed(self._processor.process_state_batch(batch))
+
+    def listed(self, processed: Any) -> list[np.ndarray]:
+        """Return processed states [B, W, *part], given as an array, a list or a dictionary, in a list."""
         if isinstance(processed, dict):
             processed = [processed[name] for name in self._input_names()]
         return [np.asarray(p, np.float32) for p in processed] if isinstance(processed, list | tuple) else [processed]

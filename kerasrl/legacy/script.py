@@ -27,8 +27,6 @@ class Script:
     """The script's folder; modules in it are the script's own."""
     file: str | None = None
     """The script's file; if None, whatever runs as `__main__`."""
-    seed: int | None = None
-    """The seed that the script last gave to NumPy, TensorFlow or an environment."""
     keras: set[str] = field(default_factory=set)
     """What the script imports of 'keras' and 'tensorflow.keras'."""
 

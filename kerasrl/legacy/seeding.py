@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kerasrl import seeds
 from kerasrl.legacy.report import report
 from kerasrl.legacy.script import script
 
@@ -27,7 +28,7 @@ def seed_all(seed: Any, name: str) -> None:
     """Seed every generator, as keras.utils.set_random_seed does, TensorFlow's once it is imported; note the call."""
     seed = int(seed)
     report.translated(f"{name}({seed}) -> keras.utils.set_random_seed({seed})")
-    script.seed = seed
+    seeds.hold(seed)
     if "keras" in sys.modules:
         importlib.import_module("keras").utils.set_random_seed(seed)
     else:
@@ -41,7 +42,7 @@ def noting_seed(set_random_seed: Callable[[int], None]) -> Callable[[int], None]
 
     def noting(seed: int) -> None:
         if script.is_asking():
-            script.seed = int(seed)
+            seeds.hold(seed)
         set_random_seed(seed)
 
     return noting

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import rl.memory
 
+from kerasrl import seeds
 from kerasrl.errors import UserError
 from kerasrl.replay.columns import Column, Frames, as_given
 from kerasrl.replay.transitions import Transitions, spans
@@ -29,6 +30,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         UserError: window_length or limit is too small.
     """
 
+    is_truncated = False  # whether a time limit ends the next step's episode, for an `append` that does not tell
     is_weighted = False  # whether what `draw` returns has weights, and `update_priorities` takes errors
     _arguments: tuple[str, ...] = ("limit", "window_length")  # that a memory to resume with must share
 
@@ -46,6 +48,8 @@ class SequentialMemory(rl.memory.SequentialMemory):
         rl.memory.Memory.__init__(self, window_length, ignore_episode_boundaries)
         self.limit = limit
         self.rng = np.random.default_rng(seed)
+        if seed is not None:
+            seeds.mark(self)
         self._make_columns()
         self._terminals = np.zeros(limit, np.bool_)  # the episode ended after this step
         self._terminated = np.zeros(limit, np.bool_)  # ... and not by a time limit
@@ -59,6 +63,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
 
     def seed(self, seed: int) -> None:
         """Seed the generator that draws samples."""
+        seeds.mark(self)
         self.rng = np.random.default_rng(seed)
 
     @property
@@ -82,7 +87,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         self._actions.put(row, action)
         self._rewards.put(row, reward)
         self._terminals[row] = terminal
-        self._terminated[row] = terminal and not truncated
+        self._terminated[row] = terminal and not (truncated or self.is_truncated)
         self.nb_appended += 1
 
     def truncate_episode(self, observation: Any) -> None:
@@ -90,7 +95,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         last = (self.nb_appended - 1) % self.limit
         if self.nb_appended and not self._terminals[last]:
             self._terminals[last] = True
-            self.append(observation, self._actions.blank(), self._rewards.blank(), terminal=False)
+            self.append(observation, self._actions.blank(), self._rewards.blank(), False)
         self.recent_observations.clear()
         self.recent_terminals.clear()
 

@@ -5,23 +5,26 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import rl.memory
 from rl.agents.dqn import DQNAgent as KerasRLDQNAgent
 from rl.agents.dqn import mean_q
+from rl.policy import EpsGreedyQPolicy, GreedyQPolicy
 
 from kerasrl.agents.base import Agent
+from kerasrl.agents.dqn.abstract import AbstractDQNAgent
 from kerasrl.agents.dqn.dueling import dueling_model
+from kerasrl.agents.dqn.trainable_model import TrainableModel
 from kerasrl.agents.dqn.update import Update
 from kerasrl.errors import DivergenceError, UserError, one_line
-from kerasrl.learning import Metrics, ModelInputs, Trainable, fresh
-from kerasrl.learning.batches import Batches, why_not_finite
+from kerasrl.learning import Metrics, Trainable, fresh
+from kerasrl.learning.batches import why_not_finite
 from kerasrl.learning.inputs import usable
+from kerasrl.overrides import overrides
 from kerasrl.storage.weights import Weights
 
 _NAME = "learner"  # of the network, in training states
 
 
-class DQNAgent(Agent, KerasRLDQNAgent):
+class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
     """Deep Q-learning (Mnih et al. 2015) with Keras-RL's arguments, defaults and methods.
 
     What was replaced does not work on Keras 3, was wrong or slow: `compile` and the update (one compiled call for each
@@ -61,10 +64,12 @@ class DQNAgent(Agent, KerasRLDQNAgent):
     """
 
     # What is known in advance of the observation to act on next.
-    _next_observation: Any
-    _next_state: list[np.ndarray] | None  # as the model sees it, once the call that trains has valued it
-    _next_q_values: np.ndarray | None  # None, too, if somebody may have changed the weights since
+    _next_observation: Any = None
+    _next_state: list[np.ndarray] | None = None  # as the model sees it, once the call that trains has valued it
+    _next_q_values: np.ndarray | None = None  # None, too, if somebody may have changed the weights since
     changed_by_acting = (*Agent.changed_by_acting, "_next_observation", "_next_state")
+    _looks_ahead = True  # whether the call that trains may value it, since nobody has to be asked
+    _made_for: tuple[Any, ...] = ()  # the settings that the update was made for
 
     def __init__(
         self,
@@ -80,43 +85,24 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        model = usable(model, "the Q-values [B, nb_actions]")
+        super().__init__(*args, metadata=metadata, **kwargs)
+        self.model = model
         if enable_dueling_network:
-            model = dueling_model(model, dueling_type)
-        self._forget_next()
+            self.model = dueling_model(self.model, dueling_type)
         self.gradient_steps, self.n_step = gradient_steps, n_step
-        super().__init__(
-            model, policy, test_policy, enable_double_dqn, False, dueling_type, *args, metadata=metadata, **kwargs
-        )
-        self.enable_dueling_network = enable_dueling_network
+        self.enable_double_dqn, self.enable_dueling_network = enable_double_dqn, enable_dueling_network
+        self.dueling_type = dueling_type
+        self.policy = EpsGreedyQPolicy() if policy is None else policy
+        self.test_policy = GreedyQPolicy() if test_policy is None else test_policy
         self._check()
-
-    def _check(self) -> None:
-        for name in ("nb_actions", "batch_size", "train_interval", "memory_interval", "gradient_steps", "n_step"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not self.delta_clip > 0:
-            raise UserError(f"delta_clip must be positive, not {self.delta_clip}")
-        if not isinstance(self.memory, rl.memory.Memory) or isinstance(self.memory, rl.memory.EpisodeParameterMemory):
-            raise UserError(f"DQNAgent learns from a kerasrl.SequentialMemory, not from {self.memory!r}")
-        self._inputs = ModelInputs(self._model, self.processor, self.memory.window_length)
-        if self.n_step > 1 and not hasattr(self.memory, "draw"):
-            raise UserError(f"n_step above 1 needs a kerasrl.SequentialMemory, not {self.memory!r}")
-        if self.n_step > 1 and self.memory_interval > 1:
-            raise UserError(f"n_step above 1 needs every step: memory_interval must be 1, not {self.memory_interval}")
-        self._nb_needed = self.memory.window_length + self.n_step + 1  # stored steps
-        if self.n_step > 1 and self.memory.limit <= self._nb_needed:
-            raise UserError(
-                f"the memory's limit must be at least window_length + n_step + 2 = {self._nb_needed + 1}, so that "
-                f"there is always a step to draw; it is {self.memory.limit}"
-            )
+        self.reset_states()
 
     # Models
 
     @property
     def model(self) -> Any:
         """The online network. Reading it brings it up to date; changes to it take effect."""
-        if not self.compiled:
+        if not self.trainables:
             return self._model
         self._next_q_values = None
         return self._network.online()
@@ -125,13 +111,31 @@ class DQNAgent(Agent, KerasRLDQNAgent):
     def model(self, model: Any) -> None:
         if self.compiled:
             raise UserError("the model of a compiled agent cannot be replaced; make a new agent")
-        self._model = model
+        self._model = usable(model, "the Q-values [B, nb_actions]")
 
     @property
     def target_model(self) -> Any:
         """A copy of the target network, made when it is read; changes to it take effect."""
+        if "target_model" in self._own_models:
+            return self._own_models["target_model"]
         self._next_q_values = None
         return self._network.target()
+
+    @target_model.setter
+    def target_model(self, model: Any) -> None:
+        self._own_models["target_model"] = model
+
+    @property
+    def trainable_model(self) -> Any:
+        """What Keras-RL trains: its `optimizer`, and `train_on_batch` with targets and masks for all Q-values."""
+        if "trainable_model" in self._own_models:
+            return self._own_models["trainable_model"]
+        self._next_q_values = None
+        return TrainableModel(self._network, self._updating(), self._own_metrics_names)
+
+    @trainable_model.setter
+    def trainable_model(self, model: Any) -> None:
+        self._own_models["trainable_model"] = model
 
     @property
     def _network(self) -> Trainable:
@@ -154,31 +158,53 @@ class DQNAgent(Agent, KerasRLDQNAgent):
             optimizer, own_metrics = fresh(optimizer), Metrics([*metrics, mean_q])
         except (ValueError, TypeError) as error:
             raise UserError(f"cannot compile: {one_line(error)}") from error
-        # A copy after every update is a soft update with rate 1, which the compiled call includes.
-        always = self.target_model_update == 1 and self.gradient_steps == 1
-        self._moves_target_in_call = self.target_model_update < 1 or always
         network = Trainable(self._model, optimizer, custom_objects=self.custom_model_objects, jit_compile=jit_compile)
-        self._update = Update(
-            network,
-            self.nb_actions,
-            own_metrics,
-            delta_clip=self.delta_clip,
-            double=self.enable_double_dqn,
-            tau=float(self.target_model_update) if self._moves_target_in_call else None,
-            gradient_steps=self.gradient_steps,
-            weighted=getattr(self.memory, "is_weighted", False),
-        )
-        self._batches = Batches(self._inputs, self.batch_size, self.gradient_steps, self.n_step, self.gamma)
-        self.optimizer = optimizer
+        self.optimizer, self._own_metrics = optimizer, own_metrics
         self._own_metrics_names = ["loss", *own_metrics.names]
         self.trainables = {_NAME: network}
         self.compiled = True
+        self._made_for = ()
+        self.take_stock()
+
+    def take_stock(self) -> None:
+        """Find out what is overridden, and make the update for the settings as they are; raises as above."""
+        super().take_stock()
+        if self.trainables:
+            self._updating()
+
+    def _settings(self) -> tuple[Any, ...]:
+        return self.target_model_update, self.delta_clip, self.enable_double_dqn, self.gradient_steps, self.n_step
+
+    def _updating(self) -> Update:
+        """Return the update for the settings as they are; others than before are compiled anew."""
+        network, memory = self._network, self._memory
+        # A copy after every update is a soft update with rate 1, which the compiled call includes.
+        always = self.target_model_update == 1 and self.gradient_steps == 1
+        always = always and not overrides(self, "update_target_model_hard")
+        self._moves_target_in_call = self.target_model_update < 1 or always
+        made_for = (*self._settings(), self._moves_target_in_call, getattr(memory, "is_weighted", False))
+        if made_for != self._made_for:
+            self._check()
+            if self._made_for:
+                network.calls.forget()
+            self._made_for = made_for
+            self._update = Update(
+                network,
+                self.nb_actions,
+                self._own_metrics,
+                delta_clip=self.delta_clip,
+                double=self.enable_double_dqn,
+                tau=float(self.target_model_update) if self._moves_target_in_call else None,
+                gradient_steps=self.gradient_steps,
+                weighted=made_for[-1],
+            )
+        return self._update
 
     @property
     def metrics_names(self) -> list[str]:
         """Names of the values that `backward` returns: loss, metrics, mean_q, then the policy's and the processor's."""
-        names: list[str] = self._own_metrics_names + self.policy.metrics_names
-        return names + self.processor.metrics_names if self.processor is not None else names
+        names = [*self._own_metrics_names, *self.policy.metrics_names]
+        return [*names, *self.processor.metrics_names] if self.processor is not None else names
 
     def _forget_next(self) -> None:
         self._next_observation = self._next_state = self._next_q_values = None
@@ -190,7 +216,15 @@ class DQNAgent(Agent, KerasRLDQNAgent):
 
     def update_target_model_hard(self) -> None:
         """Make the target network equal to the online network."""
+        if "target_model" in self._own_models:
+            self.target_model.set_weights(self.model.get_weights())
+            return
         self._network.copy_target()
+
+    def copy_targets(self) -> None:
+        """Make the target network equal to the online network, as `update_target_model_hard` does, or a user's own."""
+        if self.compiled:
+            self.update_target_model_hard()
 
     def _networks(self) -> Any:
         self.synchronise()
@@ -201,24 +235,10 @@ class DQNAgent(Agent, KerasRLDQNAgent):
         self._next_q_values = None
         super().assign_weights(saved)
 
-    def _recent_state(self, observation: Any) -> list[Any]:
-        return [observation] if self.memory.window_length == 1 else self.memory.get_recent_state(observation)
-
-    def process_state_batch(self, batch: list[Any]) -> list[np.ndarray]:
-        """Return an array for each input of the model from a list of states, each a list of observations."""
-        return self._inputs.of_states(batch)
-
-    def compute_batch_q_values(self, state_batch: list[Any]) -> np.ndarray:
-        """Return the Q-values [B, nb_actions] of a list of states."""
-        return self._network.output(self.process_state_batch(state_batch))
-
-    def compute_q_values(self, state: list[Any]) -> np.ndarray:
-        """Return the Q-values [nb_actions] of one state, a list of observations."""
-        q_values: np.ndarray = self.compute_batch_q_values([state])[0]
-        return q_values
-
     def forward(self, observation: Any) -> Any:
         """Choose an action for `observation`."""
+        if not self._has_taken_stock:
+            self.take_stock()
         if self._next_state is None or observation is not self._next_observation:
             q_values = self.compute_q_values(self._recent_state(observation))
         elif self._next_q_values is None:
@@ -239,45 +259,45 @@ class DQNAgent(Agent, KerasRLDQNAgent):
 
     def backward(self, reward: float, terminal: bool) -> list[float]:
         """Store the step that `forward` began, train when it is due, and return the metrics."""
+        if not self._has_taken_stock:
+            self.take_stock()
         if self.step % self.memory_interval == 0:
-            self._remember(reward, terminal)
+            self.remember(reward, terminal)
         if not self.training:
             return [np.nan] * len(self.metrics_names)
+        if self._settings() != self._made_for[:5]:
+            self._updating()
         if (
             self.step - self.first_step > self.nb_steps_warmup
             and self.step % self.train_interval == 0
-            and self.memory.nb_entries >= self._nb_needed
+            and (not self._counts_steps or self._memory.nb_entries >= self._nb_needed)
         ):
             metrics = [*self._train(), *self.policy.metrics]
             if self.processor is not None:
                 metrics += self.processor.metrics
         else:
             metrics = [np.nan] * len(self.metrics_names)
-        if not self._moves_target_in_call and self.step % self.target_model_update == 0:
+        if not self._moves_target_in_call and self.step % int(self.target_model_update) == 0:
             self.update_target_model_hard()
         return metrics
 
-    def _remember(self, reward: float, terminal: bool) -> None:
-        step = (self.recent_observation, self.recent_action, reward, terminal)
-        if hasattr(self.memory, "truncate_episode"):
-            self.memory.append(*step, training=self.training, truncated=self.recent_truncated)
-        else:  # a memory of Keras-RL's own
-            self.memory.append(*step, training=self.training)
-
     def _train(self) -> list[float]:
         """Update the networks and compute, in the same call, the Q-values of the observation to act on next."""
-        states0, states1, rest, rows = self._batches.draw(self.memory, self.recent_observation)
-        if self._next_observation is None:  # the episode is over: any state will do
-            state = [s[:1, -self.memory.window_length :] for s in states0]
+        memory = self._memory
+        states0, states1, rest, rows = self._batches.draw(
+            memory, self.recent_observation, self.batch_size, self.gradient_steps, self.n_step, self.gamma
+        )
+        if self._next_observation is None or not self._looks_ahead:  # there is none, or it is asked for: any will do
+            state = [s[:1, -memory.window_length :] for s in states0] if not states1 else [s[:1] for s in states0]
         else:
-            state = self._next_state = self.process_state_batch([self._recent_state(self._next_observation)])
+            state = self._next_state = self._inputs.of_states([self._recent_state(self._next_observation)])
         metrics, self._next_q_values, errors = self._update(states0, states1, rest, state)
         result: list[float] = metrics.tolist()
         if not math.isfinite(result[0]):
             why = why_not_finite([*states0, *states1], rewards=rest[1])
             raise DivergenceError(f"the loss became {result[0]} at step {self.step}: {why}")
         if rows is not None:
-            self.memory.update_priorities(rows, errors)
+            memory.update_priorities(rows, errors)
         return result
 
     # For `Loop` and `kerasrl.storage`

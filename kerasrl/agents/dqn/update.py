@@ -78,6 +78,31 @@ class Update:
         nb_known = nb_metrics + (len(rest[0]) if self._weighted else 0)
         return result[:nb_metrics], result[nb_known:], result[nb_metrics:nb_known]
 
+    def train_on_targets(self, states: list[np.ndarray], targets: np.ndarray, masks: np.ndarray) -> list[float]:
+        """Train on states [B, W, *part], an array for each input, and targets and masks [B, nb_actions] of all actions.
+
+        Returns loss and metrics.
+        """
+        network = self._network
+        network.take_over()
+        result: list[float] = network.calls("targets", self._train_on_targets, [*states, targets, masks]).tolist()
+        network.have_changed()
+        return result
+
+    def _train_on_targets(self, *arrays: tf.Tensor) -> tf.Tensor:
+        *states, targets, masks = arrays
+        seen: list[tf.Tensor] = []
+
+        def loss_of(q_values: tf.Tensor) -> tf.Tensor:
+            seen[:] = [q_values]
+            losses = huber_loss(targets - tf.cast(q_values, tf.float32), self._delta_clip)
+            return tf.reduce_mean(tf.reduce_sum(losses * masks, -1))
+
+        loss = self._network.descend(states, loss_of)
+        if self._tau is not None:
+            self._network.move_target(self._tau)
+        return tf.stack([loss, *self._metrics.results(targets, seen[0])])
+
     def _update(self, *arrays: tf.Tensor) -> tf.Tensor:
         nb_inputs = self._network.nb_inputs
         nb_states = len(arrays) - (4 if self._weighted else 3)

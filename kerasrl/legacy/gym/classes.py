@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrl import seeds
 from kerasrl.compat.step_api import has_info, to_five_values
 from kerasrl.environments.instances import is_of_a_library, takes_seed
 from kerasrl.environments.seeding import seed as seed_environment
@@ -116,8 +117,9 @@ def _seed(self: Any, seed: int | None = None) -> list[int | None]:
             set_seed(self, seed)
         return [seed]
     if script.is_asking() and seed is not None:
-        script.seed = int(seed)
         report.translated(f"env.seed({seed}) -> the next reset takes it")
+        seeds.hold(seed)
+        seeds.mark(self.unwrapped)
     return seed_environment(self, seed)
 
 

@@ -1,6 +1,7 @@
 """DQNAgent and its first annealed policy, with the defaults, arguments and habits of the script's Keras-RL."""
 
 import errno
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -23,7 +24,14 @@ _NOT_GIVEN: Any = object()
 threads.choose_at_first_input()
 
 
-class DQNAgent(kerasrl.DQNAgent):
+class _Next:
+    """What comes next in `super(DQNAgent, self).__init__(nb_actions=..., memory=...)`: AbstractDQNAgent in Keras-RL."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super(kerasrl.DQNAgent, self).__init__(*args, **kwargs)
+
+
+class DQNAgent(_Next, kerasrl.DQNAgent):
     """This project's DQNAgent, as a script for keras-rl 0.1 to 0.4.2 or for keras-rl2 expects it.
 
     Args are those of `kerasrl.DQNAgent`, and:
@@ -65,38 +73,45 @@ class DQNAgent(kerasrl.DQNAgent):
         if window_length is not None:
             report.translated("DQNAgent(window_length=...) -> SequentialMemory(window_length=...)")
             kwargs["memory"] = kerasrl.SequentialMemory(kwargs["memory"].limit, window_length=window_length)
-        super().__init__(
-            model, policy, test_policy, enable_double_dqn, enable_dueling_network, dueling_type, *args, **kwargs
+        kerasrl.DQNAgent.__init__(
+            self, model, policy, test_policy, enable_double_dqn, enable_dueling_network, dueling_type, *args, **kwargs
         )
         if script.options.time_limits_end:  # here, so that nothing is asked at each step otherwise
             expect = super().expect
             self.__dict__["expect"] = lambda observation, truncated=False: expect(observation)
 
-    def fit(self, env: Any, nb_steps: int, *args: Any, **kwargs: Any) -> Any:
-        """Train as `kerasrl.DQNAgent.fit` does, with the script's seed, and a window only where there is a screen."""
-        kwargs.setdefault("seed", script.seed)
-        self._prepare(env, kwargs, visualize=False)
-        return super().fit(env, int(nb_steps), *args, **kwargs)
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Train as `kerasrl.DQNAgent.fit` does, with a window only where there is a screen."""
+        return super().fit(**self._translated(kerasrl.DQNAgent.fit, args, kwargs))
 
-    def test(self, env: Any, nb_episodes: int = 1, *args: Any, **kwargs: Any) -> Any:
+    def test(self, *args: Any, **kwargs: Any) -> Any:
         """Play as `kerasrl.DQNAgent.test` does, with a window only where there is a screen."""
-        self._prepare(env, kwargs, visualize=True)
-        return super().test(env, int(nb_episodes), *args, **kwargs)
+        return super().test(**self._translated(kerasrl.DQNAgent.test, args, kwargs))
 
-    def _prepare(self, env: Any, arguments: dict[str, Any], visualize: bool) -> None:
-        """Translate the arguments of `fit` or `test`, and note how time limits are understood."""
-        if "nb_max_random_start_steps" in arguments:
+    # What `inspect` shows.
+    fit.__wrapped__, test.__wrapped__ = kerasrl.DQNAgent.fit, kerasrl.DQNAgent.test  # type: ignore[attr-defined]
+
+    def _translated(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of `fit` or `test` for today, and note how time limits are understood."""
+        if "nb_max_random_start_steps" in kwargs:
             report.translated("nb_max_random_start_steps -> nb_max_start_steps")
-            arguments["nb_max_start_steps"] = arguments.pop("nb_max_random_start_steps")
-        arguments["callbacks"] = translated(arguments.get("callbacks"))
-        has_limit = any(type(layer).__name__ == "TimeLimit" for layer in wrapper_chain(env))
-        if (arguments.get("nb_max_episode_steps") or has_limit) and not script.options.time_limits_end:
+            kwargs["nb_max_start_steps"] = kwargs.pop("nb_max_random_start_steps")
+        bound = inspect.signature(method).bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        arguments = bound.arguments
+        del arguments["self"]
+        length = "nb_steps" if "nb_steps" in arguments else "nb_episodes"
+        arguments[length] = int(arguments[length])
+        arguments["callbacks"] = translated(arguments["callbacks"])
+        has_limit = any(type(layer).__name__ == "TimeLimit" for layer in wrapper_chain(arguments["env"]))
+        if (arguments["nb_max_episode_steps"] or has_limit) and not script.options.time_limits_end:
             report.differs(
                 "an episode that a time limit ends keeps the value of its last state; Keras-RL treated that as a real "
                 "end, as --time-limits-end does"
             )
-        if arguments.get("visualize", visualize):
+        if arguments["visualize"]:
             arguments["visualize"] = can_be_shown()
+        return arguments
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the weights; ask before replacing a file, as Keras does."""

@@ -4,7 +4,6 @@ from typing import Any
 
 import libcst as cst
 
-from kerasrl.legacy.migrating import seeds
 from kerasrl.legacy.migrating.name_types import AGENTS
 from kerasrl.legacy.migrating.rewriting import Rule
 from kerasrl.legacy.migrating.script import argument, below, changed, dotted, method, with_argument, without
@@ -110,8 +109,7 @@ class Agents(Rule):
         steps = argument(updated, "nb_steps", 1)
         if steps is not None:
             updated = changed(updated, steps, value=self.script.whole(steps.value))
-        seed = seeds.last(self, original) if argument(original, "seed") is None else None
-        return with_argument(updated, "seed", seed) if seed is not None else updated
+        return updated
 
     def _shown(self, original: cst.Call, updated: cst.Call, names: tuple[str, ...], default: bool) -> cst.Call:
         """Let `visualize` depend on whether there is a screen; rename nb_max_random_start_steps."""
@@ -119,7 +117,7 @@ class Agents(Rule):
         if start is not None:
             updated = changed(updated, start, keyword=cst.Name("nb_max_start_steps"))
         if any(arg.star for arg in original.args):
-            self.script.note(original, "arguments given as * or **: look at visualize and at the seed")
+            self.script.note(original, "arguments given as * or **: look at visualize")
             default = False
         visualize = argument(updated, "visualize", names.index("visualize"))
         text = self.script.code(visualize.value) if visualize is not None else str(default)

@@ -40,7 +40,7 @@ def play(agent: Any, env: Any, exported: QValues, names: list[str], **how: Any) 
     own_q_values = agent.compute_q_values
 
     def q_values(state: list[Any]) -> np.ndarray:
-        arrays = [array.astype(kind) for array, kind in zip(agent.process_state_batch([state]), dtypes, strict=True)]
+        arrays = [array.astype(kind) for array, kind in zip(agent.states([state]), dtypes, strict=True)]
         own = own_q_values(state)
         other: np.ndarray = exported(dict(zip(names, arrays, strict=True)))[0]
         _compare(own, other, found)
