@@ -30,17 +30,19 @@ def is_engines(found: Any) -> bool:
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
-    """Return whether a function has a parameter of this name."""
-    return name in inspect.signature(function).parameters
+    """Return whether a function has a parameter of this name itself, whatever it wraps."""
+    return name in inspect.signature(function, follow_wrapped=False).parameters
 
 
 def own_attributes(thing: Any) -> list[str]:
     """Return the attributes that only a user's subclass, or somebody who holds the object, has given it.
 
-    They are those that no function of this project or of Keras-RL mentions; functions are none.
+    They are those that no class of this project or of Keras-RL declares or mentions; functions are none.
     """
     mentioned: set[str] = set()
     for kind in type(thing).__mro__:
+        if kind.__module__.partition(".")[0] in _ENGINE:
+            mentioned.update(vars(kind), inspect.get_annotations(kind))
         for found in vars(kind).values():
             for function in (found.fget, found.fset) if isinstance(found, property) else (found,):
                 if function is not None and is_engines(function):

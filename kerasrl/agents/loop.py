@@ -12,6 +12,7 @@ import numpy as np
 import rl.callbacks
 
 from kerasrl import seeds
+from kerasrl.agents.own_state import check_own_state
 from kerasrl.callbacks import TrainProgress
 from kerasrl.callbacks.callback_list import Callbacks, checked
 from kerasrl.environments import EnvironmentAdapter
@@ -56,6 +57,8 @@ class Loop:
         agent = self.agent
         if state is not None and agent.memory is not None and not has_state(agent.memory):
             raise UserError("an exact resume needs a kerasrl.SequentialMemory")
+        if state is not None:
+            check_own_state(agent)
         if resume and state is None:
             raise UserError("resume needs the state to resume from: fit(state=TrainingState(...), resume=True)")
         if nb_steps < 1:
@@ -102,6 +105,8 @@ class Loop:
                 self._end_training(callbacks, failed=True)
             raise
         self._end_training(callbacks)
+        if state is not None:
+            check_own_state(agent)  # what came to be in the meantime
         agent.history = history  # as in Keras; a test in between has left its own there
         return history
 

@@ -1,6 +1,7 @@
 """What Keras-RL's AbstractDQNAgent is: the arguments that its agents with a replay memory share."""
 
 import warnings
+import weakref
 from typing import Any
 
 import numpy as np
@@ -77,8 +78,10 @@ class AbstractDQNAgent(Agent, rl.agents.dqn.AbstractDQNAgent):
                 f"{type(self).__name__}.compile has to leave the models to super().compile(optimizer, metrics), unless "
                 "the class has a `backward` of its own: Keras 3's optimizers lack what Keras-RL's compile is made of"
             )
-        if samples and self.is_fitting and hasattr(memory, "draw"):
-            _note_slow(memory)
+        if self.is_fitting and samples and hasattr(memory, "draw"):
+            _note_slow(memory, "sample")
+        if self.is_fitting and of_states:
+            _note_slow(self, "process_state_batch")
 
     def _recent_state(self, observation: Any) -> Any:
         return self._memory.get_recent_state(observation) if self._asks_memory else [observation]
@@ -113,10 +116,16 @@ class AbstractDQNAgent(Agent, rl.agents.dqn.AbstractDQNAgent):
         raise NotImplementedError
 
 
-def _note_slow(memory: Any) -> None:
-    warnings.warn(
-        f"{type(memory).__name__}.sample is called for each update, as in Keras-RL, which takes about 1 ms longer than "
-        "without; overriding `draw`, which returns arrays, does not",
-        Note,
-        stacklevel=2,
-    )
+_told: Any = weakref.WeakSet()  # classes whose users know that they are slow
+
+
+def _note_slow(owner: Any, name: str) -> None:
+    """Issue a `Note`, once for each class, that a method which somebody has overridden makes a step slow."""
+    if type(owner) not in _told:
+        _told.add(type(owner))
+        warnings.warn(
+            f"{type(owner).__name__}.{name} is called at each update, as in Keras-RL, instead of one call for all: a "
+            "step takes two to three times as long",
+            Note,
+            stacklevel=2,
+        )

@@ -69,7 +69,8 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
     _next_q_values: np.ndarray | None = None  # None, too, if somebody may have changed the weights since
     changed_by_acting = (*Agent.changed_by_acting, "_next_observation", "_next_state")
     _looks_ahead = True  # whether the call that trains may value it, since nobody has to be asked
-    _made_for: tuple[Any, ...] = ()  # the settings that the update was made for
+    _made_with: dict[str, Any]  # options of the update
+    optimizer: Any = None
 
     def __init__(
         self,
@@ -131,7 +132,8 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
         if "trainable_model" in self._own_models:
             return self._own_models["trainable_model"]
         self._next_q_values = None
-        return TrainableModel(self._network, self._updating(), self._own_metrics_names)
+        self.take_stock()
+        return TrainableModel(self._network, self._update, self._own_metrics_names)
 
     @trainable_model.setter
     def trainable_model(self, model: Any) -> None:
@@ -163,42 +165,38 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
         self._own_metrics_names = ["loss", *own_metrics.names]
         self.trainables = {_NAME: network}
         self.compiled = True
-        self._made_for = ()
+        self._made_with = {}
         self.take_stock()
 
     def take_stock(self) -> None:
         """Find out what is overridden, and make the update for the settings as they are; raises as above."""
         super().take_stock()
+        self._known_settings = self._settings()
         if self.trainables:
-            self._updating()
+            self._make_update()
 
     def _settings(self) -> tuple[Any, ...]:
-        return self.target_model_update, self.delta_clip, self.enable_double_dqn, self.gradient_steps, self.n_step
+        """Return what has to be checked, or compiled anew, if it is set later; anything else is read at each step."""
+        compiled = self.target_model_update, self.delta_clip, self.enable_double_dqn, self.gradient_steps
+        return *compiled, self.n_step, self.batch_size
 
-    def _updating(self) -> Update:
-        """Return the update for the settings as they are; others than before are compiled anew."""
-        network, memory = self._network, self._memory
+    def _make_update(self) -> None:
         # A copy after every update is a soft update with rate 1, which the compiled call includes.
         always = self.target_model_update == 1 and self.gradient_steps == 1
         always = always and not overrides(self, "update_target_model_hard")
         self._moves_target_in_call = self.target_model_update < 1 or always
-        made_for = (*self._settings(), self._moves_target_in_call, getattr(memory, "is_weighted", False))
-        if made_for != self._made_for:
-            self._check()
-            if self._made_for:
-                network.calls.forget()
-            self._made_for = made_for
-            self._update = Update(
-                network,
-                self.nb_actions,
-                self._own_metrics,
-                delta_clip=self.delta_clip,
-                double=self.enable_double_dqn,
-                tau=float(self.target_model_update) if self._moves_target_in_call else None,
-                gradient_steps=self.gradient_steps,
-                weighted=made_for[-1],
-            )
-        return self._update
+        options = {
+            "delta_clip": self.delta_clip,
+            "double": self.enable_double_dqn,
+            "tau": float(self.target_model_update) if self._moves_target_in_call else None,
+            "gradient_steps": self.gradient_steps,
+            "weighted": getattr(self._memory, "is_weighted", False),
+        }
+        if options != self._made_with:
+            if self._made_with:
+                self._network.calls.forget()
+            self._made_with = options
+            self._update = Update(self._network, self.nb_actions, self._own_metrics, **options)
 
     @property
     def metrics_names(self) -> list[str]:
@@ -265,8 +263,8 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
             self.remember(reward, terminal)
         if not self.training:
             return [np.nan] * len(self.metrics_names)
-        if self._settings() != self._made_for[:5]:
-            self._updating()
+        if self._settings() != self._known_settings:
+            self.take_stock()
         if (
             self.step - self.first_step > self.nb_steps_warmup
             and self.step % self.train_interval == 0

@@ -28,7 +28,7 @@ class _Next:
     """What comes next in `super(DQNAgent, self).__init__(nb_actions=..., memory=...)`: AbstractDQNAgent in Keras-RL."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super(kerasrl.DQNAgent, self).__init__(*args, **kwargs)
+        super(kerasrl.DQNAgent, self).__init__(*args, **kwargs)  # type: ignore[misc]
 
 
 class DQNAgent(_Next, kerasrl.DQNAgent):

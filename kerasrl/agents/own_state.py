@@ -1,0 +1,36 @@
+"""What a user's subclass of an agent or a memory holds besides the engine's own, when a training is to be resumed."""
+
+import warnings
+import weakref
+from typing import Any
+
+from kerasrl.errors import Note, UserError
+from kerasrl.overrides import overrides, own_attributes, takes
+
+_told: Any = weakref.WeakSet()  # the classes whose users know
+
+
+def check_own_state(agent: Any) -> None:
+    """Issue a `Note`, once for each class, about what a resume will not restore.
+
+    Raises:
+        UserError: A subclass's `get_state` or `set_state` loses what the engine has to keep.
+    """
+    for thing, needed in ((agent, "step"), (agent.memory, "nb_appended")):
+        if thing is None:
+            continue
+        name = type(thing).__name__
+        has_state = overrides(thing, "get_state") and overrides(thing, "set_state")
+        if has_state and needed not in thing.get_state():
+            raise UserError(f"{name}.get_state has to return what super().get_state() returns, with its own added")
+        if has_state and thing is agent and not takes(thing.set_state, "warm_up"):
+            raise UserError(f"{name}.set_state needs the arguments (state, warm_up), which super().set_state takes")
+        own = own_attributes(thing)
+        if own and not has_state and type(thing) not in _told:
+            _told.add(type(thing))
+            warnings.warn(
+                f"{name}.{own[0]} is not saved for a resume; if it changes during a training, give {name} get_state "
+                "and set_state, which add to what super() returns and takes",
+                Note,
+                stacklevel=4,
+            )

@@ -1,0 +1,249 @@
+"""What people override in Keras-RL's classes is called when and as Keras-RL calls it, beside Keras-RL's own code."""
+
+import functools
+import inspect
+import types
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import rl.agents.dqn
+import rl.callbacks
+import rl.core
+import rl.memory
+import rl.policy
+import rl.processors
+from keras import layers
+
+from kerasrl import DQNAgent, SequentialMemory
+from kerasrl.errors import Note
+
+# The public methods, hooks and properties of Keras-RL's classes, found by looking at them.
+
+
+def members(*classes):
+    """The names that classes define for others: public ones, and hooks such as _on_train_begin and _set_env."""
+    return sorted(
+        {
+            name
+            for kind in classes
+            for name, value in vars(kind).items()
+            if isinstance(value, types.FunctionType | property)
+            and (name[0] != "_" or name.startswith(("_on_", "_set_")))
+        }
+    )
+
+
+OF_KERAS = ["on_train_begin", "on_train_end", "set_model", "set_params"]
+PARTS = {
+    "agent": members(rl.core.Agent, rl.agents.dqn.AbstractDQNAgent, rl.agents.dqn.DQNAgent),
+    "memory": members(rl.memory.Memory, rl.memory.SequentialMemory),
+    "policy": members(rl.policy.Policy),
+    "processor": members(rl.core.Processor, rl.processors.MultiInputProcessor),
+    "callback": [*members(rl.callbacks.Callback), *OF_KERAS],
+}
+# What Keras-RL itself does not call in `fit` and `test`: people do, and so do people's own methods.
+BY_PEOPLE = {
+    *("agent.fit", "agent.test", "agent.compile", "agent.load_weights", "agent.save_weights"),
+    *("agent.get_config", "agent.layers", "memory.get_config", "policy.get_config"),
+    "processor.handle_dict",  # which MultiInputProcessor.process_state_batch calls
+}
+
+
+class Env:
+    """Episodes of 4, 1, 6 and 2 steps."""
+
+    episode = -1
+
+    def reset(self):
+        self.episode += 1
+        self.step_number = 0
+        return np.zeros(2, np.float32)
+
+    def step(self, action):
+        self.step_number += 1
+        done = self.step_number == (4, 1, 6, 2)[self.episode % 4]
+        return np.full(2, self.step_number / 4, np.float32), float(action), done, {"lives": 3}
+
+
+class Alternating(rl.policy.Policy):
+    nb_actions = 0
+
+    def select_action(self, q_values):
+        self.nb_actions += 1
+        return self.nb_actions // 2 % 2
+
+
+class Processor(rl.core.Processor):
+    def process_state_batch(self, batch):
+        return np.asarray(batch, np.float32)
+
+
+def build_model(window_length=2):
+    return keras.Sequential([keras.Input((window_length, 2)), layers.Flatten(), layers.Dense(2)])
+
+
+OPTIONS = {"nb_steps_warmup": 5, "batch_size": 3, "target_model_update": 3}
+
+
+def build_ours(agent=DQNAgent, memory=SequentialMemory, policy=Alternating, processor=Processor, **options):
+    parts = {"policy": policy(), "test_policy": policy(), "processor": processor and processor()}
+    options = {**parts, **OPTIONS, **options}
+    made = agent(build_model(), nb_actions=2, memory=memory(limit=50, window_length=2), **options)
+    made.compile("sgd")
+    return made
+
+
+class Network:
+    """What Keras-RL's agent asks of its three Keras models, which Keras 3 does not have."""
+
+    input, layers, output_names, metrics_names = None, (), ("loss", "q"), ("loss", "loss_loss", "q_loss", "q_mean_q")
+    output = types.SimpleNamespace(shape=(None, 2))
+
+    def predict_on_batch(self, batch):
+        return np.zeros((len(batch), 2), np.float32)
+
+    def train_on_batch(self, inputs, targets):
+        return [0.0, 0.0, 0.0, 0.0]
+
+    def get_weights(self):
+        return []
+
+    def set_weights(self, weights):
+        pass
+
+    def reset_states(self):
+        pass
+
+
+def build_theirs(
+    agent=rl.agents.dqn.DQNAgent,
+    memory=rl.memory.SequentialMemory,
+    policy=Alternating,
+    processor=Processor,
+):
+    parts = {"policy": policy(), "test_policy": policy(), "processor": processor and processor()}
+    made = agent(Network(), nb_actions=2, memory=memory(limit=50, window_length=2), **parts, **OPTIONS)
+    made.compiled, made.target_model, made.trainable_model = True, Network(), Network()
+    return made
+
+
+# What was called, in order, with what of the arguments is the same in both
+
+
+def plain(value):
+    if isinstance(value, np.ndarray | list | tuple):
+        return np.shape(value)
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    return float(value) if isinstance(value, int | float | np.number) else ""
+
+
+def tracing(calls, part, name, function):
+    @functools.wraps(function)
+    def traced(*args, **named):
+        given = args[1:] if args and hasattr(type(args[0]), name) else args
+        calls.append((f"{part}.{name}", *map(plain, given), *[(key, plain(named[key])) for key in sorted(named)]))
+        return function(*args, **named)
+
+    return traced
+
+
+def traced_class(calls, part, base, names=None):
+    """A subclass that overrides these methods and properties, or all of a part's."""
+    body = {}
+    for name in PARTS[part] if names is None else names:
+        found = inspect.getattr_static(base, name, None)
+        if isinstance(found, property):
+            body[name] = property(tracing(calls, part, name, found.fget), found.fset)
+        elif found is not None:
+            body[name] = tracing(calls, part, name, found)
+    return type(f"Own{base.__name__}", (base,), body)
+
+
+def run(agent, callback):
+    """Train for four episodes and play one."""
+    agent.policy.nb_actions = agent.test_policy.nb_actions = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Note)
+        agent.fit(Env(), 13, verbose=0, callbacks=[callback])
+        agent.test(Env(), 1, verbose=0, visualize=False, callbacks=[callback])
+
+
+def calls_of(build, bases, parts, names=None):
+    """What is called in `run` if some parts are of classes of somebody's own."""
+    calls = []
+    kinds = {part: traced_class(calls, part, bases[part], names) if part in parts else bases[part] for part in bases}
+    callback = kinds.pop("callback")()
+    run(build(**kinds), callback)
+    return [call for call in calls if call[0] not in BY_PEOPLE]
+
+
+COMMON = {"policy": Alternating, "processor": Processor, "callback": rl.callbacks.Callback}
+THEIRS = {**COMMON, "agent": rl.agents.dqn.DQNAgent, "memory": rl.memory.SequentialMemory}
+OURS = {**COMMON, "agent": DQNAgent, "memory": SequentialMemory}
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return calls_of(build_theirs, THEIRS, PARTS)
+
+
+# Properties are read as often as it takes: their number says nothing.
+READ = {
+    *("agent.metrics_names", "agent.policy", "agent.test_policy", "memory.nb_entries"),
+    *(f"{part}.{name}" for part in ("policy", "processor") for name in ("metrics", "metrics_names")),
+}
+
+
+def test_every_method_of_keras_rl_is_called_by_it_or_by_people(reference):
+    """A method that nobody has thought of fails here."""
+    every = {f"{part}.{name}" for part, names in PARTS.items() for name in names}
+    called = {call[0] for call in reference}
+    assert every - called == BY_PEOPLE
+    assert called - every == set() and called > READ and len(called) > 40
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_class_that_overrides_everything_is_asked_in_the_same_order(part, reference):
+    calls = calls_of(build_ours, OURS, [part])
+    expected = [call for call in reference if call[0].startswith(f"{part}.")]
+    assert {call[0] for call in calls} == {call[0] for call in expected}
+    assert [call for call in calls if call[0] not in READ] == [call for call in expected if call[0] not in READ]
+
+
+def test_everything_at_once_is_asked_in_the_same_order(reference):
+    calls = calls_of(build_ours, OURS, PARTS)
+    assert [call for call in calls if call[0] not in READ] == [call for call in reference if call[0] not in READ]
+
+
+@pytest.fixture(scope="module")
+def agent():
+    """One agent for all that is given to objects: what is overridden is found out at each `fit` and `test`."""
+    return build_ours()
+
+
+METHODS = [
+    (part, name)
+    for part, names in PARTS.items()
+    for name in names
+    if f"{part}.{name}" not in BY_PEOPLE | READ | {"policy._set_agent"} and part != "callback"
+]
+
+
+@pytest.mark.parametrize(("part", "name"), METHODS)
+def test_a_method_given_to_an_object_is_called_from_the_next_fit_on(part, name, agent, reference):
+    owner = agent if part == "agent" else getattr(agent, part)
+    run(agent, rl.callbacks.Callback())
+    calls = []
+    setattr(owner, name, tracing(calls, part, name, getattr(owner, name)))
+    run(agent, rl.callbacks.Callback())
+    delattr(owner, name)
+    expected = [call for call in reference if call[0] == f"{part}.{name}"][name == "reset_states" :]  # once when made
+    if part == "policy":  # of the two, this one only trains
+        expected = expected[: len(calls)]
+        assert len(calls) == 17
+    assert calls == expected
+    run(agent, rl.callbacks.Callback())
+    assert calls == expected
