@@ -35,10 +35,12 @@ def takes(function: Callable[..., Any], name: str) -> bool:
 
 
 def own_attributes(thing: Any) -> list[str]:
-    """Return the attributes that only a user's subclass, or somebody who holds the object, has given it.
+    """Return the attributes that an object of a user's own class has beside those of this project's and Keras-RL's.
 
-    They are those that no class of this project or of Keras-RL declares or mentions; functions are none.
+    They are those that no class of these declares or mentions; functions are none.
     """
+    if type(thing).__module__.partition(".")[0] in _ENGINE:
+        return []
     mentioned: set[str] = set()
     for kind in type(thing).__mro__:
         if kind.__module__.partition(".")[0] in _ENGINE:

@@ -8,8 +8,6 @@ import contextlib
 import weakref
 from typing import Any
 
-import numpy as np
-
 _next: int | None = None  # for the first `fit` from now on
 _is_set = False  # whether a seed has been set for this process
 _seeded: Any = weakref.WeakSet()  # environments and memories
@@ -43,4 +41,6 @@ def for_new(thing: Any, is_set: bool) -> int | None:
         if thing in _seeded:
             return None
     mark(thing)
+    import numpy as np  # here, so that an old script imports it when it asks for it
+
     return int(np.random.randint(2**31))

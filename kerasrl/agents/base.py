@@ -59,6 +59,7 @@ class Agent(rl.core.Agent):
     _processor: Any = None
     _has_taken_stock = False  # since a `fit` or `test` began, and since memory or processor were set
     compiled = False
+    history: keras.callbacks.History | None = None  # of the last `fit`
     # What acting changes in an agent, and `undone` puts back.
     changed_by_acting: tuple[str, ...] = ("training", "step", "recent_observation", "recent_action", "recent_truncated")
     is_seeded = False  # whether any `fit` had a seed

@@ -4,6 +4,8 @@ import warnings
 import weakref
 from typing import Any
 
+import keras
+
 from kerasrl.errors import Note, UserError
 from kerasrl.overrides import overrides, own_attributes, takes
 
@@ -25,7 +27,7 @@ def check_own_state(agent: Any) -> None:
             raise UserError(f"{name}.get_state has to return what super().get_state() returns, with its own added")
         if has_state and thing is agent and not takes(thing.set_state, "warm_up"):
             raise UserError(f"{name}.set_state needs the arguments (state, warm_up), which super().set_state takes")
-        own = own_attributes(thing)
+        own = [attribute for attribute in own_attributes(thing) if not _is_saved(agent, getattr(thing, attribute))]
         if own and not has_state and type(thing) not in _told:
             _told.add(type(thing))
             warnings.warn(
@@ -34,3 +36,11 @@ def check_own_state(agent: Any) -> None:
                 Note,
                 stacklevel=4,
             )
+
+
+def _is_saved(agent: Any, value: Any) -> bool:
+    """Return whether a value is a part of the agent, or holds only models, whose weights are saved as its own."""
+    models = keras.tree.flatten(value)
+    if models and all(isinstance(model, keras.Model) for model in models):
+        return True
+    return any(value is part for part in agent.parts().values())

@@ -31,11 +31,11 @@ class AbstractDQNAgent(Agent, rl.agents.dqn.AbstractDQNAgent):
         """Raise `UserError` unless what the agent was given, or given later, goes together."""
         for name in ("nb_actions", "batch_size", "train_interval", "memory_interval", "gradient_steps", "n_step"):
             if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, is {getattr(self, name)}")
+                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not self.delta_clip > 0:
-            raise UserError(f"delta_clip must be positive, is {self.delta_clip}")
+            raise UserError(f"delta_clip must be positive, not {self.delta_clip}")
         if not self.target_model_update >= 0:
-            raise UserError(f"target_model_update must be at least 0, is {self.target_model_update}")
+            raise UserError(f"target_model_update must be at least 0, not {self.target_model_update}")
         memory = self.memory
         if not isinstance(memory, rl.memory.Memory) or isinstance(memory, rl.memory.EpisodeParameterMemory):
             raise UserError(f"DQNAgent learns from a kerasrl.SequentialMemory, not from {memory!r}")
@@ -53,7 +53,7 @@ class AbstractDQNAgent(Agent, rl.agents.dqn.AbstractDQNAgent):
             what = "n_step above 1 needs" if self.n_step > 1 else "priorities need"
             raise UserError(f"{what} the memory's `draw`: override that, not {type(memory).__name__}.sample")
         if self.n_step > 1 and self.memory_interval > 1:
-            raise UserError(f"n_step above 1 needs every step: memory_interval must be 1, is {self.memory_interval}")
+            raise UserError(f"n_step above 1 needs every step: memory_interval must be 1, not {self.memory_interval}")
         self._nb_needed = memory.window_length + self.n_step + 1  # stored steps
         if self.n_step > 1 and memory.limit <= self._nb_needed:
             raise UserError(
