@@ -211,6 +211,10 @@ class Agent(rl.core.Agent):
         """
         return {"processor": self.processor}
 
+    def random_action(self, env: Any) -> Any:
+        """Return an action of the kind that `forward` chooses, for a start step; the environment's own by default."""
+        return env.action_space.sample()
+
     @property
     def observation_sizes(self) -> list[int] | None:
         """How many numbers each part of an observation has, None if that is unknown."""

@@ -13,12 +13,13 @@ import rl.callbacks
 
 from kerasrl import seeds
 from kerasrl.agents.own_state import check_own_state
-from kerasrl.callbacks import TrainProgress
-from kerasrl.callbacks.callback_list import Callbacks, checked
+from kerasrl.callbacks import TrainEpisodeLogger, TrainProgress
+from kerasrl.callbacks.callback_list import Callbacks, History, checked
 from kerasrl.environments import EnvironmentAdapter
-from kerasrl.environments.adapter import Playing
+from kerasrl.environments.adapter import Playing, copied
 from kerasrl.environments.checks import EnvironmentChecks
 from kerasrl.errors import Note, UserError
+from kerasrl.plain import number
 from kerasrl.storage import TrainingState
 from kerasrl.storage.callback_state import has_state
 
@@ -72,7 +73,7 @@ class Loop:
             agent.memory.seed(seed)
         self._seed_environment()
         progress = TrainProgress(interval=log_interval) if verbose == 1 else None
-        lines = rl.callbacks.TrainEpisodeLogger() if verbose > 1 else None
+        lines = TrainEpisodeLogger() if verbose > 1 else None
         callbacks, history = self._callbacks([progress, lines], {"nb_steps": nb_steps})
         agent.training = True
         agent.step = episode = longest = 0
@@ -82,8 +83,6 @@ class Loop:
         try:
             agent.begin_training()
             callbacks.on_train_begin()
-            if lines is not None:
-                lines.step = agent.step
             if state is not None:
                 state.begin(agent, episode, self.user_callbacks, self.env, nb_steps, progress, saved)
             while agent.step < nb_steps and not agent.stop_training:
@@ -213,7 +212,7 @@ class Loop:
         return True
 
     def _callbacks(self, loggers: list[Any], params: dict[str, Any]) -> tuple[Any, keras.callbacks.History]:
-        history = keras.callbacks.History()
+        history = History()
         callbacks = Callbacks([*self.user_callbacks, *filter(None, loggers), history])
         callbacks.set_model(self.agent)
         callbacks._set_env(self.env)
@@ -229,7 +228,7 @@ class Loop:
         nb_start_steps = np.random.randint(most) if most else 0
         for _ in range(nb_start_steps):
             policy = self.playing.start_step_policy
-            action = self.env.action_space.sample() if policy is None else policy(self.observation)
+            action = self.agent.random_action(self.env) if policy is None else policy(self.observation)
             if self.agent.processor is not None:
                 action = self.agent.processor.process_action(action)
             callbacks.on_action_begin(action)
@@ -256,7 +255,7 @@ class Loop:
             seed = int(np.random.SeedSequence([self.playing.seed, episode]).generate_state(1)[0] >> 1)
         observation = self.environment.reset(seed)
         if self.agent.processor is not None:
-            return self.agent.processor.process_observation(observation)
+            return copied(self.agent.processor.process_observation(observation))
         self._checks.check_observation(observation, "reset")
         return observation
 
@@ -266,6 +265,7 @@ class Loop:
         if processor is not None:
             done = terminated or truncated
             observation, reward, processed, info = processor.process_step(observation, reward, done, info)
+            observation = copied(observation)
             if processed != done:  # a processor may end episodes, or let them continue
                 terminated, truncated = processed, False
         elif (
@@ -288,7 +288,7 @@ class Loop:
             raise
         processor = self.agent.processor
         if processor is not None:
-            action = processor.process_action(action)
+            action = _kept(processor.process_action(action))
         total_reward = 0.0
         totals: dict[str, Any] = {}
         for _ in range(self.playing.action_repetition):
@@ -297,8 +297,8 @@ class Loop:
             callbacks.on_action_end(action)
             total_reward += reward
             for key, value in info.items():
-                if np.isscalar(value) and np.isreal(value) and not isinstance(value, str | bytes):
-                    totals[key] = totals.get(key, 0) + value
+                if (amount := number(value)) is not None:
+                    totals[key] = totals.get(key, 0) + amount
             if terminated or truncated:
                 break
         most = self.playing.nb_max_episode_steps
@@ -311,3 +311,8 @@ class Loop:
         self.agent.forward(self.observation)
         self.agent.expect(None)
         self.agent.backward(0.0, terminal=False)
+
+
+def _kept(action: Any) -> Any:
+    """Return an action that stays as it is when its maker changes the container; anything else is handed on itself."""
+    return action.copy() if isinstance(action, np.ndarray | list | dict) else action

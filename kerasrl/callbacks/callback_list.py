@@ -8,6 +8,7 @@ import keras
 import rl.callbacks
 
 from kerasrl.errors import UserError, require_keras_3
+from kerasrl.plain import plain
 from kerasrl.storage.files import require_place
 
 
@@ -75,6 +76,14 @@ class Callbacks(rl.callbacks.CallbackList):
                 failures.append(failure)
         if failures:
             raise failures[0]
+
+
+class History(keras.callbacks.History):
+    """Keras's record of the episodes, of values that JSON can hold."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Add an episode."""
+        super().on_epoch_end(epoch, {name: plain(value) for name, value in (logs or {}).items()})
 
 
 def _listener(callback: Any, event: str, *fallbacks: str) -> Any:

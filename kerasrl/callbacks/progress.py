@@ -1,4 +1,4 @@
-"""What `fit` shows at verbose=1: one live line in a terminal or a notebook, elsewhere a line per interval."""
+"""What `fit` shows: at verbose=1 one live line, elsewhere than on a screen one per interval; at 2 one per episode."""
 
 import datetime
 import math
@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import Any
 
+import numpy as np
 import rl.callbacks
 from tqdm import tqdm
 
@@ -20,6 +21,37 @@ _BAR_FROM, _WORDS_FROM = 100, 170  # columns
 _UNKNOWN_COLUMNS = 80  # of a terminal that does not know its width
 _NOTEBOOK_COLUMNS = 120  # of its outputs; a browser wraps a longer line, and still redraws it
 _PER_SECOND = 10  # redraws, at most
+
+
+class TrainEpisodeLogger(rl.callbacks.TrainEpisodeLogger):
+    """Keras-RL's lines, in which the mean action is that of the agent's own choices where the processor makes of them
+    what has no mean: dictionaries, texts, objects.
+    """
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Start counting from the agent's step, which is not 0 in a resume."""
+        super().on_train_begin(logs)
+        self.step = self.model.step
+
+    def on_episode_begin(self, episode: int, logs: dict[str, Any] | None = None) -> None:
+        """Begin an episode."""
+        super().on_episode_begin(episode, logs)
+        self.choices: list[Any] = []
+
+    def on_step_end(self, step: int, logs: dict[str, Any]) -> None:
+        """Add a step."""
+        super().on_step_end(step, logs)
+        self.choices.append(self.model.recent_action)
+
+    def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
+        """Print the line."""
+        try:
+            has_mean = np.asarray(self.actions[episode]).dtype.kind in "biuf"
+        except ValueError:  # of different shapes
+            has_mean = False
+        if not has_mean:
+            self.actions[episode] = self.choices
+        super().on_episode_end(episode, logs)
 
 
 class TrainProgress(rl.callbacks.Callback):

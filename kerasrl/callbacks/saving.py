@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import rl.callbacks
 
+from kerasrl.plain import plain
 from kerasrl.storage.files import write_whole
 
 
@@ -46,12 +47,10 @@ class FileLogger(rl.callbacks.FileLogger):
             means = np.nanmean(self.metrics.pop(episode), axis=0)
         values = {**dict(zip(self.metrics_names, means, strict=True)), **(logs or {}), "episode": episode}
         values["duration"] = timeit.default_timer() - self.starts.pop(episode)
-        nb_rows = len(self.data.get("episode", ()))
-        for key in {**self.data, **values}:
-            if key not in self.data:
-                self.data[key] = [math.nan] * nb_rows
-            self.data[key].append(np.asarray(values.get(key, math.nan)).item())
-        nb_new = nb_rows + 1 - self.nb_written
+        nb_before = len(self.data.get("episode", []))
+        for key in {**self.data, **values}:  # of what a callback logs now and then, the other episodes have no value
+            self.data.setdefault(key, [math.nan] * nb_before).append(plain(values.get(key, math.nan)))
+        nb_new = len(self.data["episode"]) - self.nb_written
         if self.interval is not None and nb_new >= max(self.interval, self.nb_written // 10):
             self.save_data()
 
@@ -66,19 +65,21 @@ class FileLogger(rl.callbacks.FileLogger):
         """Write the file."""
         if self.data:
             strict = {key: [_strict(value) for value in values] for key, values in self.data.items()}
-            write_whole(self.filepath, json.dumps(strict, allow_nan=False).encode())
+            write_whole(self.filepath, json.dumps(strict, allow_nan=False, default=str).encode())
             self.nb_written = len(self.data["episode"])
 
     def get_state(self) -> dict[str, Any]:
         """Return the log so far."""
-        return {"data": {key: np.asarray(values) for key, values in self.data.items()}}
+        return {"data": {key: list(values) for key, values in self.data.items()}}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue the log that `get_state` returned."""
-        self.data = {key: values.tolist() for key, values in state["data"].items()}
+        self.data = {key: np.asarray(values, object).tolist() for key, values in state["data"].items()}
 
 
 def _strict(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_strict(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -50,13 +50,23 @@ def _sample_batch_indexes(low: int, high: int, size: int) -> Any:
 def _zeroed_observation(observation: Any) -> Any:
     if isinstance(observation, dict):
         return {key: _zeroed_observation(value) for key, value in observation.items()}
-    if isinstance(observation, list | tuple):
+    if isinstance(observation, list | tuple) and any(isinstance(value, np.ndarray) for value in observation):
         return [_zeroed_observation(value) for value in observation]
-    return np.zeros_like(observation) if isinstance(observation, np.ndarray | np.generic) else 0
+    return np.zeros_like(np.asarray(observation))[()]
 
 
 def _refuse_to_compile(self: Any, optimizer: Any, metrics: Any = ()) -> None:
     raise RuntimeError("Keras-RL's own DQNAgent cannot learn on Keras 3; use `from kerasrl import DQNAgent`")
+
+
+def _update_normalizer(self: Any, x: Any) -> None:
+    """Add a batch [n, *shape] to a WhiteningNormalizer, whatever its type."""
+    x = np.asarray(x, np.float64).reshape(-1, *self.shape)
+    self._count += len(x)
+    self._sum = self._sum + x.sum(axis=0)
+    self._sumsq = self._sumsq + np.square(x).sum(axis=0)
+    self.mean = self._sum / self._count
+    self.std = np.sqrt(np.maximum(np.square(self.eps), self._sumsq / self._count - np.square(self.mean)))
 
 
 # rl/util.py:3 imports `model_from_config`, which Keras 3 dropped.
@@ -82,14 +92,19 @@ finally:
 with patch.object(tf.compat.v1, "disable_eager_execution"):
     import rl.agents
     import rl.memory
+    import rl.util
 
 # rl/util.py:86 AdditionalUpdatesOptimizer hooks into get_updates, which Keras 3's optimizers lack: the agent's
 # own soft target update cannot work, and a target network that never moves must not pass for one that does.
 rl.agents.dqn.DQNAgent.compile = _refuse_to_compile
 
+# rl/util.py:126 adds up in the type of the first batch, in which bytes overflow and narrow floats are rounded.
+rl.util.WhiteningNormalizer.update = _update_normalizer
+
 # rl/memory.py:41 draws with np.random.random_integers, which has been deprecated since NumPy 1.11 and warns
 # at every step of the tutorial's warm-up.
 rl.memory.sample_batch_indexes = _sample_batch_indexes
 
-# rl/memory.py:54 fills the frames before an episode with zeros in 64-bit floats, whatever the observations are.
+# rl/memory.py:54 fills the frames before an episode with zeros in 64-bit floats, whatever the observations are, and
+# with lists of zeros for what is no array.
 rl.memory.zeroed_observation = _zeroed_observation

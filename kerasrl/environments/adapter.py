@@ -34,6 +34,11 @@ class Playing:
     """Seed of all random numbers; the environment gets one made from (seed, k) in the k-th episode."""
 
 
+def copied(observation: Any) -> Any:
+    """Return a copy of an observation, since whoever made it may use its memory for the next one."""
+    return observation.copy() if type(observation) is np.ndarray else copy.deepcopy(observation)
+
+
 class EnvironmentAdapter:
     """One environment as agents see it: `reset` returns an observation, `step` returns five values.
 
@@ -122,7 +127,7 @@ class EnvironmentAdapter:
                 with contextlib.suppress(NotImplementedError):  # rl.core.Env.seed is abstract
                     seed_environment(seed)
             result = self.env.reset()
-        return self._copied(result[0] if has_info(result) else result, "reset")
+        return self._checked(result[0] if has_info(result) else result, "reset")
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Return observation, reward, terminated, truncated, info; raise `UserError` if the environment did not."""
@@ -142,14 +147,12 @@ class EnvironmentAdapter:
             self._render()
         if self._has_window:
             self._look_at_window()
-        return self._copied(observation, "step"), reward, bool(terminated), bool(truncated), info
+        return self._checked(observation, "step"), reward, bool(terminated), bool(truncated), info
 
-    def _copied(self, observation: Any, method: str) -> Any:
-        if type(observation) is np.ndarray:
-            return observation.copy()
+    def _checked(self, observation: Any, method: str) -> Any:
         if observation is None:
             raise self._error(method, "None as observation")
-        return copy.deepcopy(observation)
+        return copied(observation)
 
     def _error(self, method: str, what: str) -> UserError:
         return UserError(f"the environment's {method}() returned {what}{definition(self.env, method)}")

@@ -1,5 +1,6 @@
 """What environments return, checked at each step: an error names the method that returned it."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,7 @@ import rl.core
 from kerasrl.diagnosis import definition
 from kerasrl.environments.spaces import parts
 from kerasrl.errors import UserError
-
-_PLAIN = (int, float, np.number, np.bool_)
+from kerasrl.plain import number
 
 
 class EnvironmentChecks:
@@ -50,17 +50,15 @@ class EnvironmentChecks:
             what = f"an observation of shape {self._shapes}, but its observation_space has shape {said}"
             raise self._error("reset", what) from None
 
-    def number(self, reward: Any) -> Any:
-        """Return a reward as a number, even if it came in an array; raise `UserError` if it is not a number."""
-        if isinstance(reward, _PLAIN):
-            return reward
-        try:
-            array = np.asarray(reward)
-        except ValueError:
-            array = np.array(None)
-        if array.size != 1 or array.dtype.kind not in "biuf":
+    def number(self, reward: Any) -> float:
+        """Return a reward as a float, even if it came in an array; raise `UserError` if it is not a number."""
+        found = number(reward)
+        if found is None and isinstance(reward, list | tuple):
+            with contextlib.suppress(ValueError):  # lists of different lengths
+                found = number(np.asarray(reward))
+        if found is None:
             raise self._error("step", f"{reward!r:.60} as reward, which must be a number", "process_reward")
-        return array.item()
+        return float(found)
 
     def _error(self, method: str, what: str, hook: str = "") -> UserError:
         """Return the error about what `method` of the environment, or else a processor's own `hook`, returned."""

@@ -100,7 +100,11 @@ class ModelInputs:
         """Return processed states [B, W, *part], given as an array, a list or a dictionary, in a list."""
         if isinstance(processed, dict):
             processed = [processed[name] for name in self._input_names()]
-        return [np.asarray(p, np.float32) for p in processed] if isinstance(processed, list | tuple) else [processed]
+        # Copies, since the processor may use its array again. Networks compute in 32 bits; pictures may stay bytes.
+        if isinstance(processed, list | tuple):
+            return [np.array(part, np.float32) for part in processed]
+        processed = np.asarray(processed)
+        return [np.array(processed, np.float32 if processed.dtype.kind in "fO" else None)]
 
 
 def _stacked(state: list[Any]) -> list[np.ndarray]:

@@ -58,15 +58,29 @@ def several_updates(
     return total / nb_updates, errors.concat()
 
 
+# What Keras 1 and 2 called some metrics -> today's name. Where there is another for a single output, it comes second.
+_OLD_NAMES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("acc", "accuracy"), ("categorical_accuracy", "binary_accuracy")),
+    **dict.fromkeys(("ce", "crossentropy"), ("categorical_crossentropy", "binary_crossentropy")),
+    **dict.fromkeys(("cosine", "cosine_proximity"), ("cosine_similarity",)),
+    **dict.fromkeys(("kld", "KLD", "kullback_leibler_divergence"), ("kl_divergence",)),
+    **dict.fromkeys(("logcosh", "log_cosh"), ("LogCoshError",)),
+}
+
+
 class Metrics:
     """Keras metrics, named or given, or functions of (targets, outputs), which start anew with each batch.
+
+    Args:
+        metrics: The metrics; names of Keras 1 and 2 mean what they meant there, and are logged as they are given.
+        nb_outputs: How many outputs the network has, which decides what 'accuracy' means.
 
     Raises:
         ValueError, TypeError: Keras does not know such a metric.
     """
 
-    def __init__(self, metrics: Sequence[Any] = ()) -> None:
-        named = [_named(metric) for metric in metrics]
+    def __init__(self, metrics: Sequence[Any] = (), nb_outputs: int | None = None) -> None:
+        named = [_named(metric, nb_outputs) for metric in metrics]
         self.names = [name for name, _ in named]
         self._metrics = [metric for _, metric in named]
         self._fresh = [[tf.convert_to_tensor(v).numpy() for v in metric.variables] for metric in self._metrics]
@@ -83,9 +97,10 @@ class Metrics:
         return results
 
 
-def _named(metric: Any) -> tuple[str, Any]:
+def _named(metric: Any, nb_outputs: int | None) -> tuple[str, Any]:
     """Return a metric's name in the log and a Keras metric object."""
-    found = keras.metrics.get(metric)
+    names = _OLD_NAMES.get(metric, (metric,)) if isinstance(metric, str) else (metric,)
+    found = keras.metrics.get(names[-1] if nb_outputs == 1 else names[0])
     if not isinstance(found, keras.metrics.Metric):
         found = keras.metrics.MeanMetricWrapper(found, name=getattr(found, "__name__", type(found).__name__))
     return (metric if isinstance(metric, str) else found.name), found

@@ -1,5 +1,6 @@
 """The arrays in which a memory keeps what each step brought."""
 
+import copy
 import math
 import mmap
 import sys
@@ -21,6 +22,15 @@ def zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         no_reserve = 0x4000  # mmap.MAP_NORESERVE of Python 3.13
         pages = mmap.mmap(-1, math.prod(shape) * dtype.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
         return np.frombuffer(pages, dtype).reshape(shape)
+
+
+def resized(array: np.ndarray, nb_rows: int) -> np.ndarray:
+    """Return the first rows of an array, or all of them and rows of zeros."""
+    if nb_rows <= len(array):
+        return array[:nb_rows]
+    result = zeros((nb_rows, *array.shape[1:]), array.dtype)
+    result[: len(array)] = array
+    return result
 
 
 class Column:
@@ -49,6 +59,12 @@ class Column:
         self.array = self.array.astype(np.result_type(self.array, values), copy=False)
         self.array[rows] = values
 
+    def resized(self, nb_rows: int) -> "Column":
+        """Return the same with so many rows, which share its memory."""
+        other = copy.copy(self)
+        other.array = resized(self.array, nb_rows)
+        return other
+
     def blank(self) -> Any:
         """Return a zero that can be stored."""
         return np.zeros(self.array.shape[1:], self.array.dtype)[()]
@@ -66,10 +82,9 @@ class Column:
                 f"the {self._name} has shape {first.shape}, an earlier one shape {self.array.shape[1:]}; all "
                 f"{self._name}s in a replay memory must have the same shape"
             )
-        if np.can_cast(first.dtype, self.array.dtype):
-            if isinstance(given, int | float | np.generic):
-                self._exact_types.add(type(given))
-        elif not np.array_equal(first.astype(self.array.dtype), first):
+        if np.can_cast(first.dtype, self.array.dtype) and isinstance(given, int | float | np.generic):
+            self._exact_types.add(type(given))
+        if not _holds_exactly(self.array.dtype, first):
             self.array = self.array.astype(np.result_type(self.array, first))
 
 
@@ -78,15 +93,17 @@ def as_given(value: Any) -> Any:
     return value.item() if np.ndim(value) == 0 and value.dtype in (np.int64, np.float64, np.bool_) else value
 
 
-def _can_hold(own: np.dtype, given: np.dtype) -> bool:
-    return np.can_cast(given, own) or (np.issubdtype(own, np.floating) and np.issubdtype(given, np.floating))
+def _holds_exactly(dtype: np.dtype, value: np.ndarray) -> bool:
+    if np.can_cast(value.dtype, dtype):
+        return True
+    with np.errstate(all="ignore"):
+        return np.array_equal(value.astype(dtype), value, equal_nan=True)
 
 
 class Frames:
     """The observations of `limit` steps, each an array or a container of several.
 
-    They keep their type, but once it is one of floating-point numbers, wider ones are rounded to it: networks compute
-    in 32 bits.
+    They are stored in the type of the first, or a wider one as soon as one of them would lose digits in it.
 
     Attributes:
         arrays: An array [limit, *part] for each part of an observation, to read; empty before the first observation.
@@ -96,14 +113,16 @@ class Frames:
         self._limit = limit
         self.arrays: list[np.ndarray] = []
         self._first: Any = None  # observation, whose container tells how to give observations back
+        self._nb_rows = 0  # that have been put
 
     def put(self, row: int, observation: Any) -> None:
         """Store an observation; `UserError` if it does not hold numbers, or differs in structure from the first."""
         arrays = parts(observation)
         if self._first is None:
             self._begin(observation, arrays)
-        if isinstance(observation, dict) and observation.keys() != self._first.keys():
-            raise UserError(f"an observation {sorted(observation)} follows observations {sorted(self._first)}")
+        if isinstance(observation, dict) and observation.keys() != getattr(self._first, "keys", dict)():
+            before = sorted(self._first) if isinstance(self._first, dict) else "without names"
+            raise UserError(f"an observation {sorted(observation)} follows observations {before}")
         if len(arrays) != len(self.arrays):
             raise UserError(f"an observation of {len(arrays)} parts follows observations of {len(self.arrays)}")
         for k, array in enumerate(arrays):
@@ -113,13 +132,18 @@ class Frames:
                     f"an observation of shape {array.shape} follows observations of shape {frames.shape[1:]}; "
                     "all observations in a replay memory must have the same shape"
                 )
-            if array.dtype != frames.dtype and not _can_hold(frames.dtype, array.dtype):
-                frames = self.arrays[k] = frames.astype(np.result_type(array, frames))
+            if array.dtype != frames.dtype:
+                _require_numbers(array, observation)
+                if not _holds_exactly(frames.dtype, array):
+                    # Without the rows that are still empty, for which there may not be any room.
+                    known, wider = frames[: self._nb_rows], np.result_type(array, frames)
+                    frames = self.arrays[k] = resized(known.astype(wider), self._limit)
             frames[row] = array
+        self._nb_rows = max(self._nb_rows, row + 1)
 
     def _begin(self, observation: Any, arrays: list[np.ndarray]) -> None:
-        if any(not np.issubdtype(a.dtype, np.number) and a.dtype != np.bool_ for a in arrays):
-            raise UserError(f"an observation must hold numbers, not {type(observation).__name__} {observation!r:.60}")
+        for array in arrays:
+            _require_numbers(array, observation)
         self.arrays = self.arrays or [zeros((self._limit, *array.shape), array.dtype) for array in arrays]
         self._first = observation
 
@@ -128,6 +152,13 @@ class Frames:
         self.arrays = self.arrays or [zeros((self._limit, *array.shape[1:]), array.dtype) for array in arrays]
         for own, array in zip(self.arrays, arrays, strict=True):
             own[rows] = array
+        self._nb_rows = max(self._nb_rows, *(rows + 1).tolist())
+
+    def resized(self, nb_rows: int) -> "Frames":
+        """Return the same with so many rows, which share its memory."""
+        other = copy.copy(self)
+        other.arrays = [resized(array, nb_rows) for array in self.arrays]
+        return other
 
     def take(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return the parts of observations as arrays [*rows, *part]."""
@@ -138,4 +169,11 @@ class Frames:
         if isinstance(self._first, dict):
             by_key = dict(zip(sorted(self._first), arrays, strict=True))
             return {key: by_key[key] for key in self._first}
+        if hasattr(self._first, "_fields"):  # a named tuple of arrays
+            return type(self._first)(*arrays) if len(arrays) > 1 else arrays[0]
         return arrays[0] if len(arrays) == 1 else type(self._first)(arrays)
+
+
+def _require_numbers(array: np.ndarray, observation: Any) -> None:
+    if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
+        raise UserError(f"an observation must hold numbers, not {type(observation).__name__} {observation!r:.60}")

@@ -7,7 +7,7 @@ import rl.memory
 
 from kerasrl import seeds
 from kerasrl.errors import UserError
-from kerasrl.replay.columns import Column, Frames, as_given
+from kerasrl.replay.columns import Column, Frames, as_given, resized
 from kerasrl.replay.transitions import Transitions, spans
 
 NO_TRANSITIONS = "the replay memory holds only ends of episodes: every episode is a single step long"
@@ -21,7 +21,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
     its value. Actions and rewards are numbers or arrays, all of the same shape, and stored exactly as given.
 
     Args:
-        limit: Number of steps to keep, at least window_length + 3.
+        limit: Number of steps to keep; a DQNAgent needs at least window_length + 3.
         window_length: Number of consecutive observations that make a state.
         ignore_episode_boundaries: Let states reach back into the episode before.
         seed: Seed of the generator that draws samples; by default one from the operating system.
@@ -39,11 +39,8 @@ class SequentialMemory(rl.memory.SequentialMemory):
     ) -> None:
         if window_length < 1:
             raise UserError(f"window_length must be at least 1, not {window_length}")
-        if limit < window_length + 3:  # the fewest of which one is never the beginning of an episode
-            raise UserError(
-                f"limit must be at least window_length + 3 = {window_length + 3}, so that there is always a step to "
-                f"draw; it is {limit}"
-            )
+        if limit < 1:
+            raise UserError(f"limit must be at least 1, not {limit}")
         # Past rl.memory.SequentialMemory.__init__, which allocates its deques.
         rl.memory.Memory.__init__(self, window_length, ignore_episode_boundaries)
         self.limit = limit
@@ -245,6 +242,20 @@ class SequentialMemory(rl.memory.SequentialMemory):
 
     def _chronological(self, array: np.ndarray) -> np.ndarray:
         return array.take(self._rows(np.arange(self.nb_entries)), axis=0)
+
+    # For `pickle` and `copy`, without the rows that are still empty: the limit may be far beyond the machine's memory.
+
+    def __getstate__(self) -> dict[str, Any]:
+        nb_rows = self.nb_entries
+        columns = {name: getattr(self, name).resized(nb_rows) for name in ("_frames", "_actions", "_rewards")}
+        ends = {name: getattr(self, name)[:nb_rows] for name in ("_terminals", "_terminated")}
+        return {**vars(self), **columns, **ends}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for name in ("_frames", "_actions", "_rewards"):
+            setattr(self, name, getattr(self, name).resized(self.limit))
+        self._terminals, self._terminated = resized(self._terminals, self.limit), resized(self._terminated, self.limit)
 
     # For `TrainingState`
 

@@ -1,8 +1,10 @@
 """Numbers whose places are drawn in proportion to them."""
 
+from typing import Any
+
 import numpy as np
 
-from kerasrl.replay.columns import zeros
+from kerasrl.replay.columns import resized, zeros
 
 _SHIFT = 5
 _WIDTH = 1 << _SHIFT  # numbers in a block
@@ -30,6 +32,13 @@ class SumTree:
         self.numbers = self._flat[0][:size]  # to read; `put` changes them
         self._stale = np.zeros(len(self._levels[0]), np.int64)  # first, `_nb_stale` places with outdated sums
         self._nb_stale = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"size": len(self.numbers), "numbers": np.trim_zeros(self.numbers, "b")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["size"])  # type: ignore[misc]  # the rest follows from the numbers
+        self.put_all(resized(state["numbers"], state["size"]))
 
     def put(self, places: np.ndarray, numbers: np.ndarray) -> None:
         """Put numbers in their places; if there are several for one place, the last."""

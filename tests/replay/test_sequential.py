@@ -1,5 +1,9 @@
 """kerasrl.SequentialMemory against Keras-RL's own, whose pure Python code is right, only slow."""
 
+import collections
+import copy
+import itertools
+import pickle
 import tracemalloc
 import warnings
 
@@ -8,6 +12,7 @@ import pytest
 import rl.memory
 
 from kerasrl import PrioritizedMemory, SequentialMemory
+from kerasrl.environments.spaces import parts
 
 OBSERVATIONS = {
     "number": lambda i: i + 1,
@@ -259,6 +264,120 @@ def test_frames_are_stored_once_in_their_own_size():
     assert frame.nbytes * limit <= size < 1.1 * frame.nbytes * limit
 
 
+def test_the_first_type_does_not_decide_how_exact_later_observations_are():
+    kinds = [np.bool_, np.uint8, np.int16, np.float16, np.float32, np.float64]
+    for values in itertools.permutations([True, 200, -7, 0.5, 70_000, 0.1, 2**40, np.nan], 3):
+        for first in kinds:
+            memory = SequentialMemory(10)
+            memory.append(np.zeros(1, first), 0, 0.0, terminal=False)
+            for value in values:
+                memory.append(np.array([value]), 0, 0.0, terminal=False)
+            np.testing.assert_array_equal(np.ravel(memory.observations), [0.0, *values])
+
+
+@pytest.mark.parametrize(("first", "later"), [(np.float32, 0.25), (np.float64, np.float32(0.1)), (np.int64, 3.0)])
+def test_a_type_that_holds_all_observations_stays(first, later):
+    memory = SequentialMemory(10)
+    memory.append(np.ones(2, first), 0, 0.0, terminal=False)
+    memory.append(np.full(2, later), 0, 0.0, terminal=False)
+    assert memory.observations[0].dtype == first
+
+
+def test_a_wider_type_takes_no_room_for_what_is_not_stored_yet():
+    memory = SequentialMemory(limit=10**7)
+    memory.append(np.zeros((210, 160, 3), np.uint8), 0, 0.0, terminal=False)
+    memory.append(np.full((210, 160, 3), 0.1), 0, 0.0, terminal=False)  # 8 TB when it is full
+    assert [observation.max() for observation in memory.observations] == [0, 0.1]
+
+
+class Series:
+    """A row of a table, as in pandas: no array, but it has a shape and makes an array when it is asked for one."""
+
+    def __init__(self, *values):
+        self.values, self.shape = values, (len(values),)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __iter__(self):
+        return iter(self.values)
+
+    def __getitem__(self, label):
+        return dict(zip("abc", self.values, strict=True))[label]
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+
+Pair = collections.namedtuple("Pair", "place speed")
+NO_ARRAYS = {
+    "series": lambda i: Series(i, 1.0, 2.0),
+    "deque": lambda i: collections.deque([i, 1, 2.5]),
+    "range": lambda i: range(i, i + 3),
+    "numpy's numbers": lambda i: [np.float64(i), np.float64(1)],
+    "nested": lambda i: [[i, 1], [2, 3]],
+    "tuple of lists": lambda i: ([i, 1.5], [2, 3]),
+    "tuple": lambda i: (i, 2, i % 2 == 0),
+    "named tuple": lambda i: Pair(i, 0.5),
+    "named tuple of arrays": lambda i: Pair(np.array([i]), np.array([0.5, i])),
+    "array and number": lambda i: (np.array([i, 1.0]), 5),
+    "dict": lambda i: {"a": i, "b": [i, 1]},
+}
+
+
+@pytest.mark.parametrize("kind", NO_ARRAYS)
+def test_windows_over_what_is_no_array(kind):
+    observe, memory = NO_ARRAYS[kind], SequentialMemory(20, window_length=3)
+    kinds = list(map(np.shape, parts(observe(1))))
+    window = memory.get_recent_state(observe(1))
+    assert [list(map(np.shape, parts(observation))) for observation in window] == [kinds] * 3
+    assert [max(np.max(part) for part in parts(observation)) for observation in window[:2]] == [0, 0]
+    play([memory], [1, 4], observe)
+    (experience,) = memory.sample(1, batch_idxs=[3])
+    for actual, expected in zip(experience.state1, map(observe, (2, 3, 4)), strict=True):
+        for one, other in zip(parts(actual), parts(expected), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+# Pickles and copies
+
+
+@pytest.mark.parametrize("kind", [SequentialMemory, PrioritizedMemory])
+@pytest.mark.parametrize("nb_steps", [0, 40, 150])
+@pytest.mark.parametrize("copied", [lambda memory: pickle.loads(pickle.dumps(memory)), copy.deepcopy])
+def test_a_copy_goes_on_as_the_memory_does(kind, nb_steps, copied):
+    memory = kind(100, window_length=2, seed=3)
+
+    def go_on(memory, nb_steps, start):
+        for i in range(start, start + nb_steps):
+            memory.append(OBSERVATIONS["dict"](i), i % 5, i / 7, terminal=i % 9 == 8, truncated=i % 2 == 0)
+            if i % 30 == 29 and kind is PrioritizedMemory:
+                memory.update_priorities(memory.draw(4).rows, np.arange(4.0))
+        return memory
+
+    other = copied(go_on(memory, nb_steps, 0))
+    other.note = "of another"
+    for each in (memory, other):
+        go_on(each, 60, nb_steps)  # beyond the limit
+    assert_same_state(other.observations, memory.observations)
+    for name in ("actions", "rewards", "terminals"):
+        np.testing.assert_array_equal(getattr(other, name), getattr(memory, name))
+    frames, *rest = memory.draw(32)
+    other_frames, *other_rest = other.draw(32)
+    for one, another in zip([*frames, *rest], [*other_frames, *other_rest], strict=True):
+        np.testing.assert_array_equal(one, another)
+    assert not hasattr(memory, "note")
+
+
+@pytest.mark.parametrize("kind", [SequentialMemory, PrioritizedMemory])
+def test_a_pickle_is_about_as_large_as_what_is_stored(kind):
+    memory = kind(limit=10**6)
+    for i in range(30):
+        memory.append(np.full((84, 84), i, np.uint8), 0, 0.0, terminal=False)
+    assert 30 * 84 * 84 < len(pickle.dumps(memory)) < 33 * 84 * 84
+    assert len(pickle.dumps(kind(limit=10**6))) < 5_000
+
+
 # What is refused
 
 
@@ -288,10 +407,20 @@ def test_observation_without_numbers_is_refused(observation, refused):
         SequentialMemory(10).append(observation, 0, 0.0, terminal=False)
 
 
-@pytest.mark.parametrize("arguments", [(2, 1), (0, 1), (5, 4), (10, 0), (10, -1)])
+@pytest.mark.parametrize("arguments", [(0, 1), (-1, 1), (10, 0), (10, -1)])
 def test_impossible_sizes_are_refused(arguments, refused):
-    with refused("window_length"):
+    with refused("at least 1"):
         SequentialMemory(*arguments)
+
+
+@pytest.mark.parametrize("kind", [SequentialMemory, PrioritizedMemory])
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_memory_too_small_to_learn_from_still_remembers(kind, limit):
+    ours, theirs = kind(limit), rl.memory.SequentialMemory(limit, window_length=1)
+    play([ours, theirs], [4, 1], lambda i: np.array([i]))
+    np.testing.assert_array_equal(ours.observations, list(theirs.observations))
+    np.testing.assert_array_equal(ours.rewards, list(theirs.rewards))
+    assert ours.get_recent_state(np.array([7])) == theirs.get_recent_state(np.array([7]))
 
 
 @pytest.mark.parametrize("window_length", [1, 4])

@@ -55,10 +55,14 @@ class AbstractDQNAgent(Agent, rl.agents.dqn.AbstractDQNAgent):
         if self.n_step > 1 and self.memory_interval > 1:
             raise UserError(f"n_step above 1 needs every step: memory_interval must be 1, not {self.memory_interval}")
         self._nb_needed = memory.window_length + self.n_step + 1  # stored steps
-        if self.n_step > 1 and memory.limit <= self._nb_needed:
+        if self.n_step > 1:
+            self._require_room()
+
+    def _require_room(self) -> None:
+        if hasattr(self.memory, "draw") and self.memory.limit <= self._nb_needed:
             raise UserError(
                 f"the memory's limit must be at least window_length + n_step + 2 = {self._nb_needed + 1}, so that "
-                f"there is always a step to draw; it is {memory.limit}"
+                f"there is always a step to draw; it is {self.memory.limit}"
             )
 
     def take_stock(self) -> None:

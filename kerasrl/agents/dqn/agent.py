@@ -19,6 +19,7 @@ from kerasrl.learning import Metrics, Trainable, fresh
 from kerasrl.learning.batches import why_not_finite
 from kerasrl.learning.inputs import usable
 from kerasrl.overrides import overrides
+from kerasrl.plain import plain
 from kerasrl.storage.weights import Weights
 
 _NAME = "learner"  # of the network, in training states
@@ -47,7 +48,7 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
         batch_size: Transitions in an update.
         nb_steps_warmup: Steps before the first update.
         train_interval: Steps between training steps.
-        memory_interval: Steps between stored steps.
+        memory_interval: Steps between stored steps; an episode's end is always stored.
         target_model_update: Below 1 the mixing rate of a soft update after each update, from 1 on the number of steps
             between hard updates.
         delta_range: Deprecated, use delta_clip.
@@ -67,7 +68,8 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
     _next_observation: Any = None
     _next_state: list[np.ndarray] | None = None  # as the model sees it, once the call that trains has valued it
     _next_q_values: np.ndarray | None = None  # None, too, if somebody may have changed the weights since
-    changed_by_acting = (*Agent.changed_by_acting, "_next_observation", "_next_state")
+    _has_ended = False  # the episode, with the step before
+    changed_by_acting = (*Agent.changed_by_acting, "_next_observation", "_next_state", "_has_ended")
     _looks_ahead = True  # whether the call that trains may value it, since nobody has to be asked
     _made_with: dict[str, Any]  # options of the update
     optimizer: Any = None
@@ -157,7 +159,7 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
             UserError: The optimizer or a metric cannot be used.
         """
         try:
-            optimizer, own_metrics = fresh(optimizer), Metrics([*metrics, mean_q])
+            optimizer, own_metrics = fresh(optimizer), Metrics([*metrics, mean_q], self.nb_actions)
         except (ValueError, TypeError) as error:
             raise UserError(f"cannot compile: {one_line(error)}") from error
         network = Trainable(self._model, optimizer, custom_objects=self.custom_model_objects, jit_compile=jit_compile)
@@ -211,6 +213,7 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
         """Forget the recent action and observation."""
         super().reset_states()
         self._forget_next()
+        self._has_ended = False
 
     def update_target_model_hard(self) -> None:
         """Make the target network equal to the online network."""
@@ -259,8 +262,10 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
         """Store the step that `forward` began, train when it is due, and return the metrics."""
         if not self._has_taken_stock:
             self.take_stock()
-        if self.step % self.memory_interval == 0:
+        # An episode's end, and the observation after it, are stored whatever the interval.
+        if terminal or self._has_ended or self.step % self.memory_interval == 0:
             self.remember(reward, terminal)
+        self._has_ended = terminal
         if not self.training:
             return [np.nan] * len(self.metrics_names)
         if self._settings() != self._known_settings:
@@ -270,9 +275,9 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
             and self.step % self.train_interval == 0
             and (not self._counts_steps or self._memory.nb_entries >= self._nb_needed)
         ):
-            metrics = [*self._train(), *self.policy.metrics]
+            metrics = [*self._train(), *map(plain, self.policy.metrics)]
             if self.processor is not None:
-                metrics += self.processor.metrics
+                metrics += map(plain, self.processor.metrics)
         else:
             metrics = [np.nan] * len(self.metrics_names)
         if not self._moves_target_in_call and self.step % int(self.target_model_update) == 0:
@@ -286,7 +291,8 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
             memory, self.recent_observation, self.batch_size, self.gradient_steps, self.n_step, self.gamma
         )
         if self._next_observation is None or not self._looks_ahead:  # there is none, or it is asked for: any will do
-            state = [s[:1, -memory.window_length :] for s in states0] if not states1 else [s[:1] for s in states0]
+            # Without states1, states0 has both.
+            state = [s[:1] for s in states1] or [s[:1, -memory.window_length :] for s in states0]
         else:
             state = self._next_state = self._inputs.of_states([self._recent_state(self._next_observation)])
         metrics, self._next_q_values, errors = self._update(states0, states1, rest, state)
@@ -299,6 +305,19 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
         return result
 
     # For `Loop` and `kerasrl.storage`
+
+    def begin_training(self) -> None:
+        """Begin, as every agent does; `UserError` if the memory is too small to learn from."""
+        self._require_room()
+        super().begin_training()
+
+    def random_action(self, env: Any) -> Any:
+        """Return one of the agent's actions; those of the environment may be others, which a processor makes of it."""
+        action = super().random_action(env) if hasattr(getattr(env, "action_space", None), "sample") else None
+        is_own = isinstance(action, int | np.integer) and 0 <= action < self.nb_actions
+        if is_own or (self.processor is None and action is not None):
+            return action
+        return np.random.randint(self.nb_actions)
 
     @property
     def observation_sizes(self) -> list[int] | None:

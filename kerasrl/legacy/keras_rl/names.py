@@ -11,11 +11,13 @@ from kerasrl.legacy.report import report
 
 # This project's classes under Keras-RL's names: name -> module here, and modules of Keras-RL.
 OURS: dict[str, str] = {
-    "ModelIntervalCheckpoint": "kerasrl.callbacks", "FileLogger": "kerasrl.legacy.keras_rl.callbacks",
+    "ModelIntervalCheckpoint": "kerasrl.callbacks", "TrainEpisodeLogger": "kerasrl.callbacks",
+    "FileLogger": "kerasrl.legacy.keras_rl.callbacks",
     "DQNAgent": "kerasrl.legacy.keras_rl.agent", "SequentialMemory": "kerasrl",
 }  # fmt: skip
 HOMES: dict[str, tuple[str, ...]] = {
     "FileLogger": ("rl.callbacks",), "ModelIntervalCheckpoint": ("rl.callbacks",),
+    "TrainEpisodeLogger": ("rl.callbacks",),
     "DQNAgent": ("rl.agents.dqn", "rl.agents"), "SequentialMemory": ("rl.memory",),
 }  # fmt: skip
 # Agents that cannot learn on Keras 3: name -> its module.

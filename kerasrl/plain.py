@@ -1,0 +1,32 @@
+"""Python's own numbers in place of NumPy's, whose sums overflow or are rounded in narrow types and are no JSON."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+
+def number(value: Any) -> int | float | None:
+    """Return a real number, alone or in an array of one, as Python's int or float; None for anything else."""
+    if type(value) is float or type(value) is int:
+        return value
+    if isinstance(value, numbers.Number) and not isinstance(value, np.generic | int | float):  # a Fraction, a Decimal
+        return float(value) if hasattr(value, "__float__") else None
+    if isinstance(value, str | bytes | dict | list | tuple):
+        return None
+    try:
+        array = np.asarray(value)
+    except Exception:  # whatever an object does when it is asked for its array
+        return None
+    if array.size != 1 or array.dtype.kind not in "biuf":
+        return None
+    item = array.item()
+    return item if isinstance(item, int | float) else float(item)
+
+
+def plain(value: Any) -> Any:
+    """Return a number as `number` does, a larger array as lists of them, and anything else as it is."""
+    found = number(value)
+    if found is None and isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return value if found is None else found
