@@ -117,7 +117,6 @@ LATER = {
     30: {"target_model_update": 2},
     33: {"nb_steps_warmup": 35},
     40: {"nb_steps_warmup": 50, "memory": SequentialMemory(200, seed=4)},
-    60: {"memory_interval": 2},
 }
 
 
@@ -151,6 +150,13 @@ def test_settings_that_are_changed_count_from_the_next_step():
     assert not differ
     for one, other in zip(weights, expected, strict=True):
         np.testing.assert_allclose(one, other, 1e-3, 1e-5)
+
+
+def test_a_memory_interval_that_is_changed_counts_from_the_next_step():
+    agent = build_agent()
+    train(agent, 40, {10: {"memory_interval": 1000}})
+    nb_ends = int(agent.memory.terminals.sum())
+    assert 10 <= agent.memory.nb_entries <= 10 + 2 * nb_ends  # ends are stored whatever the interval
 
 
 @pytest.mark.parametrize(
