@@ -4,6 +4,7 @@ An agent has one for each of its networks. Its update is a function of tensors t
 `move_target`, and that `calls` compiles into a single TensorFlow call.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,8 +35,8 @@ class Trainable:
 
     The weights of a small network are kept in one vector (see `flat_weights`); the model then lags behind until
     `synchronise`. Callers do not tell when they change a model's weights. So these are read from the model again before
-    anything is computed if it has been handed out since they were last read, and always outside `fit` and `test`, where
-    time does not matter. `take_over` does that and comes before every call.
+    anything is computed if it has been handed out or written to since they were last read, and always outside `fit` and
+    `test`, where time does not matter. `take_over` does that and comes before every call.
 
     Args:
         model, optimizer: Keras model, and its optimizer, not built yet (see `fresh`).
@@ -47,6 +48,7 @@ class Trainable:
         model: The Keras model, which may lag behind; `online` brings it up to date.
         calls: Runs functions that use this network as compiled calls.
         nb_inputs: Number of the model's inputs.
+        handed_out: 'online', 'target': the networks that a caller may have changed, or has, since they were last read.
         is_in_loop: Whether `fit` or `test` is running.
         has_convolutions: Whether any of its weights have more than two dimensions.
     """
@@ -70,12 +72,14 @@ class Trainable:
             self._online = [keras.Variable(flat_weights.joined(model.trainable_variables), name="weights")]
         else:
             self._online = list(model.trainable_variables)
+        for variable in model.variables:
+            variable.assign = functools.partial(self._write, variable)
         # The optimizer names its slots after the variables, so it is built once, for either kind.
         optimizer.build(self._online)
         self._copied = [*self._online, *_statistics(model)]  # what the target network has a copy of
         self._target = [tf.Variable(v.value, trainable=False) for v in self._copied if has_target]
         self._target_model: Any = None
-        self._handed_out: set[str] = set()  # 'online', 'target'
+        self.handed_out: set[str] = set()
         self.is_in_loop = False
         self._model_is_behind = False
         self._of_one: OutputOfOne | None = None
@@ -91,7 +95,7 @@ class Trainable:
     def online(self) -> Any:
         """Return the online network, brought up to date; what the caller changes in it takes effect."""
         self.synchronise()
-        self._handed_out.add("online")
+        self.handed_out.add("online")
         return self.model
 
     def target(self) -> Any:
@@ -99,36 +103,57 @@ class Trainable:
         if self._target_model is None:
             with keras.saving.custom_object_scope(self._custom_objects):
                 self._target_model = keras.models.clone_model(self.model)
+            for variable in self._target_model.variables:
+                variable.assign = functools.partial(self._write_target, variable)
+        self._refresh_target()
+        return self._target_model
+
+    def _refresh_target(self) -> None:
         self.take_over()
         weights, statistics = self._target_values()
         variables = [*self._target_model.trainable_variables, *_statistics(self._target_model)]
         for variable, value in zip(variables, [*weights, *statistics], strict=True):
-            variable.assign(value)
-        self._handed_out.add("target")
-        return self._target_model
+            type(variable).assign(variable, value)
+        self.handed_out.add("target")
 
     def take_over(self) -> None:
         """Take over any changes that callers have made to the models they hold."""
         if not self.is_in_loop and not self._model_is_behind:
-            self._handed_out.add("online")  # whoever holds the model may have changed it
-        if self._handed_out:
-            if "online" in self._handed_out:
+            self.handed_out.add("online")  # whoever holds the model may have changed it
+        if self.handed_out:
+            if "online" in self.handed_out:
                 if self._is_vector:
                     self._online[0].assign(flat_weights.joined(self.model.trainable_variables))
                 self.have_changed()
                 self._model_is_behind = False
-            if "target" in self._handed_out:
+            if "target" in self.handed_out:
                 weights = self._target_model.trainable_variables
                 weights = [flat_weights.joined(weights)] if self._is_vector else weights
                 self._set_target([*weights, *_statistics(self._target_model)])
-            self._handed_out.clear()
+            self.handed_out.clear()
 
     def synchronise(self) -> None:
         """Bring the online network up to date for whoever holds a reference to it."""
         if self._model_is_behind:
             for variable, value in zip(self.model.trainable_variables, self.weights(), strict=True):
-                variable.assign(value)
+                type(variable).assign(variable, value)
             self._model_is_behind = False
+
+    def _write(self, variable: Any, value: Any) -> Any:
+        """Assign a value to one of the model's variables for somebody who holds the model, wherever they have it from.
+
+        Whatever writes to a model does so by `assign`: set_weights, load_weights, a layer's own variables.
+        """
+        if tf.executing_eagerly():
+            self.synchronise()  # first, so that the others are not written back as they were
+            self.handed_out.add("online")
+        return type(variable).assign(variable, value)
+
+    def _write_target(self, variable: Any, value: Any) -> Any:
+        """Do the same for one of the target network's."""
+        if tf.executing_eagerly() and "target" not in self.handed_out:
+            self._refresh_target()
+        return type(variable).assign(variable, value)
 
     def have_changed(self) -> None:
         """Note that the weights have changed; to be called after each call with `descend`."""

@@ -242,7 +242,7 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
             self.take_stock()
         if self._next_state is None or observation is not self._next_observation:
             q_values = self.compute_q_values(self._recent_state(observation))
-        elif self._next_q_values is None:
+        elif self._next_q_values is None or self._network.handed_out:
             q_values = self._network.output(self._next_state)[0]
         else:
             q_values = self._next_q_values
