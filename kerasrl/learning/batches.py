@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import rl.memory
 
 from kerasrl.errors import UserError
 from kerasrl.learning.inputs import ModelInputs
+from kerasrl.replay.transitions import NothingToDraw
 
 # States before and after, as `Update` takes them; actions, rewards, discounts and, from a memory with
 # priorities, weights, each [n]; and their rows [n] in such a memory.
@@ -37,8 +39,12 @@ class Batches:
         """Return `nb_batches` batches of `batch_size` transitions, one after the other.
 
         Any observation shows which of its parts goes to which of the inputs.
+
+        Raises:
+            NothingToDraw: The memory holds no transition.
         """
         if self._by_sample:
+            _require_transition(memory)
             drawn = [e for _ in range(nb_batches) for e in _sampled(memory, batch_size)]
             goes_on = ~np.array([bool(e.terminal1) for e in drawn])
             rest = [np.array([e.action for e in drawn]), np.array([e.reward for e in drawn], np.float32)]
@@ -64,6 +70,14 @@ def _sampled(memory: Any, batch_size: int) -> Any:
         name = f"{type(memory).__name__}.sample"
         raise UserError(f"{name} gave {len(experiences)} experiences for a batch of {batch_size}")
     return experiences
+
+
+def _require_transition(memory: Any) -> None:
+    """Raise `NothingToDraw` where Keras-RL's memory would look for a transition for ever."""
+    if getattr(memory.sample, "__func__", None) is rl.memory.SequentialMemory.sample:
+        ends = map(memory.terminals.__getitem__, range(memory.window_length - 1, memory.nb_entries - 2))
+        if all(ends):  # what comes after an end is the last observation of the episode
+            raise NothingToDraw
 
 
 def why_not_finite(states: list[np.ndarray], rewards: np.ndarray) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from kerasrl.errors import UserError
-from kerasrl.replay.sequential import NO_TRANSITIONS, SequentialMemory
+from kerasrl.replay.sequential import SequentialMemory
 from kerasrl.replay.sum_tree import SumTree
-from kerasrl.replay.transitions import Transitions
+from kerasrl.replay.transitions import NothingToDraw, Transitions
 
 
 class PrioritizedMemory(SequentialMemory):
@@ -75,7 +75,7 @@ class PrioritizedMemory(SequentialMemory):
         self._bring_up_to_date(n_step)
         rows = self._tree.draw(self.rng, batch_size, nb_batches)
         if rows is None:
-            raise UserError(NO_TRANSITIONS)
+            raise NothingToDraw
         priorities = self._tree.numbers.take(rows)
         if nb_batches == 1:
             smallest = priorities.min()

@@ -8,9 +8,7 @@ import rl.memory
 from kerasrl import seeds
 from kerasrl.errors import UserError
 from kerasrl.replay.columns import Column, Frames, as_given, resized
-from kerasrl.replay.transitions import Transitions, spans
-
-NO_TRANSITIONS = "the replay memory holds only ends of episodes: every episode is a single step long"
+from kerasrl.replay.transitions import NothingToDraw, Transitions, spans
 
 
 class SequentialMemory(rl.memory.SequentialMemory):
@@ -101,7 +99,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
 
         Within a batch no transition is drawn twice as long as enough are stored (but see `_skip_resets`). The newest
         `n_step - 1` steps are not drawn, since some of their rewards may not be known yet. Raises `UserError` if too
-        few steps are stored.
+        few steps are stored, `NothingToDraw` if none of them begins a transition.
 
         Args:
             batch_size: Transitions in a batch.
@@ -144,7 +142,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         candidates = np.arange(low, high)
         candidates = candidates[~self._terminals[self._rows(candidates - 2)]]
         if not candidates.size:
-            raise UserError(NO_TRANSITIONS)
+            raise NothingToDraw
         indexes[resets] = self.rng.choice(candidates, resets.size)
         return indexes
 

@@ -5,6 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasrl.errors import UserError
+
+
+class NothingToDraw(UserError):
+    """A memory that holds no transition: what it would draw from are the last observations of episodes."""
+
+    def __init__(self) -> None:
+        super().__init__("the replay memory holds no transition yet, only ends of episodes: store more steps first")
+
 
 class Transitions(NamedTuple):
     """A sample of n transitions; W is the window length.

@@ -20,6 +20,7 @@ from kerasrl.learning.batches import why_not_finite
 from kerasrl.learning.inputs import usable
 from kerasrl.overrides import overrides
 from kerasrl.plain import plain
+from kerasrl.replay.transitions import NothingToDraw
 from kerasrl.storage.weights import Weights
 
 _NAME = "learner"  # of the network, in training states
@@ -287,9 +288,12 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
     def _train(self) -> list[float]:
         """Update the networks and compute, in the same call, the Q-values of the observation to act on next."""
         memory = self._memory
-        states0, states1, rest, rows = self._batches.draw(
-            memory, self.recent_observation, self.batch_size, self.gradient_steps, self.n_step, self.gamma
-        )
+        try:
+            states0, states1, rest, rows = self._batches.draw(
+                memory, self.recent_observation, self.batch_size, self.gradient_steps, self.n_step, self.gamma
+            )
+        except NothingToDraw:  # no episode so far was longer than a step
+            return [np.nan] * len(self._own_metrics_names)
         if self._next_observation is None or not self._looks_ahead:  # there is none, or it is asked for: any will do
             # Without states1, states0 has both.
             state = [s[:1] for s in states1] or [s[:1, -memory.window_length :] for s in states0]
