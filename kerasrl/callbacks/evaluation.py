@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import rl.callbacks
 
+from kerasrl.environments import Copies
 from kerasrl.environments.adapter import Playing
 from kerasrl.errors import DivergenceError, Note
 
@@ -29,7 +30,7 @@ class Evaluation(rl.callbacks.Callback):
     of the training.
 
     Args:
-        env: Environment to play in; not the one that the agent is trained in.
+        env: Environment to play in; not the one that the agent is trained in, but `Copies` of that may be given.
         filepath: File for the best weights.
         interval: Steps between evaluations.
         nb_episodes: Episodes of an evaluation.
@@ -42,6 +43,7 @@ class Evaluation(rl.callbacks.Callback):
         after_film: Called after each film.
 
     Attributes:
+        eval_env: The environment played in last, or to be played in first.
         best: Mean reward of the best weights and the steps they were trained for; None before the first evaluation.
         last: The same for the weights evaluated last.
         solved: The same, over 100 episodes, for the weights that ended the training; None if it was not ended so.
@@ -62,7 +64,9 @@ class Evaluation(rl.callbacks.Callback):
         after_film: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
-        self.eval_env, self.filepath, self.interval, self.nb_episodes = env, filepath, interval, nb_episodes
+        self.copies = env if isinstance(env, Copies) else None
+        self.eval_env = env = env if self.copies is None else self.copies.latest
+        self.filepath, self.interval, self.nb_episodes = filepath, interval, nb_episodes
         self.seed, self.solved_at, self.film, self.film_interval = seed, solved_at, film, film_interval
         self.after_film = after_film
         self._limit = nb_max_episode_steps or getattr(getattr(env, "spec", None), "max_episode_steps", None)
@@ -100,6 +104,8 @@ class Evaluation(rl.callbacks.Callback):
 
     def evaluate(self, step: int) -> float:
         """Play, keep the weights, trained for `step` steps, if they are the best so far, and return the mean reward."""
+        if self.copies is not None:
+            self.eval_env = self.copies.now()
         reward = self._mean_reward(self.nb_episodes, self.seed)
         if not math.isfinite(reward):
             raise DivergenceError(

@@ -4,12 +4,15 @@ Only `processors`, which builds on Keras-RL's class, and `checks` import TensorF
 """
 
 from kerasrl.environments.adapter import EnvironmentAdapter as EnvironmentAdapter
+from kerasrl.environments.copying import Copies as Copies
+from kerasrl.environments.copying import carry_over as carry_over
 from kerasrl.environments.display import draws as draws
 from kerasrl.environments.display import has_display as has_display
 from kerasrl.environments.display import require_able_to_draw as require_able_to_draw
 from kerasrl.environments.display import require_drawing as require_drawing
 from kerasrl.environments.display import require_pictures as require_pictures
 from kerasrl.environments.instances import close as close
+from kerasrl.environments.instances import closing as closing
 from kerasrl.environments.instances import is_environment as is_environment
 from kerasrl.environments.instances import name_of as name_of
 from kerasrl.environments.making import another as another

@@ -47,6 +47,18 @@ def takes_seed(env: Any) -> bool:
     return takes(env.reset, "seed")
 
 
+@contextlib.contextmanager
+def closing(env: Any) -> Iterator[None]:
+    """Close an environment when the block ends; if it fails, whatever closing raises is not what is reported."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):
+            close(env)
+        raise
+    close(env)
+
+
 def close(env: Any) -> None:
     """Close an environment if it can be closed: `rl.core.Env.close` is abstract."""
     with contextlib.suppress(NotImplementedError):

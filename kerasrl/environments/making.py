@@ -1,7 +1,6 @@
 """Environments made by name, from gym, Gymnasium or one's own module, or as copies of one that exists."""
 
 import contextlib
-import copy
 import difflib
 import inspect
 import re
@@ -13,7 +12,8 @@ from kerasrl import named
 from kerasrl.compat.gym import gym
 from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments import atari
-from kerasrl.environments.display import render_modes, require_able_to_draw, require_display, require_drawing
+from kerasrl.environments.copying import copied, show_as
+from kerasrl.environments.display import require_able_to_draw, require_display, require_drawing
 from kerasrl.environments.instances import is_environment, name_of, takes_seed
 from kerasrl.errors import Note, UserError, one_line
 from kerasrl.phrases import to_install
@@ -58,25 +58,27 @@ def make(env_name: str, render_mode: str | None = None, **options: Any) -> Any:
 
 
 def another(source: Any, render_mode: str | None = None) -> Any:
-    """Return a new environment: what a function makes, or a copy of an environment.
+    """Return a new environment: what a function makes, or a copy of an environment as it is now.
+
+    An environment that cannot be copied, of which there may be only one, is itself returned, and a `Note` says so.
 
     Args:
         source: Environment; or a function or class that makes one, and is given `render_mode` if it takes that.
-        render_mode: 'human' for a window, 'rgb_array' for pictures.
+        render_mode: 'human' for a window, 'rgb_array' for pictures; None for how it draws by itself, but no window.
 
     Raises:
-        UserError: It cannot be made or copied, or does not draw.
+        UserError: It cannot be made, or does not draw.
     """
     if is_environment(source):
+        require_able_to_draw(source, render_mode)
         try:
-            env = copy.deepcopy(source)
+            return copied(source, render_mode)
         except Exception as error:
-            raise UserError(
-                f"the environment {name_of(source)} cannot be copied, and evaluations need one of their own "
-                f"({one_line(error)}); give a function that makes one: env=lambda: ..."
-            ) from error
+            what = f"the environment {name_of(source)} cannot be copied ({one_line(error)}), so it is played in itself"
+            warnings.warn(what, Note, stacklevel=3)
+            return source
     elif callable(source):
-        takes_mode = "render_mode" in inspect.signature(source).parameters
+        takes_mode = render_mode is not None and "render_mode" in inspect.signature(source).parameters
         env = source(**({"render_mode": render_mode} if takes_mode else {}))
     else:
         env = None
@@ -85,9 +87,7 @@ def another(source: Any, render_mode: str | None = None) -> Any:
             f"env must be an environment or a function that makes one (Config takes a name), not {source!r}"
         )
     require_able_to_draw(env, render_mode)
-    unwrapped = getattr(env, "unwrapped", env)
-    if hasattr(unwrapped, "render_mode") and render_mode in [None, *render_modes(unwrapped)]:
-        unwrapped.render_mode = render_mode  # it is a copy, or its maker does not ask how it will be shown
+    show_as(env, render_mode)  # its maker may not ask how
     return env
 
 

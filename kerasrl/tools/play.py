@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrl import environments
 from kerasrl.config.commands import PlayConfig
 from kerasrl.environments import video
 from kerasrl.errors import UserError
@@ -86,7 +85,9 @@ def prepared(config: PlayConfig, parts: OwnParts) -> Iterator[Saved]:
         video.check_path(config.record)
     render_mode = "human" if config.visualize else "rgb_array" if config.record else None
     with parts.unchanged() as given:
-        yield find(config, given, "play", render_mode)
+        saved = find(config, given, "play", render_mode)
+        with parts.closing(saved.env):
+            yield saved
 
 
 def played(config: PlayConfig, saved: Saved, recipe: "Recipe | None" = None) -> Played:
@@ -109,7 +110,6 @@ def played(config: PlayConfig, saved: Saved, recipe: "Recipe | None" = None) -> 
     assert recipe.test is not None
     with saved.fitting():
         history = recipe.test(run)
-    environments.close(run.env)
     if not hasattr(history, "history"):
         raise UserError("the recipe's test(run) must return what `agent.test(...)` returns")
     rewards: list[float] = history.history.get("episode_reward", [])

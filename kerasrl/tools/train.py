@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kerasrl import environments
 from kerasrl.config import Config
 from kerasrl.errors import UserError
 from kerasrl.training.own_parts import OwnParts
@@ -74,7 +75,8 @@ def trained(prepared: Prepared, recipe: "Recipe | None" = None) -> "Trained":
     warn_of(config, run.state_size, prepared.parts.model, run.env.observation_space if run.processor is None else None)
     set_random_seed(config.seed)
     assert recipe.train is not None
-    recipe.train(run)
+    with environments.closing(run):
+        recipe.train(run)
     if not run.is_over:
         raise UserError("the recipe's train(run) trained nothing: call fit inside `with run.training(agent):`")
     return finished(run)

@@ -36,6 +36,8 @@ class Trained:
     """Weights that `play` plays: the best, or the last if there are none or the settings say so."""
     parts: OwnParts = field(repr=False)
     """What `train` was given as objects."""
+    env: Any = field(repr=False)
+    """Environment, or a function that makes one, which `play` and `export` play in."""
 
     def play(
         self, episodes: int = 5, *, record: str | Path = "", visualize: bool = False, seed: int | None = None
@@ -49,7 +51,7 @@ class Trained:
 
     def _trained_with(self) -> dict[str, Any]:
         parts = self.parts  # and trust: its modules have been imported already
-        return {"env": parts.env, "model": parts.model, "processor": parts.processor, "trust": True}
+        return {"env": self.env, "model": parts.model, "processor": parts.processor, "trust": True}
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:
         """Return the curve for a notebook, shown at half its size so that it is sharp on any screen."""
@@ -84,11 +86,27 @@ def finished(run: TrainingRun) -> Trained:
             f"{run.state.saved_step}",
             file=sys.stderr,
         )
-    if evaluation is not None:
-        environments.close(evaluation.eval_env)
     best, last = (None, None) if evaluation is None else (evaluation.best, evaluation.last)
     status = 0 if run.signal is None else 128 + run.signal
-    return Trained(agent, agent.history.history, run.files, best, last, status, weights, run.parts)
+    return Trained(
+        agent, agent.history.history, run.files, best, last, status, weights, run.parts, environment_to_play_in(run)
+    )
+
+
+def environment_to_play_in(run: TrainingRun) -> Any:
+    """Return the environment given as an object, which changes with its owner, or a function that makes another.
+
+    What the function makes has what the wrappers of the environment trained in have gathered.
+    """
+    if environments.is_environment(run.parts.env):
+        return run.parts.env
+
+    def make(render_mode: str | None = None) -> Any:
+        env = run.parts.make_env(run.config, render_mode)
+        environments.carry_over(run.env, env)
+        return env
+
+    return make
 
 
 def _tell(run: TrainingRun, step: int, has_log: bool, weights: Path) -> None:

@@ -15,28 +15,25 @@ from rl.callbacks import Callback
 from kerasrl import environments
 from kerasrl.callbacks.callback_list import checked
 from kerasrl.config import Config
+from kerasrl.environments import Copies
 from kerasrl.environments.video import string_together
 from kerasrl.errors import UserError
 from kerasrl.named import named
 from kerasrl.training.files import RunFiles
-from kerasrl.training.own_parts import OwnParts
 
 
-def build_evaluation(
-    config: Config, files: RunFiles, solved_at: float | None, parts: OwnParts = OwnParts()
-) -> Evaluation:
+def build_evaluation(config: Config, files: RunFiles, solved_at: float | None, copies: Copies) -> Evaluation:
     """Return the callback that keeps the best weights; it must precede those that log."""
-    env = parts.make_env(config, "rgb_array" if config.record_every else None)
     films: dict[str, Any] = {}
     if config.record_every:
-        environments.require_pictures(env)
+        environments.require_pictures(copies.latest)
         films = {
-            "film": lambda step: Film(files.film(step), env, title=f"after {step:,} steps"),
+            "film": lambda step: Film(files.film(step), copies.latest, title=f"after {step:,} steps"),
             "film_interval": config.record_every,
             "after_film": lambda: string_together(files.films(), files.progress_film),
         }
     return Evaluation(
-        env,
+        copies,
         files.best,
         interval=config.eval_interval,
         nb_episodes=config.eval_episodes,

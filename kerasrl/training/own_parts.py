@@ -2,12 +2,16 @@
 
 import contextlib
 import copy
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasrl.config import Config
 from kerasrl.errors import UserError, one_line
+
+if TYPE_CHECKING:
+    from kerasrl.environments import Copies
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class OwnParts:
         return [name for name in names if name in listed and getattr(self, name) is None]
 
     def make_env(self, config: Config, render_mode: str | None = None) -> Any:
-        """Return a new environment, independent of the given one; raises `UserError` if it cannot be made or copied."""
+        """Return a new environment, independent of the given one if that can be copied; `UserError` if that fails."""
         from kerasrl import environments  # here, so that --help does not wait for gym
 
         if self.env is None:
@@ -55,6 +59,21 @@ class OwnParts:
             return self.make_env(config, render_mode)
         environments.require_able_to_draw(self.env, render_mode)
         return self.env
+
+    def copies_of(self, env: Any, config: Config, render_mode: str | None = None) -> "Copies":
+        """Return where to play while `env` is trained in, which `training_env` returned; raises as `Copies`."""
+        from kerasrl import environments
+
+        make = None if env is self.env else functools.partial(self.make_env, config, render_mode)
+        return environments.Copies(env, make, render_mode)
+
+    @contextlib.contextmanager
+    def closing(self, env: Any) -> Iterator[None]:
+        """Close an environment when the block ends, unless it is the one given."""
+        from kerasrl import environments
+
+        with contextlib.nullcontext() if env is self.env else environments.closing(env):
+            yield
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator["OwnParts"]:

@@ -152,7 +152,8 @@ class TrainingRun(Run):
         config = self.config
         callbacks = list(of_recipe)
         if config.eval_interval:
-            self.evaluation = build_evaluation(config, self.files, self.threshold, self.parts)
+            copies = self.parts.copies_of(self.env, config, "rgb_array" if config.record_every else None)
+            self.evaluation = build_evaluation(config, self.files, self.threshold, copies)
             callbacks.insert(0, self.evaluation)  # first, so that others can log its results
         if config.tensorboard:
             callbacks.append(build_tensorboard(config, self.files))
@@ -178,26 +179,35 @@ class TrainingRun(Run):
             yield
         self.signal, self._is_over = stop.signal, True
 
+    def close(self) -> None:
+        """Close the environment that evaluations have played in."""
+        from kerasrl import environments
+
+        if self.evaluation is not None:
+            environments.close(self.evaluation.eval_env)
+
     @property
     def is_over(self) -> bool:
         """Whether the training has ended or was stopped cleanly."""
         return self._is_over
 
     def _rehearse(self) -> None:
-        """Let a throwaway agent act and learn for a few steps, so that failures come before any file is touched."""
-        from kerasrl import environments
+        """Let a throwaway agent act and learn for a few steps, so that failures come before any file is touched.
 
+        It plays where evaluations will, or else, since there may be no second environment, in the training's own.
+        """
         nb_steps = self.config.window_length + self.config.n_step + 7
         config = dataclasses.replace(
             self.config, nb_steps_warmup=0, train_interval=1, memory_limit=nb_steps, jit_compile=False
         )  # compiling would take seconds, for only a few updates
-        env = self.parts.make_env(config)
-        with contextlib.ExitStack() as stack:
-            stack.callback(environments.close, env)
-            run = Run.of(config, env, stack.enter_context(self.parts.unchanged()))
+        env = self.env if self.evaluation is None else self.evaluation.eval_env
+        with self.parts.unchanged() as parts:
+            run = Run.of(config, env, parts)
             agent = self.recipe.build(run)
             agent.fit(env, nb_steps=nb_steps, verbose=0, **run.options)
             self.state.check(agent)
+        if self.evaluation is not None and self.evaluation.copies is not None:
+            self.evaluation.copies.require_copyable(env)
         if agent.did_abort:
             raise KeyboardInterrupt
 

@@ -60,27 +60,28 @@ def started(config: Config, parts: OwnParts, given: Collection[str] | None = Non
     """
     config = _named_in_full(config)
     require_recipe(config.recipe)
-    env = None
-    if parts.env is not None:
-        env = parts.training_env(config, "human" if config.visualize else None)
-        config = dataclasses.replace(config, env=environments.name_of(env))
-    saved = None
-    if config.resume:
-        place = _state_to_resume(config, given)
-        saved = TrainingState(place).load()
-        config = _resumed(config, given, parts, saved["metadata"], place)
-    if env is None:
-        env = parts.training_env(config, "human" if config.visualize else None)
-    check_spaces(config, env)
-    if config.record_every:
-        environments.require_drawing(env, config.env)
-    known = environments.reward_threshold(env)
-    threshold = config.stop_at if config.stop_at is not None else known if config.stop_when_solved else None
-    if config.stop_when_solved and threshold is None:
-        stop_at = to_type("--stop-at", "stop_at=...")
-        raise UserError(f"{config.env} has no reward threshold at which it is solved; give one with {stop_at}")
-    files = RunFiles(config.env, Path(config.checkpoint_dir), Path(config.log_dir))
-    with exclusive(config.checkpoint_dir, config.log_dir):
+    with contextlib.ExitStack() as stack:
+        env = None
+        if parts.env is not None:
+            env = stack.enter_context(_training_env(config, parts))
+            config = dataclasses.replace(config, env=environments.name_of(env))
+        saved = None
+        if config.resume:
+            place = _state_to_resume(config, given)
+            saved = TrainingState(place).load()
+            config = _resumed(config, given, parts, saved["metadata"], place)
+        if env is None:
+            env = stack.enter_context(_training_env(config, parts))
+        check_spaces(config, env)
+        if config.record_every:
+            environments.require_drawing(env, config.env)
+        known = environments.reward_threshold(env)
+        threshold = config.stop_at if config.stop_at is not None else known if config.stop_when_solved else None
+        if config.stop_when_solved and threshold is None:
+            stop_at = to_type("--stop-at", "stop_at=...")
+            raise UserError(f"{config.env} has no reward threshold at which it is solved; give one with {stop_at}")
+        files = RunFiles(config.env, Path(config.checkpoint_dir), Path(config.log_dir))
+        stack.enter_context(exclusive(config.checkpoint_dir, config.log_dir))
         state = TrainingState(files.state, config.state_interval, config.save_memory)
         earlier = None
         if saved is None:
@@ -95,12 +96,15 @@ def started(config: Config, parts: OwnParts, given: Collection[str] | None = Non
                 print(f"resume at step {saved['agent']['step']} of {config.nb_steps}{without}")
             elif earlier is not None:
                 print(f"replacing the {earlier} run in {config.checkpoint_dir}")
-        about = _about(known, parts)
-        try:
-            yield Prepared(config, env, parts, files, state, saved is not None, threshold, about)
-        finally:
-            if env is not parts.env:
-                environments.close(env)
+        yield Prepared(config, env, parts, files, state, saved is not None, threshold, _about(known, parts))
+
+
+@contextlib.contextmanager
+def _training_env(config: Config, parts: OwnParts) -> Iterator[Any]:
+    """Yield the environment to train in; it can draw what its copies are filmed for."""
+    env = parts.training_env(config, "human" if config.visualize else "rgb_array" if config.record_every else None)
+    with parts.closing(env):
+        yield env
 
 
 def check_spaces(config: Config, env: Any) -> None:

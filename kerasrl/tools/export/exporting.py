@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from kerasrl import environments
 from kerasrl.config.commands import ExportConfig
 from kerasrl.errors import UserError, printable
 from kerasrl.phrases import reward_text
@@ -57,7 +56,7 @@ def run(config: ExportConfig, parts: OwnParts = OwnParts()) -> Path:
 
     with parts.unchanged() as given:
         saved = find(config.to_play(), given, "export")
-        with appearing(path) as beside:
+        with parts.closing(saved.env), appearing(path) as beside:
             _write_and_check(config, kind, saved, beside)
     print(printable(f"{kind.name} {path}"))
     return path
@@ -86,7 +85,6 @@ def _write_and_check(config: ExportConfig, kind: formats.Format, saved: Saved, b
         nb_max_episode_steps=trained.nb_max_episode_steps or None,
         seed=config.seed,
     )
-    environments.close(run.env)
     if found.nb_different:
         raise UserError(
             f"{config.to} would not act like the agent: in {found.nb_different:,} of {found.nb_states:,} states "
