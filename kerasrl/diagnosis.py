@@ -38,12 +38,12 @@ def _is_missing(error: Exception) -> TypeGuard[ModuleNotFoundError]:
     return isinstance(error, ModuleNotFoundError) and failing_component(error) is None
 
 
-def failing_component(error: Exception) -> str | None:
+def failing_component(error: BaseException) -> str | None:
     """Name the part of the user's that raised the error: environment, processor, policy or callback."""
     return _component(error)[0]
 
 
-def _component(error: Exception) -> tuple[str | None, list[tuple[FrameType, int]]]:
+def _component(error: BaseException) -> tuple[str | None, list[tuple[FrameType, int]]]:
     """Return what `failing_component` does, and the frames and lines from the call of that part on."""
     frames = list(traceback.walk_tb(error.__traceback__))
     found, inside = None, frames

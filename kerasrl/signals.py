@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import stat
-import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -41,9 +40,13 @@ class StopOnSignal(contextlib.ExitStack):
         self.agent.stop_training = self.agent.did_abort = True
 
 
+class Stopped(SystemExit):
+    """The end of the program that a signal asks for, other than one that somebody's own code asks for."""
+
+
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
-    """While the block runs, signals raise KeyboardInterrupt (Ctrl-C) or SystemExit, so that files are tidied up."""
+    """While the block runs, signals raise KeyboardInterrupt (Ctrl-C) or `Stopped`, so that files are tidied up."""
     with contextlib.ExitStack() as stack:
         if signal.getsignal(signal.SIGINT) is _leave:
             stack.enter_context(_handled(signal.default_int_handler, signal.SIGINT))
@@ -76,7 +79,7 @@ def _handled(handler: Any, *numbers: int | None) -> Iterator[None]:
 def _exit(number: int, frame: FrameType | None) -> None:
     if number == _HANGUP:
         _leave_terminal()
-    sys.exit(128 + number)
+    raise Stopped(128 + number)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -15,7 +15,7 @@ from kerasrl import seeds
 from kerasrl.agents.own_state import check_own_state
 from kerasrl.callbacks import TrainEpisodeLogger, TrainProgress
 from kerasrl.callbacks.callback_list import Callbacks, History, checked
-from kerasrl.environments import EnvironmentAdapter
+from kerasrl.environments import EnvironmentAdapter, time_limit
 from kerasrl.environments.adapter import Playing, copied
 from kerasrl.environments.checks import EnvironmentChecks
 from kerasrl.errors import Note, UserError
@@ -162,10 +162,10 @@ class Loop:
 
     def _note_long_episode(self, cure: str) -> None:
         """Issue a `Note`, once, if nothing limits an episode."""
-        limit = self.playing.nb_max_episode_steps or getattr(getattr(self.env, "spec", None), "max_episode_steps", None)
+        limit = self.playing.nb_max_episode_steps or time_limit(self.env)
         if not limit and not self._has_noted:
             self._has_noted = True
-            what = f"an episode has lasted {_LONG_EPISODE:,} steps, and the environment has no time limit"
+            what = f"an episode has lasted {_LONG_EPISODE:,} steps, and the environment names no time limit"
             warnings.warn(f"{what}; {cure}", Note, stacklevel=5)
 
     def _end_training(self, callbacks: Any, failed: bool = False) -> None:

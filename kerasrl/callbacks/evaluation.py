@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import rl.callbacks
 
-from kerasrl.environments import Copies
+from kerasrl.environments import Copies, time_limit
 from kerasrl.environments.adapter import Playing
 from kerasrl.errors import DivergenceError, Note
 
@@ -69,7 +69,7 @@ class Evaluation(rl.callbacks.Callback):
         self.filepath, self.interval, self.nb_episodes = filepath, interval, nb_episodes
         self.seed, self.solved_at, self.film, self.film_interval = seed, solved_at, film, film_interval
         self.after_film = after_film
-        self._limit = nb_max_episode_steps or getattr(getattr(env, "spec", None), "max_episode_steps", None)
+        self._limit = nb_max_episode_steps or time_limit(env)
         self._has_noted = False  # that an episode had to be ended
         self._playing = Playing(
             action_repetition, nb_max_episode_steps=nb_max_episode_steps or (None if self._limit else _LONGEST_EPISODE)
@@ -149,7 +149,7 @@ class Evaluation(rl.callbacks.Callback):
         if self._limit is None and max(history.history["nb_steps"]) >= _LONGEST_EPISODE and not self._has_noted:
             self._has_noted = True
             warnings.warn(
-                f"the environment has no time limit, so an evaluation's episode was ended after {_LONGEST_EPISODE:,} "
+                f"the environment names no time limit, so an evaluation's episode was ended after {_LONGEST_EPISODE:,} "
                 "steps; set one with --nb-max-episode-steps (from Python: nb_max_episode_steps)",
                 Note,
                 stacklevel=3,

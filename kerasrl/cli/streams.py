@@ -11,6 +11,7 @@ from typing import Any
 
 from kerasrl.diagnosis import describe, failing_component, is_unexpected
 from kerasrl.errors import Note, UserError
+from kerasrl.signals import Stopped
 
 DEBUG = "--debug"
 
@@ -27,6 +28,12 @@ def errors_on_one_line(debug: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
+    except SystemExit as exit:
+        culprit = None if isinstance(exit, Stopped) else failing_component(exit)
+        if culprit is None:
+            raise
+        print(f"error: {culprit} called sys.exit({exit.code!r})", file=sys.stderr)
+        sys.exit(1)
     except Exception as error:
         if isinstance(error, BrokenPipeError) and failing_component(error) is None:
             # `| head` has read enough; without this, Python complains again as it exits

@@ -15,6 +15,7 @@ from kerasrl.environments.instances import close as close
 from kerasrl.environments.instances import closing as closing
 from kerasrl.environments.instances import is_environment as is_environment
 from kerasrl.environments.instances import name_of as name_of
+from kerasrl.environments.instances import time_limit as time_limit
 from kerasrl.environments.making import another as another
 from kerasrl.environments.making import full_name as full_name
 from kerasrl.environments.making import make as make

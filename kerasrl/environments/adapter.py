@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from kerasrl.compat.step_api import has_info, to_five_values
+from kerasrl.compat.step_api import at_the_end, has_info, to_five_values
 from kerasrl.diagnosis import definition
 from kerasrl.environments.display import draws, require_display
 from kerasrl.environments.instances import takes, takes_seed
 from kerasrl.environments.rendering import caption, render
 from kerasrl.errors import UserError
+from kerasrl.signals import Stopped
 
 
 @dataclass(frozen=True)
@@ -120,18 +121,24 @@ class EnvironmentAdapter:
 
     def reset(self, seed: int | None = None) -> Any:
         """Start an episode, from the environment's own generator if `seed` is None."""
-        if seed is not None and self._reset_takes_seed:
-            result = self.env.reset(seed=seed)
-        else:
-            if seed is not None and callable(seed_environment := getattr(self.env, "seed", None)):
-                with contextlib.suppress(NotImplementedError):  # rl.core.Env.seed is abstract
-                    seed_environment(seed)
-            result = self.env.reset()
+        try:
+            if seed is not None and self._reset_takes_seed:
+                result = self.env.reset(seed=seed)
+            else:
+                if seed is not None and callable(seed_environment := getattr(self.env, "seed", None)):
+                    with contextlib.suppress(NotImplementedError):  # rl.core.Env.seed is abstract
+                        seed_environment(seed)
+                result = self.env.reset()
+        except SystemExit as exit:
+            raise _left(exit) from None
         return self._checked(result[0] if has_info(result) else result, "reset")
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Return observation, reward, terminated, truncated, info; raise `UserError` if the environment did not."""
-        result = self.env.step(action)
+        try:
+            result = self.env.step(action)
+        except SystemExit as exit:
+            raise _left(exit) from None
         if result is None:
             raise self._error("step", "None instead of observation, reward, terminated, truncated and info")
         if len(result) == 5:
@@ -143,11 +150,29 @@ class EnvironmentAdapter:
         if not isinstance(info, dict):
             what = f"{info!r:.60} as info, which must be a dictionary: {{}} if there is nothing to tell"
             raise self._error("step", what)
+        if type(terminated) is not bool:
+            terminated = self._truth(terminated, "terminated" if len(result) == 5 else "done")
+        if type(truncated) is not bool:
+            truncated = self._truth(truncated, "truncated")
+        if terminated or truncated:
+            observation, info = at_the_end(observation, info)
         if self._render is not None:
             self._render()
         if self._has_window:
             self._look_at_window()
-        return self._checked(observation, "step"), reward, bool(terminated), bool(truncated), info
+        return self._checked(observation, "step"), reward, terminated, truncated, info
+
+    def _truth(self, value: Any, name: str) -> bool:
+        """Return a value as a bool; raise `UserError` if it is neither true nor false."""
+        if isinstance(value, np.bool_ | int):
+            return bool(value)
+        try:
+            array = np.asarray(value)
+        except ValueError:  # lists of different lengths
+            array = np.array("")
+        if value is None or (array.size == 1 and array.dtype.kind in "biuf" and not np.isnan(array.item())):
+            return bool(array.item())
+        raise self._error("step", f"{value!r:.60} as {name}, which must be True or False")
 
     def _checked(self, observation: Any, method: str) -> Any:
         if observation is None:
@@ -156,3 +181,10 @@ class EnvironmentAdapter:
 
     def _error(self, method: str, what: str) -> UserError:
         return UserError(f"the environment's {method}() returned {what}{definition(self.env, method)}")
+
+
+def _left(exit: SystemExit) -> BaseException:
+    """Return what to raise where an environment, rather than a signal, would end the program."""
+    if isinstance(exit, Stopped):
+        return exit
+    return RuntimeError(f"it called sys.exit({exit.code!r})").with_traceback(exit.__traceback__)

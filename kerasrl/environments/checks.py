@@ -7,7 +7,7 @@ import numpy as np
 import rl.core
 
 from kerasrl.diagnosis import definition
-from kerasrl.environments.spaces import parts
+from kerasrl.environments.spaces import in_order, parts
 from kerasrl.errors import UserError
 from kerasrl.plain import number
 
@@ -70,5 +70,5 @@ class EnvironmentChecks:
 
 def _shapes(observation: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(observation, dict):
-        return {key: array.shape for key, array in zip(sorted(observation), arrays, strict=True)}
+        return {key: array.shape for key, array in zip(in_order(observation), arrays, strict=True)}
     return arrays[0].shape if len(arrays) == 1 else [array.shape for array in arrays]

@@ -19,6 +19,13 @@ def name_of(env: Any) -> str:
     return str(spec.id) if spec is not None else type(getattr(env, "unwrapped", env)).__name__
 
 
+def time_limit(env: Any) -> int | None:
+    """Return after how many steps an episode ends at the latest, None if neither a name nor a wrapper says."""
+    limits = [getattr(getattr(env, "spec", None), "max_episode_steps", None)]
+    limits += [vars(layer).get("_max_episode_steps") for layer in wrapper_chain(env) if hasattr(layer, "__dict__")]
+    return min(filter(None, limits), default=None)
+
+
 def wrapper_chain(env: Any) -> Iterator[Any]:
     """Yield an environment's wrappers, the outermost first, and the innermost environment last."""
     seen: list[Any] = []

@@ -15,6 +15,7 @@ from kerasrl.environments import atari
 from kerasrl.environments.copying import copied, show_as
 from kerasrl.environments.display import require_able_to_draw, require_display, require_drawing
 from kerasrl.environments.instances import is_environment, name_of, takes_seed
+from kerasrl.environments.spaces import kind_of
 from kerasrl.errors import Note, UserError, one_line
 from kerasrl.phrases import to_install
 
@@ -161,7 +162,7 @@ def refusal(env_name: str, error: Exception) -> UserError:
 def with_plain_counts(env: Any) -> Any:
     """Return `env`, its spaces' sizes as plain ints: Gymnasium's are np.int64, which Keras's Dense refuses."""
     for space in (env.action_space, env.observation_space):
-        if type(space).__name__ == "Discrete":
+        if kind_of(space) == "Discrete":
             space.n = int(space.n)
     return env
 

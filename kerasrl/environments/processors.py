@@ -10,6 +10,7 @@ import numpy as np
 import rl.core
 from PIL import Image
 
+from kerasrl.environments.spaces import kind_of
 from kerasrl.errors import UserError
 
 _SCREEN = (84, 84)
@@ -36,12 +37,12 @@ class OneHotProcessor(rl.core.Processor):
     """Turn each Discrete observation of a space, alone or in a Dict, into a vector of zeros with a one in its place."""
 
     def __init__(self, space: Any) -> None:
-        parts = space.spaces if type(space).__name__ == "Dict" else {None: space}
+        parts = space.spaces if kind_of(space) == "Dict" else {None: space}
         # Size and first value of each Discrete part, as plain numbers, so that a training state can hold them.
         self.parts = [
             (key, int(part.n), int(getattr(part, "start", 0)))
             for key, part in parts.items()
-            if type(part).__name__ == "Discrete"
+            if kind_of(part) == "Discrete"
         ]
 
     @staticmethod

@@ -18,7 +18,7 @@ class Spaces:
     """What an environment shows and takes; each agent has its own rule about the actions that it can learn."""
 
     observation: Any
-    """Shape of an observation, a dictionary of shapes for a Dict."""
+    """Shape of an observation; for a Dict a dictionary of shapes by key, which is a text, as the inputs' names are."""
     actions: Any
     """The action space, whatever its class."""
     nb_actions: int | None
@@ -36,7 +36,7 @@ class Spaces:
 def describe_spaces(env: Any) -> Spaces:
     """Return what an environment shows and takes; raise `UserError` if its observations are not supported."""
     actions = env.action_space
-    kind, nb_actions, shape = type(actions).__name__, None, None  # gym's and Gymnasium's classes have the same names
+    kind, nb_actions, shape = kind_of(actions), None, None
     if kind == "Discrete" and getattr(actions, "start", 0) == 0:
         nb_actions = int(actions.n)
     if kind == "Box" and np.issubdtype(actions.dtype, np.number):
@@ -50,27 +50,51 @@ def check_spaces(env: Any, agent: str = "DQN") -> tuple[Any, int]:
     return spaces.observation, spaces.require_discrete(agent)
 
 
+def kind_of(space: Any) -> str:
+    """Return Box, Discrete or Dict for a space of such a class, gym's or Gymnasium's, or of one derived from it."""
+    names = [base.__name__ for base in type(space).__mro__]  # which are the same in both libraries
+    return next((name for name in names if name in ("Box", "Discrete", "Dict")), names[0])
+
+
+def in_order(observation: dict[Any, Any]) -> list[Any]:
+    """Return the keys of an observation, or of its space, in the order of its parts."""
+    try:
+        return sorted(observation)
+    except TypeError:  # numbers and texts
+        return sorted(observation, key=str)
+
+
 def parts(observation: Any) -> list[np.ndarray]:
     """Split an observation into its arrays, one for each input of the model; a dictionary's sorted by key."""
     if type(observation) is np.ndarray:
         return [observation]
     if isinstance(observation, dict):
-        return [np.asarray(observation[key]) for key in sorted(observation)]
+        return [np.asarray(observation[key]) for key in in_order(observation)]
     if isinstance(observation, list | tuple) and any(isinstance(x, np.ndarray) for x in observation):
         return [np.asarray(value) for value in observation]
     return [np.asarray(observation)]
 
 
 def _shape(space: Any) -> Any:
-    kind = type(space).__name__  # gym's and Gymnasium's classes have the same names
+    kind = kind_of(space)
     parts = space.spaces if kind == "Dict" else {}
-    if parts and all(type(p).__name__ in ("Box", "Discrete") and "/" not in key for key, p in parts.items()):
-        return {key: _shape(part) for key, part in space.spaces.items()}
+    if parts and all(kind_of(part) in ("Box", "Discrete") for part in parts.values()):
+        return {name: _shape(part) for name, part in zip(_names(parts), parts.values(), strict=True)}
     if kind == "Box" and space.dtype != object:
         return tuple(space.shape)
     if kind == "Discrete":
         return (int(space.n),)
     raise UserError(f"the observation space {space} is not supported; {SUPPORTED}")
+
+
+def _names(parts: Any) -> list[str]:
+    """Return the names of the network's inputs for the keys of a Dict; raise `UserError` if they cannot be used."""
+    names = [str(key) for key in parts]
+    if slashed := [name for name in names if "/" in name]:
+        raise UserError(f"the observation's key {slashed[0]!r} has a slash, which no input may have; rename it")
+    if len(set(names)) < len(names):
+        raise UserError(f"the observation's keys {list(parts)} would give inputs of the same name; rename one")
+    return names
 
 
 def reward_threshold(env: Any) -> float | None:

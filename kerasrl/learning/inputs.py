@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import rl.core
 
-from kerasrl.environments.spaces import parts
+from kerasrl.environments.spaces import in_order, parts
 from kerasrl.errors import UserError, require_keras_3
 
 
@@ -72,8 +72,8 @@ class ModelInputs:
         if not isinstance(observation, dict):
             return arrays
         if self._order is None:
-            names, keys = self._input_names(), sorted(observation)
-            if sorted(names) != keys:
+            names, keys = self._input_names(), list(map(str, in_order(observation)))
+            if sorted(names) != sorted(keys):
                 raise UserError(f"the observation's keys {keys} are not the names of the model's inputs {names}")
             self._order = [keys.index(name) for name in names]
         return [arrays[i] for i in self._order]
@@ -88,7 +88,7 @@ class ModelInputs:
         if isinstance(observation, dict):
             batch: Any = np.empty(arrays[0].shape[:2], object)
             for index in np.ndindex(batch.shape):
-                batch[index] = {key: array[index] for key, array in zip(sorted(observation), arrays, strict=True)}
+                batch[index] = {key: array[index] for key, array in zip(in_order(observation), arrays, strict=True)}
         elif len(arrays) > 1:
             nb_states, window = arrays[0].shape[:2]
             batch = [[tuple(array[i, w] for array in arrays) for w in range(window)] for i in range(nb_states)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrl.environments.spaces import parts
+from kerasrl.environments.spaces import in_order, parts
 from kerasrl.errors import UserError
 
 
@@ -121,8 +121,8 @@ class Frames:
         if self._first is None:
             self._begin(observation, arrays)
         if isinstance(observation, dict) and observation.keys() != getattr(self._first, "keys", dict)():
-            before = sorted(self._first) if isinstance(self._first, dict) else "without names"
-            raise UserError(f"an observation {sorted(observation)} follows observations {before}")
+            before = in_order(self._first) if isinstance(self._first, dict) else "without names"
+            raise UserError(f"an observation {in_order(observation)} follows observations {before}")
         if len(arrays) != len(self.arrays):
             raise UserError(f"an observation of {len(arrays)} parts follows observations of {len(self.arrays)}")
         for k, array in enumerate(arrays):
@@ -167,7 +167,7 @@ class Frames:
     def restored(self, arrays: list[np.ndarray]) -> Any:
         """Return the observation that has these parts in the container in which observations were given."""
         if isinstance(self._first, dict):
-            by_key = dict(zip(sorted(self._first), arrays, strict=True))
+            by_key = dict(zip(in_order(self._first), arrays, strict=True))
             return {key: by_key[key] for key in self._first}
         if hasattr(self._first, "_fields"):  # a named tuple of arrays
             return type(self._first)(*arrays) if len(arrays) > 1 else arrays[0]

@@ -61,7 +61,9 @@ class Run:
         if parts.processor is not None or config.processor:
             processor, tried = _own_processor(config, parts.processor)
             seen = tried.process_observation(env.observation_space.sample())
-            size = {key: np.shape(part) for key, part in seen.items()} if isinstance(seen, dict) else np.shape(seen)
+            size = (
+                {str(key): np.shape(part) for key, part in seen.items()} if isinstance(seen, dict) else np.shape(seen)
+            )
         elif OneHotProcessor.is_needed(env.observation_space):
             processor = OneHotProcessor(env.observation_space)
         if parts.model is None and not config.network:

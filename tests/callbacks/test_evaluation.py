@@ -143,6 +143,26 @@ class Endless(gym.Env):
         return np.zeros(1, np.float32), float(action == 0), action == 1, False, {}
 
 
+def greedy(action):
+    """An agent that always takes one of two actions."""
+    dqn = build_agent(build_model(1, 2, (1,)), 2)
+    dqn.model.set_weights([*(np.zeros_like(w) for w in dqn.model.get_weights()[:-1]), np.eye(2)[action]])
+    return dqn
+
+
+@pytest.mark.parametrize("library", ["gym", "gymnasium"])
+def test_a_time_limit_set_by_hand_counts(tmp_path, monkeypatch, library):
+    monkeypatch.setattr(evaluation_module, "_LONGEST_EPISODE", 50)
+    module = pytest.importorskip(library)
+    own = {name: vars(Endless)[name] for name in ("observation_space", "action_space", "reset", "step")}
+    env = module.wrappers.TimeLimit(type("Own", (module.Env,), own)(), 80)
+    callback = Evaluation(
+        module.wrappers.OrderEnforcing(env), tmp_path / "best.h5f", interval=10, nb_episodes=1, seed=1
+    )
+    callback.set_model(greedy(0))
+    assert callback.evaluate(0) == 80
+
+
 def fitted(callbacks, nb_steps=700, env_name="CartPole-v0"):
     set_random_seed(3)
     dqn = build_agent(build_model(4, 2), 2, Config(nb_steps_warmup=20))

@@ -1,13 +1,16 @@
 """Environments of every generation as one protocol, and what is said about those that do not fit."""
 
+import sys
 import time
 
 import gym
 import numpy as np
 import pytest
+import rl.callbacks
 import rl.core
 
-from kerasrl import environments
+from kerasrl import Config, UserError, environments, train
+from kerasrl.cli.door import run as run_command
 from kerasrl.environments import EnvironmentAdapter
 
 
@@ -80,6 +83,174 @@ def test_the_old_protocol_reports_a_time_limit_in_info():
 def test_ends_are_bools_whatever_the_environment_calls_them():
     env = EnvironmentAdapter(New((1.0, np.bool_(True), 0, {})))
     assert [type(end) for end in env.step(0)[2:4]] == [bool, bool]
+
+
+@pytest.mark.parametrize(
+    "end, is_true",
+    [
+        *((np.bool_(True), True), (1, True), (0, False), (np.int8(1), True), (1.0, True), (0.0, False), (None, False)),
+        *((np.array(False), False), (np.array([True]), True), ([False], False), ([[1]], True)),
+    ],
+)
+def test_what_has_a_truth_value_counts_as_an_end(end, is_true):
+    for values in ((end, False, {}), (False, end, {})):
+        assert any(EnvironmentAdapter(New((1.0, *values))).step(0)[2:4]) is is_true
+    assert EnvironmentAdapter(Old((1.0, end, {}))).step(0)[2:4] == (is_true, False)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        *("no", "", b"no", np.nan, np.float32("nan"), np.array([True, False]), np.array([]), [True, True], [], {}),
+        *({"a": True}, [[0], [0, 0]], object, np.array("no"), np.array([None]), 1j),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("values", [("{}", "False"), ("False", "{}"), ("{}",)], ids=["terminated", "truncated", "done"])
+def test_an_end_without_a_truth_value_is_refused(end, values):
+    kind, name = (Old, "done") if len(values) == 1 else (New, ("terminated", "truncated")[values.index("{}")])
+    answer = [end if value == "{}" else False for value in values]
+    with pytest.raises(UserError, match=rf"environment's step\(\) returned .* as {name}, .*True or False.*\.py, line"):
+        EnvironmentAdapter(kind((1.0, *answer, {}))).step(0)
+
+
+def test_how_an_end_without_a_truth_value_is_told(refused):
+    with refused("'no'"):
+        EnvironmentAdapter(New((1.0, "no", False, {}))).step(0)
+    gym.register("NotANumberTest-v0", NotANumber)
+    older = environments.make("NotANumberTest-v0")  # which gym wraps
+    older.reset()
+    with refused("nan"):
+        EnvironmentAdapter(older).step(0)
+
+
+class NotANumber(Old, gym.Env):
+    action_space = observation_space = gym.spaces.Discrete(2)
+
+    def __init__(self):
+        super().__init__((1.0, np.nan, {}))
+
+
+class Counted(gym.Env):
+    """Shows the number of the step; ends after three."""
+
+    observation_space, action_space = gym.spaces.Box(0, 9, (1,)), gym.spaces.Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        self.nb_steps = 0
+        return np.zeros(1), {}
+
+    def step(self, action):
+        self.nb_steps += 1
+        return np.full(1, float(self.nb_steps)), 1.0, self.nb_steps == 3, False, {"step": self.nb_steps}
+
+
+@pytest.mark.parametrize("name", ["final_observation", "final_obs", "terminal_observation"])
+def test_the_last_observation_is_kept_where_a_wrapper_begins_the_next_episode(name):
+    class Renamed(gym.wrappers.AutoResetWrapper):
+        def step(self, action):
+            *values, info = super().step(action)
+            return *values, {name if key == "final_observation" else key: value for key, value in info.items()}
+
+    env = EnvironmentAdapter(Renamed(Counted()))
+    env.reset()
+    seen = [env.step(0) for _ in range(3)]
+    assert [observation.item() for observation, *_ in seen] == [1, 2, 3]
+    assert [info["step"] for *_, info in seen] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("code", [0, None, 3, "leave"])
+@pytest.mark.parametrize("method", ["reset", "step"])
+def test_an_environment_does_not_end_the_program(code, method):
+    env = Counted()
+    setattr(env, method, lambda *arguments, **options: sys.exit(code))
+    adapter = EnvironmentAdapter(env)
+    with pytest.raises(RuntimeError, match=rf"called sys.exit\({code!r}\)"):
+        adapter.reset() if method == "reset" else adapter.step(0)
+
+
+class Leaving(Counted):
+    def step(self, action):
+        sys.exit(0)
+
+
+class LeavingCallback(rl.callbacks.Callback):
+    def on_step_end(self, step, logs):
+        sys.exit(0)
+
+
+gym.register("LeavingTest-v0", Leaving)
+
+
+@pytest.mark.parametrize("how", [["--env", "LeavingTest-v0"], ["--callback", f"{__name__}:LeavingCallback"]])
+def test_a_training_that_somebodys_code_ends_says_so(how, tmp_path, monkeypatch, capsys, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        run_command("train", [*how, "--eval-interval", "0", "--nb-steps", "20"])
+    error = said(capsys.readouterr().err, r"line \d+")
+    assert (stop.value.code, error.count("\n")) == (1, 1) and "sys.exit(0)" in error
+
+
+class Scaled(gym.spaces.Box):
+    """A user's own kind of Box."""
+
+
+class Named(gym.spaces.Discrete):
+    """A user's own kind of Discrete."""
+
+
+class Sorted(gym.spaces.Dict):
+    """A user's own kind of Dict."""
+
+
+def in_spaces(observations, actions=gym.spaces.Discrete(2)):
+    """An environment that draws its observations from a space."""
+
+    class Drawing(gym.Env):
+        observation_space, action_space = observations, actions
+
+        def reset(self, seed=None, options=None):
+            observations.seed(seed)
+            self.nb_steps = 0
+            return observations.sample(), {}
+
+        def step(self, action):
+            assert actions.contains(action)
+            self.nb_steps += 1
+            return observations.sample(), 1.0, self.nb_steps == 5, False, {}
+
+    return Drawing
+
+
+BOX, THREE = Scaled(-1, 1, (2,)), Named(3)
+SPACES = {
+    "subclasses": (Sorted(a=BOX, b=THREE), {"a": (2,), "b": (3,)}),
+    "numbers": (gym.spaces.Dict({10: BOX, 2: THREE}), {"2": (3,), "10": (2,)}),
+    "numbers and texts": (gym.spaces.Dict({10: BOX, "x": THREE}), {"10": (2,), "x": (3,)}),
+    "spaces and umlauts": (gym.spaces.Dict({"a b": BOX, "Höhe": THREE}), {"a b": (2,), "Höhe": (3,)}),
+}
+
+
+def test_subclasses_of_spaces_are_what_they_are_derived_from():
+    assert environments.check_spaces(in_spaces(BOX, THREE)()) == ((2,), 3)
+    assert environments.check_spaces(in_spaces(THREE, THREE)()) == ((3,), 3)
+
+
+@pytest.mark.parametrize("space, shape", SPACES.values(), ids=SPACES)
+def test_kinds_of_spaces_and_keys_that_are_learned_from(space, shape, tmp_path):
+    kind = in_spaces(space, Named(2))
+    assert environments.check_spaces(kind()) == (shape, 2)
+    settings = {"nb_steps": 20, "window_length": 2, "hidden_layers": (4,), "eval_interval": 0, "state_interval": 5}
+    folders = {"checkpoint_dir": str(tmp_path), "log_dir": str(tmp_path)}
+    trained = train(Config(**settings, **folders, seed=1, verbose=0), env=kind)
+    assert trained.history["episode_reward"] == [5.0] * 4 and trained.agent.optimizer.iterations > 0
+
+
+@pytest.mark.parametrize("keys", [["a/b"], [1, "1"]], ids=repr)
+def test_keys_that_cannot_name_inputs_are_refused(keys, refused):
+    space = gym.spaces.Dict(dict.fromkeys(keys, BOX))
+    with refused("key", repr(keys[0])):
+        environments.check_spaces(in_spaces(space)())
 
 
 @pytest.mark.parametrize("kind", [New, Old])

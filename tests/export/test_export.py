@@ -52,13 +52,23 @@ class Seen(gym.Env):
         self.sum += 1
         return self.see(), reward, self.sum == 20, False, {}
 
+NAMES = {"where": "a b", "what": 3, "at": "Höhe"}
+
+class Keyed(Seen):
+    observation_space = gym.spaces.Dict({own: Seen.observation_space[name] for name, own in NAMES.items()})
+
+    def see(self):
+        return {NAMES[name]: part for name, part in super().see().items()}
+
 gym.register("Seen-v0", Seen)
+gym.register("Keyed-v0", Keyed)
 """
 KINDS = {
     "plain": {"env": "CartPole-v0", "nb_max_episode_steps": 40},
     "window": {"env": "CartPole-v0", "nb_max_episode_steps": 40, "window_length": 3},
     "one-hot": {"env": "FrozenLake-v1", "nb_max_episode_steps": 40, "hidden_layers": ()},
     "dict": {"env": "seen:Seen-v0", "window_length": 2},
+    "dict of odd keys": {"env": "seen:Keyed-v0", "window_length": 2},
     "dueling avg": {"env": "CartPole-v0", "nb_max_episode_steps": 40, "enable_dueling_network": True},
     "dueling max": {
         "env": "CartPole-v0",
@@ -110,7 +120,8 @@ def prepared(observation):
         value = observation if key is None else observation[key]
         vector = np.eye(part["n"])[value - part["start"]]
         observation = vector if key is None else {**observation, key: vector}
-    return observation if isinstance(observation, dict) else {"state": observation}
+    observation = observation if isinstance(observation, dict) else {"state": observation}
+    return {str(key): part for key, part in observation.items()}
 
 module, _, name = about["environment"].rpartition(":")
 if module:
@@ -131,7 +142,7 @@ for episode in range(nb_episodes):
         window.append(seen)
         inputs = {}
         for tensor in about["inputs"]:
-            state = np.array([[part[tensor["name"]] for part in window]], tensor["dtype"])
+            state = np.array([[part[tensor.get("key", tensor["name"])] for part in window]], tensor["dtype"])
             assert list(state.shape[1:]) == tensor["shape"][1:]
             inputs[tensor["name"]] = state
         action = int(np.argmax(q_values(inputs)))
@@ -220,6 +231,10 @@ def test_a_file_acts_as_the_agent_does(kind, file, weights, tmp_path, capfd, mon
         ("plain", ["feed it as state float32 [1, 1, 4]"]),
         ("one-hot", ["turn it into a vector of 16 zeros with a one at the index that is its value", ""]),
         ("dict", ["turn its what into a vector of 3 zeros", "stack the latest 2", "at float32 [1, 2, 3]"]),
+        (
+            "dict of odd keys",
+            ["turn its 3 into a vector", "stack the latest 2", "Hohe float32 [1, 2, 3] (its Höhe)"],
+        ),
         (
             "atari",
             [

@@ -4,6 +4,9 @@ from kerasrl.compat import keras_rl  # noqa: F401  # before the imports that it 
 
 # isort: split
 
+import itertools
+import re
+import unicodedata
 from typing import Any
 
 from kerasrl.environments.processors import OneHotProcessor  # first: it lets Keras-RL import
@@ -22,19 +25,39 @@ def input_names(model: Any, by_key: bool) -> list[str]:
     return [tensor.name for tensor in model.inputs] if by_key or len(model.inputs) > 1 else ["state"]
 
 
-def about(env_name: str, agent: Any, names: list[str], action_repetition: int) -> dict[str, Any]:
+def plain_names(names: list[str]) -> list[str]:
+    """Return names like these with only those characters that all formats take, each another one."""
+    taken = [OUTPUT]
+    for name in names:
+        plain = _plain(name)
+        numbered = (f"{plain}_{k}" for k in itertools.count(2))
+        taken.append(plain if plain not in taken else next(other for other in numbered if other not in taken))
+    return taken[1:]
+
+
+def _plain(name: str) -> str:
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()  # without accents
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", letters)
+    return plain if re.match("[A-Za-z0-9]", plain) else f"input{plain}"
+
+
+def about(env_name: str, agent: Any, names: list[str], keys: list[str], action_repetition: int) -> dict[str, Any]:
     """Return what a file says about its network, for programs and, in sentences, for people.
 
     Args:
         env_name: Environment that the network acts in.
         agent: DQNAgent.
         names: Names of the inputs.
+        keys: What `input_names` calls them.
         action_repetition: How many times each action is taken.
     """
     model, processor, window = agent.model, agent.processor, agent.memory.window_length
     one_hot = processor.parts if isinstance(processor, OneHotProcessor) else []
     own = None if processor is None or one_hot else f"{type(processor).__module__}:{type(processor).__name__}"
-    inputs = [_tensor(name, tensor) for name, tensor in zip(names, model.inputs, strict=True)]
+    inputs = [
+        {**_tensor(name, tensor), **({} if name == key else {"key": key})}
+        for name, key, tensor in zip(names, keys, model.inputs, strict=True)
+    ]
     return {
         "environment": env_name,
         "inputs": inputs,
@@ -62,7 +85,11 @@ def _observation(processor: Any, own: str | None, one_hot: Any, window: int, inp
         )
     if own and _has_own(processor, "process_state_batch"):
         said.append(f"pass the state to {own}.process_state_batch")
-    shapes = ", ".join(f"{tensor['name']} {tensor['dtype']} {[1, *tensor['shape'][1:]]}" for tensor in inputs)
+    shapes = ", ".join(
+        f"{tensor['name']} {tensor['dtype']} {[1, *tensor['shape'][1:]]}"
+        + (f" (its {tensor['key']})" if "key" in tensor else "")
+        for tensor in inputs
+    )
     return [*said, f"feed it as {shapes}"]
 
 

@@ -64,7 +64,7 @@ def run(config: ExportConfig, parts: OwnParts = OwnParts()) -> Path:
 
 def _write_and_check(config: ExportConfig, kind: formats.Format, saved: Saved, beside: Path) -> None:
     from kerasrl.tools.export import check  # TensorFlow is imported from here on
-    from kerasrl.tools.export.about import about, input_names
+    from kerasrl.tools.export.about import about, input_names, plain_names
     from kerasrl.training.recipe import load
 
     recipe = load(saved.config.recipe)
@@ -72,8 +72,9 @@ def _write_and_check(config: ExportConfig, kind: formats.Format, saved: Saved, b
     with saved.fitting():
         agent = recipe.build(run)
         agent.load_weights(run.weights)
-    names = input_names(agent.model, by_key=isinstance(run.state_size, dict))
-    known = about(trained.env, agent, names, trained.action_repetition)
+    keys = input_names(agent.model, by_key=isinstance(run.state_size, dict))
+    names = keys if kind.takes_any_name else plain_names(keys)
+    known = about(trained.env, agent, names, keys, trained.action_repetition)
     exported = formats.write(kind, agent.model, names, beside, known)
     found = check.play(
         agent,

@@ -33,6 +33,8 @@ class Format(ABC):
     """The package that plays the file."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Modules that the extra `export` brings."""
+    takes_any_name: ClassVar[bool] = False
+    """Whether inputs may have names of any characters."""
 
     @abstractmethod
     def write(self, model: Any, names: list[str], path: Path, about: dict[str, Any]) -> None:
@@ -97,6 +99,7 @@ class KerasFile(Format):
     """Keras's own file, a .zip; the metadata is a file in it."""
 
     name, ending, runtime = "Keras", ".keras", "keras"
+    takes_any_name = True  # it keeps the model's
 
     def write(self, model: Any, names: list[str], path: Path, about: dict[str, Any]) -> None:
         """Write; see `Format`."""
