@@ -12,7 +12,7 @@ from kerasrl.compat.step_api import at_the_end, has_info, to_five_values
 from kerasrl.diagnosis import definition
 from kerasrl.environments.display import draws, require_display
 from kerasrl.environments.instances import takes, takes_seed
-from kerasrl.environments.rendering import caption, render
+from kerasrl.environments.rendering import caption, draws_itself, render
 from kerasrl.errors import UserError
 from kerasrl.signals import Stopped
 
@@ -55,6 +55,7 @@ class EnvironmentAdapter:
         self._unwrapped = unwrapped = getattr(env, "unwrapped", env)
         self._reset_takes_seed = takes_seed(unwrapped)
         self._restore_rendering: Any = None
+        self._drawing: _Drawing | None = None
         self._render = self._choose_rendering(unwrapped) if visualize else None
         modes = [getattr(layer, "render_mode", None) for layer in (env, unwrapped)]
         self._has_window = "human" in modes or (visualize and not hasattr(unwrapped, "render_mode"))
@@ -70,17 +71,28 @@ class EnvironmentAdapter:
             )
         if not hasattr(unwrapped, "render_mode"):  # older gym
             return (lambda: self.env.render(mode="human")) if takes(unwrapped.render, "mode") else self.env.render
+        if unwrapped.render_mode in (None, "human") and "human" in modes and draws_itself(self.env):
+            require_display(self.env)
+            self._let_draw_for_people(unwrapped)
+            drawing = self._drawing = _Drawing(unwrapped)
+            return lambda: drawing.draw_unless_it_does(self.env)
         if unwrapped.render_mode is None and hasattr(unwrapped, "ale"):  # only gym.make opens Atari's own window
             require_display()
             return lambda: render(self.env, "human")
         if unwrapped.render_mode is None and "human" in modes:
             require_display()
-            self._restore_rendering = lambda: setattr(unwrapped, "render_mode", None)
-            unwrapped.render_mode = "human"  # gym 0.26 wants it at gym.make; Keras-RL gives it at fit
+            self._let_draw_for_people(unwrapped)
         return None if unwrapped.render_mode == "human" else self.env.render
+
+    def _let_draw_for_people(self, unwrapped: Any) -> None:
+        """Set the render mode, which gym 0.26 wants at gym.make, and Keras-RL gives at fit."""
+        before, unwrapped.render_mode = unwrapped.render_mode, "human"
+        self._restore_rendering = lambda: setattr(unwrapped, "render_mode", before)
 
     def stop_rendering(self) -> None:
         """Restore the environment's own way of rendering."""
+        if self._drawing is not None:
+            self._drawing.end()
         if self._restore_rendering is not None:
             self._restore_rendering()
 
@@ -181,6 +193,30 @@ class EnvironmentAdapter:
 
     def _error(self, method: str, what: str) -> UserError:
         return UserError(f"the environment's {method}() returned {what}{definition(self.env, method)}")
+
+
+class _Drawing:
+    """Finds out whether somebody's own environment calls its `render` in each step, as gym's have since 0.26."""
+
+    def __init__(self, unwrapped: Any) -> None:
+        self._env, self._render, self._is_called = unwrapped, unwrapped.render, False
+        self._own = {name: value for name, value in vars(unwrapped).items() if name == "render"}
+        unwrapped.render = self._note
+
+    def end(self) -> None:
+        """Give the environment its own `render` back."""
+        vars(self._env).pop("render", None)
+        vars(self._env).update(self._own)
+
+    def _note(self, *arguments: Any, **options: Any) -> Any:
+        self._is_called = True
+        return self._render(*arguments, **options)
+
+    def draw_unless_it_does(self, env: Any) -> None:
+        """Draw what a step has led to."""
+        self.end()
+        if not self._is_called:
+            render(env, "human")
 
 
 def _left(exit: SystemExit) -> BaseException:

@@ -1,10 +1,11 @@
 """Whether an environment can be shown or filmed: it has to draw, and a window needs a screen."""
 
 import os
+import sys
 from typing import Any
 
 from kerasrl.compat.quiet import quiet_stderr
-from kerasrl.environments.instances import name_of
+from kerasrl.environments.instances import is_of_a_library, name_of
 from kerasrl.errors import UserError
 from kerasrl.phrases import to_type
 
@@ -23,9 +24,33 @@ def has_display() -> bool:
     return driver not in ("offscreen", "dummy") or "SDL_VIDEODRIVER" in os.environ
 
 
-def require_display() -> None:
-    """Raise `UserError` unless a window can be opened."""
-    if not has_display():
+# Libraries that open windows. What draws without any of them, such as by printing, needs no screen.
+_WINDOWS = {"pygame", "pyglet", "cv2", "tkinter", "matplotlib", "turtle", "arcade", "glfw", "OpenGL", "PyQt5", "PyQt6"}
+
+
+def needs_display(env: Any) -> bool:
+    """Return whether an environment, or a class of environments, may open a window where it draws for a person.
+
+    Somebody's own does not if neither its class nor the module of that mentions a library that opens windows.
+    """
+    kind = env if isinstance(env, type) else type(getattr(env, "unwrapped", env))
+    own = [base for base in kind.__mro__ if base is not object and not is_of_a_library(base)]
+    if is_of_a_library(getattr(kind, "render", kind)):
+        return True
+    functions = [value for base in own for value in vars(base).values() if hasattr(value, "__code__")]
+    seen = [vars(sys.modules[base.__module__]) for base in own if base.__module__ in sys.modules]
+    modules = [
+        getattr(value, "__module__", None) or getattr(value, "__name__", "")
+        for names in seen
+        for value in names.values()
+    ]
+    mentioned = {str(name).partition(".")[0] for name in modules}
+    return not _WINDOWS.isdisjoint(mentioned.union(*(function.__code__.co_names for function in functions)))
+
+
+def require_display(env: Any = None) -> None:
+    """Raise `UserError` unless a window can be opened, or `env`, an environment or a class of them, needs none."""
+    if (env is None or needs_display(env)) and not has_display():
         raise UserError(
             f"there is no screen to open a window on; leave out {to_type('--visualize', 'visualize=True')}, or connect "
             "with ssh -X, or run under xvfb-run"
@@ -57,7 +82,7 @@ def require_able_to_draw(env: Any, render_mode: str | None) -> None:
     if render_mode is not None:
         require_drawing(env, name_of(env))
     if render_mode == "human":
-        require_display()
+        require_display(env)
 
 
 def require_pictures(env: Any) -> None:

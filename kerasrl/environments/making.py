@@ -14,7 +14,7 @@ from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments import atari
 from kerasrl.environments.copying import copied, show_as
 from kerasrl.environments.display import require_able_to_draw, require_display, require_drawing
-from kerasrl.environments.instances import is_environment, name_of, takes_seed
+from kerasrl.environments.instances import is_environment, name_of, takes, takes_seed
 from kerasrl.environments.spaces import kind_of
 from kerasrl.errors import Note, UserError, one_line
 from kerasrl.phrases import to_install
@@ -51,11 +51,17 @@ def make(env_name: str, render_mode: str | None = None, **options: Any) -> Any:
                 import gymnasium
 
                 _check_drawing(gymnasium, name, render_mode)
+                options = _taken(gymnasium, name, options)
                 with quiet_stderr():  # the Arcade Learning Environment prints a greeting
-                    return with_plain_counts(gymnasium.make(name, disable_env_checker=True, **options))
-            _check_drawing(gym, name, render_mode)
-            older = _is_older(name) or None  # None: as it was registered
-            return gym.make(name, disable_env_checker=True, apply_api_compatibility=older, **options)
+                    env = with_plain_counts(gymnasium.make(name, disable_env_checker=True, **options))
+            else:
+                _check_drawing(gym, name, render_mode)
+                older = _is_older(name) or None  # None: as it was registered
+                options = options if older else _taken(gym, name, options)
+                env = gym.make(name, disable_env_checker=True, apply_api_compatibility=older, **options)
+            if "render_mode" not in options:
+                show_as(env, render_mode)
+            return env
 
 
 def another(source: Any, render_mode: str | None = None) -> Any:
@@ -202,7 +208,15 @@ def _check_drawing(library: Any, name: str, render_mode: str | None) -> None:
     if inspect.isclass(kind):  # nothing is known yet about what a function makes
         require_drawing(kind, name)
     if render_mode == "human":
-        require_display()
+        require_display(kind if inspect.isclass(kind) else None)
+
+
+def _taken(library: Any, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options without a render mode where the class that was registered takes none."""
+    kind = _registered(library, name)
+    if not inspect.isclass(kind) or takes(kind, "render_mode"):
+        return options
+    return {option: value for option, value in options.items() if option != "render_mode"}
 
 
 def _registered(library: Any, name: str) -> Any:

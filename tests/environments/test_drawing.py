@@ -116,3 +116,83 @@ def test_an_older_environment_is_not_drawn_before_its_reset(shown):
 def test_a_film_of_what_draws_nothing_is_refused_as_well():
     with pytest.raises(UserError, match=SAYS):
         environments.require_pictures(environments.make("Silent-v0"))
+
+
+class Printing(Silent):
+    """Prints itself where it is asked to; without a render mode, as was usual until gym 0.25."""
+
+    metadata: ClassVar[dict] = {"render_modes": ["human"]}
+
+    def render(self, mode="human"):
+        print("step", self.nb_steps)
+
+
+class PrintingInStep(Printing):
+    """Prints itself in each step, as has been usual since."""
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+
+    def step(self, action):
+        result = super().step(action)
+        if self.render_mode == "human":
+            self.render()
+        return result
+
+
+class Opening(Printing):
+    """Would open a window."""
+
+    def render(self, mode="human"):
+        import pygame
+
+        pygame.display.set_mode((9, 9))
+
+
+for kind in (Printing, PrintingInStep, Opening):
+    gym.register(f"{kind.__name__}Test-v0", kind)
+
+
+@pytest.fixture
+def no_screen(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+
+
+PRINTING = [Printing(), PrintingInStep(), PrintingInStep("human"), gym.Wrapper(Printing())]
+
+
+@pytest.mark.parametrize("env", PRINTING, ids=str)
+def test_an_environment_that_prints_itself_needs_no_screen(env, no_screen, capsys):
+    mode = env.unwrapped.render_mode
+    adapter = EnvironmentAdapter(env, visualize=True)
+    adapter.reset()
+    for _ in range(3):
+        adapter.step(0)
+    adapter.stop_rendering()
+    assert capsys.readouterr().out == "step 1\nstep 2\nstep 3\n"
+    assert env.unwrapped.render_mode == mode and "render" not in vars(env.unwrapped)
+
+
+def test_a_drawing_that_has_not_begun_is_forgotten(no_screen):
+    env = Printing()
+    EnvironmentAdapter(env, visualize=True).stop_rendering()
+    assert env.render_mode is None and "render" not in vars(env)
+
+
+def test_an_environment_that_opens_a_window_needs_a_screen(no_screen):
+    with pytest.raises(UserError, match="there is no screen"):
+        EnvironmentAdapter(Opening(), visualize=True)
+    with pytest.raises(UserError, match="there is no screen"):
+        environments.make("OpeningTest-v0", "human")
+
+
+@pytest.mark.parametrize("kind", [Printing, PrintingInStep])
+def test_one_that_prints_itself_is_shown_by_its_name_but_not_evaluated_aloud(
+    kind, no_screen, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    options = ["--nb-steps", "10", "--eval-interval", "10", "--eval-episodes", "1", "--seed", "1"]
+    assert run_command("train", ["--env", f"{kind.__name__}Test-v0", *options, "--visualize"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ") and " of " not in line]
+    assert lines == [f"step {k}" for k in range(1, 11)]

@@ -15,7 +15,7 @@ from typing import Any
 
 from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments import atari, making
-from kerasrl.environments.display import has_display
+from kerasrl.environments.display import has_display, needs_display
 from kerasrl.errors import UserError
 from kerasrl.legacy.gym import successors
 from kerasrl.legacy.gym.names import import_from_project
@@ -78,9 +78,9 @@ def _make_of_gymnasium(name: str, **kwargs: Any) -> Any:
         return OfGymnasium(gymnasium.make(name, disable_env_checker=True, **kwargs).unwrapped)
 
 
-def can_be_shown() -> bool:
-    """Return whether a window can be opened; say so, once, if not."""
-    if not has_display():
+def can_be_shown(env: Any = None) -> bool:
+    """Return whether a window can be opened, or `env`, an environment or a class of them, needs none; note if not."""
+    if (env is None or needs_display(env)) and not has_display():
         report.differs("there is no screen: visualize=True and render() show nothing")
         return False
     return True
@@ -114,7 +114,7 @@ def make(id: Any, *args: Any, **kwargs: Any) -> Any:
     """
     for older in ("new_step_api", "return_info"):  # which chose between four and five values
         kwargs.pop(older, None)
-    if kwargs.get("render_mode") == "human" and not can_be_shown():
+    if kwargs.get("render_mode") == "human" and not can_be_shown(_class_of(id)):
         del kwargs["render_mode"]
     kwargs.setdefault("disable_env_checker", True)
     with warnings.catch_warnings():
@@ -180,6 +180,12 @@ def _known_to_gymnasium(name: str) -> dict[str, Any]:
             raise making.refusal(name, error) from error
         return {}
     return gymnasium.registry
+
+
+def _class_of(id: Any) -> type | None:
+    """Return the class that was registered under a name, None if that is unknown."""
+    kind = getattr(registration.registry.get(id) if isinstance(id, str) else id, "entry_point", None)
+    return kind if isinstance(kind, type) else None
 
 
 def with_stand_ins(library: Any) -> None:

@@ -110,7 +110,7 @@ class DQNAgent(_Next, kerasrl.DQNAgent):
                 "end, as --time-limits-end does"
             )
         if arguments["visualize"]:
-            arguments["visualize"] = can_be_shown()
+            arguments["visualize"] = can_be_shown(arguments["env"])
         return arguments
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = False) -> None:
