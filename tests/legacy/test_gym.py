@@ -35,6 +35,18 @@ SNIPPETS = {
         "env = gym.make('MountainCar-v0')\nprint(play(env))",
         ["(200, {'TimeLimit.truncated': True})"],
     ),
+    "Gymnasium's wrapper for four values, which Gymnasium 1 dropped": (
+        """
+        import gymnasium
+        from gymnasium.wrappers import StepAPICompatibility
+        from gymnasium.wrappers.step_api_compatibility import StepAPICompatibility as Same
+        env = StepAPICompatibility(gymnasium.make("CartPole-v1"), output_truncation_bool=False)
+        env.reset()
+        state, reward, done, info = env.step(0)
+        print(done, StepAPICompatibility is Same, gymnasium.wrappers.StepAPICompatibility(env).output_truncation_bool)
+        """,
+        ["False True True"],
+    ),
     "a result that is not unpacked at once": (
         """
         env = gym.make("CartPole-v0")

@@ -98,6 +98,14 @@ REWRITTEN = {
     ),
     "a name at run time": ("e = gym.make(name)", "e = environments.make(name)"),
     "Monitor": ("env = gym.wrappers.Monitor(env, 'films', force=True)", ""),
+    "Monitor by its name": (
+        "from gym.wrappers import Monitor, TimeLimit\nenv = Monitor(env, 'films')",
+        "from gym.wrappers import TimeLimit",
+    ),
+    "StepAPICompatibility": (
+        "from gymnasium.wrappers import StepAPICompatibility\ne = StepAPICompatibility(env, False)",
+        "e = env",
+    ),
     "fit": (
         "dqn.fit(env, nb_steps=1e4, nb_max_random_start_steps=3, visualize=True)",
         "dqn.fit(env, nb_steps=int(1e4), nb_max_start_steps=3, visualize=environments.has_display())",

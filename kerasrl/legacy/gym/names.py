@@ -19,6 +19,7 @@ MODULES: dict[str, str] = {
     "gym.envs.classic_control.rendering": "viewers", "gym.envs.toy_text.discrete": "dropped",
     "gym.monitoring": "monitor", "gym.spaces.prng": "dropped", "gym.wrappers.frame_skipping": "dropped",
     "gym.wrappers.monitor": "monitor", "gym.scoreboard": "dropped", "gym.configuration": "dropped",
+    "gymnasium.wrappers.step_api_compatibility": "step_api",
 }  # fmt: skip
 # Names that gym's modules dropped, or that do not work: module -> module beside this one -> names.
 NAMES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -67,6 +68,8 @@ def _beside(name: str) -> Any:
 def _gymnasium(gymnasium: ModuleType) -> None:
     importlib.import_module("kerasrl.compat.gym")  # first: it makes the next one importable
     _beside("making").with_stand_ins(gymnasium)
+    if "StepAPICompatibility" not in vars(gymnasium.wrappers):
+        gymnasium.wrappers.StepAPICompatibility = _beside("step_api").StepAPICompatibility
 
 
 LOADED: dict[str, Callable[[ModuleType], None]] = {

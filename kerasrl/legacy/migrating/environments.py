@@ -14,7 +14,20 @@ from kerasrl.legacy.migrating.script import argument, changed, dotted, method, w
 # Before gym 0.9.6 these methods' names had an underscore.
 _PRIVATE = ("step", "reset", "render", "seed", "close")
 _REGISTER = {"gym.envs.registration.register", "gym.register", "gym.envs.register"}
-_MONITORS = {"gym.wrappers.Monitor", "gym.wrappers.monitor.Monitor", "gym.wrappers.monitoring.Monitor"}
+# Wrappers that are left out, and why.
+_LEFT_OUT = {
+    **dict.fromkeys(
+        ("gym.wrappers.Monitor", "gym.wrappers.monitor.Monitor", "gym.wrappers.monitoring.Monitor"),
+        "Monitor is left out; kerasrl.callbacks.Film films",
+    ),
+    **dict.fromkeys(
+        (
+            "gymnasium.wrappers.StepAPICompatibility",
+            "gymnasium.wrappers.step_api_compatibility.StepAPICompatibility",
+        ),
+        "StepAPICompatibility is left out; agents take the five values that step returns",
+    ),
+}
 # So had those of these wrappers' methods.
 _WRAPPERS = {"ObservationWrapper": "observation", "ActionWrapper": "action", "RewardWrapper": "reward"}
 _NOTHING = {"gym.undo_logger_setup", "gym.upload", "gym.scoreboard.api.upload"}
@@ -59,8 +72,8 @@ class Environments(Rule):
             return self._make(original, updated)
         if name in _REGISTER:
             return self._register(original, updated)
-        if name in _MONITORS and original.args:
-            self.script.note(original, "Monitor is left out; kerasrl.callbacks.Film films")
+        if name in _LEFT_OUT and original.args:
+            self.script.note(original, _LEFT_OUT[name])
             return updated.args[0].value
         called = method(original)
         if called == "render":
@@ -127,11 +140,23 @@ class Environments(Rule):
         return updated.with_changes(func=func, args=[cst.Arg(drawn.value), *updated.args])
 
     def on_assign(self, original: cst.Assign, updated: Any) -> Any:
-        """Drop `env = env`, which remains of a Monitor."""
-        is_monitor = isinstance(original.value, cst.Call) and self.script.name(original.value.func) in _MONITORS
-        if is_monitor and self.script.code(updated.targets[0].target) == self.script.code(updated.value):
+        """Drop `env = env`, which remains of a wrapper that is left out."""
+        is_left_out = isinstance(original.value, cst.Call) and self.script.name(original.value.func) in _LEFT_OUT
+        if is_left_out and self.script.code(updated.targets[0].target) == self.script.code(updated.value):
             return cst.RemoveFromParent()
         return updated
+
+    def on_importfrom(self, original: cst.ImportFrom, updated: Any) -> Any:
+        """Drop the imports of wrappers that are left out."""
+        if original.module is None or original.relative or isinstance(updated.names, cst.ImportStar):
+            return updated
+        module = dotted(original.module)
+        kept = [alias for alias in updated.names if f"{module}.{alias.evaluated_name}" not in _LEFT_OUT]
+        if len(kept) == len(updated.names):
+            return updated
+        if not kept:
+            return cst.RemoveFromParent()
+        return updated.with_changes(names=[*kept[:-1], kept[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)])
 
     def on_attribute(self, original: cst.Attribute, updated: Any) -> Any:
         """Rewrite `env.action_space.n` of Gymnasium, `env.spec.timestep_limit`, `self._step`."""
