@@ -134,7 +134,10 @@ class Copies:
                 f"({one_line(error)}); {without}"
             ) from error
         if getattr(made, "unwrapped", made) is getattr(self._env, "unwrapped", self._env):
-            raise UserError(f"{cannot}, and the function given as env always returns the same one; {without}")
+            raise UserError(
+                f"the function given as env always returns the same {name}, and evaluations need one of their own; "
+                f"return another one each time, or {without}"
+            )
         if failure is not None:
             warnings.warn(
                 f"{cannot}: evaluations and films take place in one made anew, which has what the wrappers have "
