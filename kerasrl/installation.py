@@ -7,7 +7,7 @@ this package. Where only the package is installed, they are in its folder `_reci
 import os
 from pathlib import Path
 
-COMMANDS = ("train", "test", "plot", "play", "export", "tune", "new")
+COMMANDS = ("train", "test", "plot", "play", "export", "tune", "new", "clear")
 RECIPE = ("model", "callbacks", "train", "test")  # its modules, in the order in which they may import each other
 
 PACKAGES = Path(__file__).resolve().parents[1]  # where `import kerasrl` finds this package

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+_is_pressed = False  # Ctrl-C, since `raised` began
 _HANGUP = getattr(signal, "SIGHUP", None)  # Windows does not have it
 
 
@@ -25,6 +26,8 @@ class StopOnSignal(contextlib.ExitStack):
         self.signal: int | None = None
 
     def __enter__(self) -> "StopOnSignal":
+        global _is_pressed
+        _is_pressed = False
         self.agent.stop_training = self.agent.did_abort = False
         self.enter_context(_handled(self._stop, signal.SIGINT, signal.SIGTERM, _HANGUP))
         return self
@@ -46,12 +49,29 @@ class Stopped(SystemExit):
 
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
-    """While the block runs, signals raise KeyboardInterrupt (Ctrl-C) or `Stopped`, so that files are tidied up."""
+    """While the block runs, signals raise KeyboardInterrupt (Ctrl-C) or `Stopped`, so that files are tidied up.
+
+    A KeyboardInterrupt that no signal raised is a failure, and becomes a RuntimeError.
+    """
+    global _is_pressed
+    _is_pressed = False
     with contextlib.ExitStack() as stack:
-        if signal.getsignal(signal.SIGINT) is _leave:
-            stack.enter_context(_handled(signal.default_int_handler, signal.SIGINT))
+        if signal.getsignal(signal.SIGINT) in (_leave, signal.default_int_handler):
+            stack.enter_context(_handled(_interrupt, signal.SIGINT))
         stack.enter_context(_handled(_exit, signal.SIGTERM, _HANGUP))
-        yield
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            if is_ctrl_c():
+                raise
+            what = "KeyboardInterrupt, although nobody pressed Ctrl-C"
+            raise RuntimeError(what).with_traceback(error.__traceback__) from None
+
+
+def is_ctrl_c() -> bool:
+    """Return whether a KeyboardInterrupt may come from Ctrl-C: not if that is ignored, or handled here and not seen."""
+    handler = signal.getsignal(signal.SIGINT)
+    return _is_pressed or not (handler == signal.SIG_IGN or getattr(handler, "__module__", None) == __name__)
 
 
 def leave_quietly() -> None:
@@ -74,6 +94,12 @@ def _handled(handler: Any, *numbers: int | None) -> Iterator[None]:
     finally:
         for number, earlier in before.items():
             signal.signal(number, earlier)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _is_pressed
+    _is_pressed = True
+    raise KeyboardInterrupt
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

@@ -17,6 +17,7 @@ from kerasrl import seeds
 from kerasrl.agents.loop import Loop
 from kerasrl.agents.nested_test import undone
 from kerasrl.agents.remembering import appending
+from kerasrl.agents.soundness import LARGEST, SUSPECT, why_unsound
 from kerasrl.environments.adapter import Playing
 from kerasrl.learning.trainable import Trainable
 from kerasrl.storage import TrainingState, weights
@@ -47,6 +48,7 @@ class Agent(rl.core.Agent):
         training: Whether it learns: True in `fit` and after it, False in `test` and after it, as in Keras-RL.
         step: Steps taken in this `fit`.
         first_step: The step from which the warm-up counts: 0, or that of a resume without the memory.
+        excess_step: The last step whose loss was above 1e15, None if there was none.
         recent_observation: What was last acted on.
         recent_action: The action taken on it.
         recent_truncated: Whether a time limit ended the episode after that.
@@ -77,6 +79,7 @@ class Agent(rl.core.Agent):
         self.recent_action: Any = None
         self.recent_truncated = False
         self.first_step = 0
+        self.excess_step: int | None = None
         self.is_fitting = self.stop_training = self.did_abort = False
         self._seen: list[Any] = []  # what `act` was shown in this episode
 
@@ -312,6 +315,12 @@ class Agent(rl.core.Agent):
         for name, part in self.parts().items():
             restore(part, state[name])
 
+    def why_unsound(self) -> str:
+        """Return which of weights, optimizers' values and losses should keep it from being saved, "" if none does."""
+        if self.excess_step is not None and self.step - self.excess_step < SUSPECT:
+            return f"the loss was above {LARGEST:g} at step {self.excess_step}"
+        return why_unsound("the weights", (a for net in self.trainables.values() for a in net.get_state()))
+
     def synchronise(self) -> None:
         """Bring the models up to date for whoever holds a reference to them."""
         for network in self.trainables.values():
@@ -323,6 +332,7 @@ class Agent(rl.core.Agent):
             network.take_over()
             network.is_in_loop = True
         self.is_fitting = self._is_in_loop = True
+        self.excess_step = None
         self.take_stock()
         self.did_abort = self.did_abort and self.stop_training  # a signal may have come already
         self._on_train_begin()

@@ -20,6 +20,7 @@ from kerasrl.environments.adapter import Playing, copied
 from kerasrl.environments.checks import EnvironmentChecks
 from kerasrl.errors import Note, UserError
 from kerasrl.plain import number
+from kerasrl.signals import is_ctrl_c
 from kerasrl.storage import TrainingState
 from kerasrl.storage.callback_state import has_state
 
@@ -97,12 +98,13 @@ class Loop:
                 longest = max(longest, logs["nb_episode_steps"])
                 if state is not None and (agent.stop_training or state.is_due(agent.step, longest)):
                     state.save(agent, episode, self.user_callbacks, self.env)
-        except KeyboardInterrupt:
-            agent.did_abort = True
-        except BaseException:
-            with contextlib.suppress(Exception):  # the first failure is the one to report
-                self._end_training(callbacks, failed=True)
-            raise
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and (agent.did_abort or is_ctrl_c()):
+                agent.did_abort = True
+            else:
+                with contextlib.suppress(Exception):  # the first failure is the one to report
+                    self._end_training(callbacks, failed=True)
+                raise
         self._end_training(callbacks)
         if state is not None:
             check_own_state(agent)  # what came to be in the meantime

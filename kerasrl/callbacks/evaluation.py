@@ -1,6 +1,5 @@
 """Greedy episodes during training: the best weights are kept, and training can end when they are good enough."""
 
-import contextlib
 import math
 import os
 import warnings
@@ -14,6 +13,7 @@ import rl.callbacks
 from kerasrl.environments import Copies, time_limit
 from kerasrl.environments.adapter import Playing
 from kerasrl.errors import DivergenceError, Note
+from kerasrl.signals import is_ctrl_c
 
 # Without a time limit, a greedy policy may never end an episode that random exploration would have ended.
 _LONGEST_EPISODE = 10_000
@@ -128,8 +128,11 @@ class Evaluation(rl.callbacks.Callback):
         logs = {} if logs is None else logs
         is_known = self.last is not None and self.last[1] == self.model.step
         if not logs.get("did_abort") and not is_known and self.solved is None:
-            with contextlib.suppress(KeyboardInterrupt):  # the training is over in any case
+            try:
                 logs["evaluation_reward"], logs["nb_steps"] = self.evaluate(self.model.step), self.model.step
+            except KeyboardInterrupt:
+                if not (self.model.did_abort or is_ctrl_c()):
+                    raise  # otherwise the training is over in any case
 
     def _stop_if_solved(self, threshold: float, step: int) -> None:
         seed = None if self.seed is None else self.seed ^ 1  # not the episodes that the weights were chosen by
@@ -140,6 +143,8 @@ class Evaluation(rl.callbacks.Callback):
             self.model.stop_training = True
 
     def _keep(self, reward: float, step: int) -> None:
+        if getattr(self.model, "why_unsound", str)():  # an agent of Keras-RL's own does not say
+            return
         self.best = (reward, step)
         self.model.save_weights(self.filepath, overwrite=True)
         self._best_weights = self.model.get_weights()

@@ -10,6 +10,7 @@ from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments import require_pictures
 from kerasrl.environments.rendering import caption
 from kerasrl.environments.video import VideoFile, check_path
+from kerasrl.storage.earlier import run_of
 
 
 class Film(rl.callbacks.Callback):
@@ -43,7 +44,8 @@ class Film(rl.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Begin the film."""
-        self._video = VideoFile(self.path, self.source.metadata.get("render_fps") or self.SPEED)
+        rate = self.source.metadata.get("render_fps") or self.SPEED
+        self._video = VideoFile(self.path, rate, run_of(self.model))
         self._nb_filmed, self._nb_actions, self._waiting = 0, None, []
 
     def on_action_begin(self, action: Any, logs: dict[str, Any] | None = None) -> None:

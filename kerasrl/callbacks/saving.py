@@ -13,13 +13,15 @@ import numpy as np
 import rl.callbacks
 
 from kerasrl.plain import plain
+from kerasrl.storage.earlier import run_of
 from kerasrl.storage.files import write_whole
 
 
 class FileLogger(rl.callbacks.FileLogger):
     """Log each episode in a JSON file: a dictionary of equally long lists, as Keras-RL writes it.
 
-    What differs: the file is strict JSON (null where Keras-RL writes NaN) and appears whole. It is written every
+    What differs: the file is strict JSON (null where Keras-RL writes NaN) and appears whole. A list `run` repeats the
+    id of the run, if the agent's metadata have one. The file is written every
     `interval` episodes at first (only at the end if that is None) and, once it is long, whenever it has grown by a
     tenth, so that an episode costs the same however long the run is; Keras-RL rewrites all of it each time. In `test`,
     where Keras-RL's fails, what only a training has is null.
@@ -65,6 +67,8 @@ class FileLogger(rl.callbacks.FileLogger):
         """Write the file."""
         if self.data:
             strict = {key: [_strict(value) for value in values] for key, values in self.data.items()}
+            if run := run_of(self.model):
+                strict["run"] = [run] * len(self.data["episode"])
             write_whole(self.filepath, json.dumps(strict, allow_nan=False, default=str).encode())
             self.nb_written = len(self.data["episode"])
 

@@ -13,9 +13,10 @@ import rl.callbacks
 import tensorflow as tf
 
 from kerasrl.errors import UserError
+from kerasrl.storage.earlier import set_aside
 from kerasrl.storage.files import naming
 
-_SUFFIX = ".kerasrl"  # tells a new training which files belong to the one that it replaces
+_SUFFIX = ".kerasrl"  # tells a new training which files are an earlier one's
 
 
 class TensorBoardLogger(rl.callbacks.Callback):
@@ -23,8 +24,9 @@ class TensorBoardLogger(rl.callbacks.Callback):
 
     They are `episode/reward`, `episode/steps`, `train/loss`, `train/mean_q`, `train/epsilon` and the other metrics
     (means over the episode), `speed/steps_per_second`, `evaluation/reward` where there was one, and `settings` as a
-    table; what is not finite is left out. A new training replaces what an earlier one wrote to the folder, a resumed
-    one adds to it: steps repeated after a kill appear twice, with the same values except for the speed.
+    table; what is not finite is left out. What an earlier training wrote to the folder moves to `earlier/N` in it when
+    a new one begins; a resumed one adds to it: steps repeated after a kill appear twice, with the same values except
+    for the speed.
     """
 
     def __init__(self, folder: str, settings: dict[str, Any] | None = None) -> None:
@@ -33,15 +35,19 @@ class TensorBoardLogger(rl.callbacks.Callback):
         self._writer: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Open a new file; raise `OSError` if the folder cannot be written to, `UserError` in a test."""
+        """Open a new file.
+
+        Raises:
+            OSError: The folder cannot be written to.
+            UserError: It is a test, or `earlier` is a link.
+        """
         if not self.model.training:
             raise UserError("TensorBoardLogger shows a training; in test, use kerasrl.callbacks.FileLogger")
         folder = Path(self.folder)
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            if self.model.step == 0:
-                for file in folder.glob(f"events.out.tfevents.*{_SUFFIX}"):
-                    file.unlink()
+        if self.model.step == 0:
+            set_aside({folder: sorted(folder.glob(f"events.out.tfevents.*{_SUFFIX}"))}, "moving.json")
         names = {"mean_eps": "epsilon"}
         self._tags = [f"train/{names.get(name, name)}" for name in self.model.metrics_names]
         self._writer = tf.summary.create_file_writer(self.folder, filename_suffix=_SUFFIX)

@@ -20,7 +20,7 @@ except ModuleNotFoundError as error:
 from kerasrl.cli.layers import Layered, WithOwn, parse_config, parse_with_config
 from kerasrl.cli.options import parse
 from kerasrl.cli.streams import DEBUG, errors_on_one_line, notes_on_one_line, prepare_streams
-from kerasrl.config.commands import ExportConfig, NewConfig, PlayConfig, PlotConfig, TuneConfig
+from kerasrl.config.commands import ClearConfig, ExportConfig, NewConfig, PlayConfig, PlotConfig, TuneConfig
 from kerasrl.errors import Note
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _parse(name: str, words: Sequence[str], program: str) -> Any:
         case "tune":
             return parse_with_config(TuneConfig, _TUNE_REFUSES, words, program)
     kinds = {"test": PlayConfig, "play": PlayConfig, "plot": PlotConfig, "export": ExportConfig, "new": NewConfig}
-    return parse(kinds[name], words, program)
+    return parse({**kinds, "clear": ClearConfig}[name], words, program)
 
 
 def _train(settings: Layered, recipe_file: str) -> Stages:
@@ -152,6 +152,16 @@ def _new(config: NewConfig, recipe_file: str) -> Stages:
     return 0
 
 
+def _clear(config: ClearConfig, recipe_file: str) -> Stages:
+    yield
+    from kerasrl.errors import printable
+    from kerasrl.tools.clear import clear
+
+    print(*map(printable, clear(config)), sep="\n")
+    return 0
+
+
 _COMMANDS: dict[str, Callable[[Any, str], Stages]] = {
     "train": _train, "test": _play, "play": _play, "plot": _plot, "export": _export, "tune": _tune, "new": _new,
+    "clear": _clear,
 }  # fmt: skip

@@ -130,3 +130,15 @@ class NewConfig:
     """Copy the recipe, train.py, test.py, model.py and callbacks.py, to a folder, to make it your own."""
 
     folder: Annotated[tuple[Annotated[str, Meta(title="FOLDER")], ...], "Folder to copy to; created if necessary."]
+
+
+@dataclass(frozen=True)
+class ClearConfig:
+    """Delete the runs that later ones have replaced, in checkpoints/earlier and logs/earlier. Asks first."""
+
+    checkpoint_dir: Annotated[Folder, "Folder for weights."] = "checkpoints"
+    log_dir: Annotated[Folder, "Folder for log, curve and configuration."] = "logs"
+    yes: Annotated[bool, "Delete without asking, as is needed where there is no terminal."] = False
+
+    def __post_init__(self) -> None:
+        check(self)

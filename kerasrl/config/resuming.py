@@ -1,7 +1,10 @@
 """The settings that a file carries, and those with which its run continues."""
 
 import dataclasses
-from collections.abc import Collection
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,26 @@ from kerasrl.errors import UserError
 # What may change: how long the run is, what it shows, and where its parts are now.
 _FREE = {"nb_steps", "resume", "overwrite", "trust", "verbose", "visualize", "checkpoint_dir", "log_dir", "play"}
 _FREE |= {"record_every", "stop_when_solved", "stop_at", "tensorboard", "recipe"}
+_FREE |= {"learning_rate"}  # after it was too high
+
+
+def new_id(config: Config, objects: Mapping[str, Any], number: int) -> str:
+    """Return an id for a run: the same for the same settings, so that the same seed gives the same files.
+
+    Args:
+        config: Its settings, with a seed; those that may change in a resume do not matter.
+        objects: What `OwnParts.metadata` says.
+        number: Tells it from earlier runs in its folders.
+    """
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in _FREE}
+    text = json.dumps([settings, objects, number], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def id_of(metadata: Any) -> str:
+    """Return the id of the run that metadata are from, "" if they have none."""
+    run = metadata.get("run") if isinstance(metadata, dict) else None
+    return run if isinstance(run, str) and re.fullmatch("[0-9a-f]{12}", run) else ""
 
 
 def from_metadata(metadata: dict[str, Any] | None, source: str | Path | None = None) -> Config:
@@ -57,7 +80,6 @@ def resumed(
         raise UserError(f"cannot resume with different settings: {'; '.join(differences)}")
     if said.get("nb_steps", before.nb_steps) < before.nb_steps:
         raise UserError(f"cannot resume with fewer steps: nb_steps is {config.nb_steps} but was {before.nb_steps}")
-    # From here on it is the same run, in the folder where it was found.
-    return dataclasses.replace(
-        before, **{**said, "resume": False, "trust": False, "checkpoint_dir": config.checkpoint_dir}
-    )
+    # From here on it is the same run; a state does not choose where it is written.
+    here = {"checkpoint_dir": config.checkpoint_dir, "log_dir": config.log_dir}
+    return dataclasses.replace(before, **{**said, "resume": False, "trust": False, **here})

@@ -196,7 +196,7 @@ class RunSettings:
         bool, "Continue the run in checkpoint_dir with its settings; only length and output may be changed."
     ] = False
     overwrite: Annotated[
-        bool, "Replace an unfinished run in checkpoint_dir, which a new run otherwise refuses to do."
+        bool, "Replace an unfinished run in checkpoint_dir, which a new run otherwise refuses to do; it is kept, too."
     ] = False
     trust: Annotated[
         bool, "Import the modules that a resumed run or a --config file names, even if no option does."

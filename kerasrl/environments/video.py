@@ -42,13 +42,14 @@ class VideoFile:
     Args:
         path: File that ends in .gif or .mp4.
         rate: Pictures per second at natural speed; the caller should add one of every `every`.
+        comment: What the file says about itself.
 
     Raises:
         UserError: See `check_path`; or what is added is not a picture.
         WriteError: The file cannot be written, whatever the call.
     """
 
-    def __init__(self, path: str | os.PathLike[str], rate: float) -> None:
+    def __init__(self, path: str | os.PathLike[str], rate: float, comment: str = "") -> None:
         check_path(path)
         self.path = Path(path)
         suffix = self.path.suffix.lower()
@@ -57,7 +58,7 @@ class VideoFile:
         self._size: tuple[int, int] | None = None
         self._unfinished = contextlib.ExitStack()
         file = self._unfinished.enter_context(replacing(self.path))
-        self._encoder = _Gif(file, self.rate) if suffix == ".gif" else _Mp4(file, self.rate)
+        self._encoder = (_Gif if suffix == ".gif" else _Mp4)(file, self.rate, comment)
 
     def add(self, picture: Any, text: str, seconds: float | None = None) -> None:
         """Add a picture [H, W, 3], [H, W, 4] or [H, W] of bytes or of floats in [0, 1], with one line of text above it.
@@ -102,8 +103,8 @@ def string_together(parts: Iterable[str | os.PathLike[str]], path: str | os.Path
 class _Gif:
     """Each picture with its own palette, and only the pixels that differ from the one before."""
 
-    def __init__(self, file: IO[bytes], rate: float) -> None:
-        self.file, self.rate = file, rate
+    def __init__(self, file: IO[bytes], rate: float, comment: str) -> None:
+        self.file, self.rate, self.comment = file, rate, comment
         self.nb_added = 0
         self.before: np.ndarray[Any, Any] | None = None  # [H, W, 3]
 
@@ -123,7 +124,7 @@ class _Gif:
         whole.putpalette([*(colours.getpalette() or [])[: 3 * transparent], 0, 0, 0])
         box = Image.fromarray(changed).getbbox() or (0, 0, *image.size)
         if self.before is None:
-            self.file.writelines(getheader(whole.copy(), info={"loop": 0})[0])
+            self.file.writelines(getheader(whole.copy(), info={"loop": 0, "comment": self.comment})[0])
         options = {"duration": milliseconds, "include_color_table": True, "transparency": transparent}
         self.file.writelines(getdata(whole.crop(box), box[:2], **options))
         self.before = pixels
@@ -135,11 +136,12 @@ class _Gif:
 class _Mp4:
     """H.264, which every browser plays."""
 
-    def __init__(self, file: IO[bytes], rate: float) -> None:
+    def __init__(self, file: IO[bytes], rate: float, comment: str) -> None:
         import av
 
         self.frame = av.VideoFrame.from_image
         self.container = av.open(file, "w", format="mp4")
+        self.container.metadata["comment"] = comment
         self.stream: Any = self.container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
         self.stream.pix_fmt = "yuv420p"
         self.nb_added = 0

@@ -16,6 +16,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from kerasrl.errors import UserError, WriteError
 
+_locks: dict[Path, tuple[Path, int]] = {}  # by folder: the file whose lock this process holds, and its descriptor
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 BLOCK = 512  # bytes before sealed content; HDF5 can begin after them
 
@@ -75,12 +76,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """
     target = Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    require_lock(target)
     with naming(target):
         try:
+            beside.unlink(missing_ok=True)  # nothing is written through a link that is there
             with beside.open("wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+            require_lock(target)
             os.replace(beside, target)
             flush_folder(target.parent)
         finally:
@@ -143,6 +147,7 @@ def exclusive(*folders: str | os.PathLike[str]) -> Iterator[None]:
         for folder in dict.fromkeys(Path(folder).resolve() for folder in folders):
             lock = _locked(folder)
             stack.callback(lock.release)
+            stack.enter_context(_watched(folder, Path(lock.lock_file)))
             if isinstance(lock, SoftFileLock) and not has_noted:
                 has_noted = True
                 note = f"no file locks in {folder}: the file {Path(lock.lock_file).name} stands for one"
@@ -151,6 +156,30 @@ def exclusive(*folders: str | os.PathLike[str]) -> Iterator[None]:
                 if re.fullmatch(r"\.dqn_.*\.\d+\.tmp", file.name):
                     file.unlink(missing_ok=True)
         yield
+
+
+@contextlib.contextmanager
+def _watched(folder: Path, lock: Path) -> Iterator[None]:
+    """While the block runs, let `require_lock` notice that the lock's file is gone."""
+    with lock.open("rb") as opened:  # while it is open, no other file can get its number
+        _locks[folder] = (lock, opened.fileno())
+        try:
+            yield
+        finally:
+            del _locks[folder]
+
+
+def require_lock(target: Path) -> None:
+    """Raise `WriteError` if this process has locked a file's folder, but the lock is not in that folder any more.
+
+    Whoever removes a folder removes its lock, too, and another training may begin in a new folder of that name.
+    """
+    lock, opened = _locks.get(target.parent.resolve(), (None, -1))
+    if lock is None or not lock.parent.exists():  # without the folder, the system says what is wrong
+        return
+    if not (lock.exists() and os.path.samestat(lock.stat(), os.fstat(opened))):
+        reason = "the folder has been removed or replaced since this training began"
+        raise WriteError(errno.ESTALE, reason, os.fspath(target))
 
 
 def _locked(folder: Path) -> BaseFileLock:

@@ -1,8 +1,10 @@
 """The steps of a replay memory on disk, to which only new steps are added."""
 
+import contextlib
 import math
 import os
 import re
+import stat
 import zlib
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 
 from kerasrl.errors import UserError
 from kerasrl.storage.encoding import require_within
-from kerasrl.storage.files import DamagedError, flush_folder, naming
+from kerasrl.storage.files import DamagedError, flush_folder, naming, require_lock
 
 _CHUNK = 4_096  # steps copied at a time
 
@@ -32,8 +34,9 @@ class MemoryFile:
         """Write the steps that are new since the last call; return what `read` needs to find all of them."""
         first, end = memory.nb_appended - memory.nb_entries, memory.nb_appended
         record = memory.record_type()
-        if record != self.record or end - self.end > self.capacity - memory.limit or not self._file().exists():
-            # A new file: the steps' type has changed, or they do not fit beside those that must stay.
+        if record != self.record or end - self.end > self.capacity - memory.limit or not self._is_own():
+            # A new file: the steps' type has changed, they do not fit beside those that must stay, or somebody else
+            # would see them, through a link.
             number = max((number for number, _ in self._files()), default=0) + 1
             self.number, self.record, self.segments, self.end = number, record, [], first
         while self.end < end:
@@ -52,11 +55,19 @@ class MemoryFile:
             "segments": self.segments,
         }
 
+    def _is_own(self) -> bool:
+        """Return whether the file is there under this name alone."""
+        with contextlib.suppress(FileNotFoundError):
+            status = self._file().lstat()
+            return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+        return False
+
     def _write(self, first: int, steps: np.ndarray) -> None:
         size = self.record.itemsize
         slot = first % self.capacity
         before_the_end = steps[: self.capacity - slot]
         exists = self._file().exists()
+        require_lock(self._file())
         with naming(self._file()), self._file().open("r+b" if exists else "wb") as file:
             for part, position in ((before_the_end, slot), (steps[len(before_the_end) :], 0)):
                 if len(part):
@@ -128,6 +139,10 @@ class MemoryFile:
         for number, file in self._files():
             if number != self.number:
                 file.unlink(missing_ok=True)
+
+    def files(self) -> list[Path]:
+        """Return the files of all numbers."""
+        return [file for _, file in self._files()]
 
     def _files(self) -> list[tuple[int, Path]]:
         pattern = re.compile(re.escape(self.path.name) + r"\.memory-(\d+)")

@@ -9,18 +9,19 @@ process dies, the two fit together. Nothing is ever unpickled.
 import contextlib
 import os
 import random
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasrl.errors import UserError, one_line
+from kerasrl.errors import DivergenceError, Note, UserError, one_line
 from kerasrl.phrases import to_type
 from kerasrl.reading import MOST, read_file
 from kerasrl.storage.callback_state import KeptAttributes, has_state
 from kerasrl.storage.encoding import CannotBeKept, Held, decode, require_sound, require_within
-from kerasrl.storage.files import DamagedError, seal, unseal, write_whole
+from kerasrl.storage.files import DamagedError, naming, seal, unseal, write_whole
 from kerasrl.storage.memory_file import MemoryFile
 from kerasrl.storage.object_state import ObjectEncoder, restore
 
@@ -49,11 +50,13 @@ class TrainingState:
             raise UserError(f"the interval of the training state must be at least 1, not {interval}")
         self.path, self.interval, self.save_memory = Path(path), interval, save_memory
         self.observers: Sequence[Any] = ()
+        self.learning_rate: float | None = None  # with which a resume goes on, if not with that of the state
         self._steps: MemoryFile | None = None
         self._kept = KeptAttributes([], [])
         self._known: set[str] | None = None  # places of objects when the run began
         self._progress: Any = None
         self._nb_steps = -1
+        self._has_noted = False  # that the agent's numbers have gone wrong
         self.saved_step = -1  # the step of the state on disk
 
     def is_due(self, step: int, longest_episode: int = 0) -> bool:
@@ -94,12 +97,17 @@ class TrainingState:
             self.save(agent, episode, callbacks, env)
 
     def save(self, agent: Any, episode: int, callbacks: list[Any], env: Any) -> None:
-        """Write the state before episode number `episode`.
+        """Write the state before episode number `episode`, or a `Note` if the agent's numbers have gone wrong.
 
         Raises:
             UserError: It is too large, or something that a resume needs cannot be kept.
             OSError: It cannot be written; the one before stays.
         """
+        if why := agent.why_unsound():
+            if self.saved_step < 0:
+                raise DivergenceError(f"the training cannot begin: {why}")
+            self._note(why)
+            return
         resumable = self._resumable(callbacks)
         tree = {
             "metadata": agent.metadata,
@@ -130,6 +138,17 @@ class TrainingState:
         if self._steps is not None:
             self._steps.forget_others()
 
+    def _note(self, why: str) -> None:
+        if self._has_noted:
+            return
+        self._has_noted = True
+        warnings.warn(
+            f"{why}, so states and best weights are not kept; {to_type('--resume', 'resume=True')} continues from step "
+            f"{self.saved_step}, with a lower {to_type('--learning-rate', 'learning_rate')} if you give one",
+            Note,
+            stacklevel=4,
+        )
+
     def finish(self) -> None:
         """Note in the state on disk that its run has reached its end, where a new state may not have been due.
 
@@ -138,6 +157,26 @@ class TrainingState:
             OSError: It cannot be written; the one before stays.
         """
         write_whole(self.path, seal(_KIND, _encoded({**self.load(), "finished": True})[0]))
+
+    def leave_out_memory(self, most: int) -> int:
+        """Take the replay memory out of the state on disk if it has more than `most` bytes; return how many it had.
+
+        Raises:
+            OSError: A file cannot be written or removed.
+        """
+        files = MemoryFile(self.path, 0).files()
+        size = sum(file.lstat().st_size for file in files)
+        if size <= most:
+            return 0
+        try:
+            tree = self.load()
+        except UserError:  # nothing can be resumed from it, so nothing in it is needed less than the rest
+            return 0
+        write_whole(self.path, seal(_KIND, _encoded({**tree, "memory": None})[0]))
+        for file in files:
+            with naming(file):
+                file.unlink()
+        return size
 
     def load(self) -> dict[str, Any]:
         """Return the state on disk.
@@ -201,6 +240,10 @@ class TrainingState:
                 self._steps = MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
                 self._steps.read(steps, agent.memory, agent.observation_sizes)
         agent.set_state(tree["agent"], warm_up=agent.memory is not None and tree["memory"] is None)
+        if self.learning_rate is not None:
+            for network in agent.trainables.values():
+                if hasattr(network.optimizer.learning_rate, "assign"):  # a schedule is the agent's own
+                    network.optimizer.learning_rate = self.learning_rate
         resumable = self._resumable(callbacks)
         if [type(callback).__qualname__ for callback in resumable] != [held.name for held in tree["callbacks"]]:
             names = ", ".join(held.name for held in tree["callbacks"])

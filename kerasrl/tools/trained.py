@@ -25,19 +25,30 @@ class Trained:
     agent: Any = field(repr=False)
     history: dict[str, list[Any]] = field(repr=False)
     """For each episode, as in Keras-RL's History: episode_reward, nb_episode_steps, nb_steps, evaluation_reward."""
-    files: RunFiles
+    run: str
+    """Id of the run, which all of its files carry."""
     best: tuple[float, int] | None
     """Mean reward of the best weights in their evaluation, and the step of that evaluation."""
     last: tuple[float, int] | None
     """Mean reward and step of the last evaluation."""
     status: int
     """Exit status: 0, or 128 plus the number of the signal that stopped the training."""
-    weights: Path
-    """Weights that `play` plays: the best, or the last if there are none or the settings say so."""
     parts: OwnParts = field(repr=False)
     """What `train` was given as objects."""
     env: Any = field(repr=False)
     """Environment, or a function that makes one, which `play` and `export` play in."""
+    _place: RunFiles = field(repr=False)
+    _plays_best: bool = field(repr=False)
+
+    @property
+    def files(self) -> RunFiles:
+        """Where the run's files are now: another run moves them; raises `UserError` if its weights are gone."""
+        return self._place.of_run(self.run)
+
+    @property
+    def weights(self) -> Path:
+        """Weights that `play` plays: the best, or the last if there are none or the settings say so."""
+        return self.files.best if self._plays_best else self.files.weights
 
     def play(
         self, episodes: int = 5, *, record: str | Path = "", visualize: bool = False, seed: int | None = None
@@ -55,11 +66,15 @@ class Trained:
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:
         """Return the curve for a notebook, shown at half its size so that it is sharp on any screen."""
-        if not self.files.curve.is_file():
+        try:
+            file = self.files.curve
+        except UserError:  # they are gone
+            return None
+        if not file.is_file():
             return None
         from PIL import Image
 
-        with Image.open(self.files.curve) as curve, io.BytesIO() as small:
+        with Image.open(file) as curve, io.BytesIO() as small:
             curve.convert("RGB").quantize(64).save(small, "png", optimize=True)  # it is stored in the notebook
             return small.getvalue(), {"width": curve.width // 2}
 
@@ -76,9 +91,9 @@ def finished(run: TrainingRun) -> Trained:
         except UserError as error:
             print(f"no curve: {error}", file=sys.stderr)  # the weights have been saved regardless
     has_best = evaluation is not None and evaluation.best is not None
-    weights = run.files.best if has_best and run.config.play == "best" else run.files.weights
+    plays_best = has_best and run.config.play == "best"
     if run.config.verbose:
-        _tell(run, agent.step, has_log, weights)
+        _tell(run, agent.step, has_log, run.files.best if plays_best else run.files.weights)
     if agent.did_abort:
         again = to_type("the same command with --resume", "the same call with Config(..., resume=True)")
         print(
@@ -88,9 +103,8 @@ def finished(run: TrainingRun) -> Trained:
         )
     best, last = (None, None) if evaluation is None else (evaluation.best, evaluation.last)
     status = 0 if run.signal is None else 128 + run.signal
-    return Trained(
-        agent, agent.history.history, run.files, best, last, status, weights, run.parts, environment_to_play_in(run)
-    )
+    env = environment_to_play_in(run)
+    return Trained(agent, agent.history.history, run.id, best, last, status, run.parts, env, run.files, plays_best)
 
 
 def environment_to_play_in(run: TrainingRun) -> Any:

@@ -45,9 +45,9 @@ def build_evaluation(config: Config, files: RunFiles, solved_at: float | None, c
     )
 
 
-def build_tensorboard(config: Config, files: RunFiles) -> Callback:
-    """Return the callback that writes curves and settings for TensorBoard."""
-    return TensorBoardLogger(str(files.tensorboard), asdict(config))
+def build_tensorboard(config: Config, files: RunFiles, run: str = "") -> Callback:
+    """Return the callback that writes curves and settings for TensorBoard, with the id of the run."""
+    return TensorBoardLogger(str(files.tensorboard), {**asdict(config), **({"run": run} if run else {})})
 
 
 def own_callbacks(config: Config, given: Sequence[Any] | None = None) -> list[Callback]:

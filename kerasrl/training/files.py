@@ -1,7 +1,14 @@
 """The files of a run."""
 
+import os
 import re
 from pathlib import Path
+
+from kerasrl.errors import UserError
+from kerasrl.storage.earlier import EARLIER, carries, is_interrupted, next_number, places, set_aside
+from kerasrl.storage.state import TrainingState
+
+_MOST_KEPT = 500_000_000  # bytes of a replay memory that is kept when a new run begins
 
 
 class RunFiles:
@@ -47,11 +54,79 @@ class RunFiles:
 
     def _matching(self, folder: Path, names: str) -> list[Path]:
         pattern = re.escape(self._prefix) + names
-        return [file for file in folder.iterdir() if re.fullmatch(pattern, file.name) and file.is_file()]
+        found = folder.iterdir() if folder.is_dir() else ()
+        return [file for file in found if re.fullmatch(pattern, file.name) and not _is_folder(file)]
 
-    def all(self) -> list[Path]:
-        """Return this training's existing files, the state first: without it nothing can be resumed."""
-        files = [self.state, self.weights, self.best, self.log, self.curve, self.config, self.progress_film]
-        files += self._matching(self.checkpoint_dir, r"(state\.memory-\d+|weights_\d+\.h5f)")
-        files += [*self.films(), *self.tensorboard.glob("events.out.tfevents.*.kerasrl")]
-        return [file for file in files if file.is_file()]
+    def kept(self) -> list[Path]:
+        """Return the existing files in `checkpoint_dir`, the replay memory before the state that refers to it."""
+        files = [*self._matching(self.checkpoint_dir, r"state\.memory-\d+"), self.state, self.weights, self.best]
+        files += self._matching(self.checkpoint_dir, r"weights_\d+\.h5f")
+        return [file for file in files if os.path.lexists(file) and not _is_folder(file)]
+
+    def shown(self) -> list[Path]:
+        """Return the existing files in `log_dir`; a link in the place of TensorBoard's folder is one of them."""
+        files = [self.log, self.curve, self.config, self.progress_film, *self.films(), self.tensorboard]
+        if not self.tensorboard.is_symlink():
+            files += self.tensorboard.glob("events.out.tfevents.*.kerasrl")
+        return [file for file in files if os.path.lexists(file) and not _is_folder(file)]
+
+    # What later runs have replaced
+
+    @property
+    def _journal(self) -> str:
+        return f"{self._prefix}moving.json"
+
+    def next_number(self) -> int:
+        """Return the number that the files will get when a new run replaces them."""
+        return next_number(self.checkpoint_dir, self.log_dir)
+
+    def complete(self) -> str:
+        """Complete a move that was interrupted; return what to say about it, "" if there was none."""
+        return self.set_aside() if is_interrupted(self._journal, self.checkpoint_dir, self.log_dir) else ""
+
+    def set_aside(self, run: str = "") -> str:
+        """Move existing files to `earlier/N` in their folders; return a line that says so, "" if there were none.
+
+        With `run`, the id of a run that continues, only weights and logs of other runs are moved.
+
+        Raises:
+            UserError: The place is behind a link.
+            OSError: A file cannot be moved; the next start completes the move.
+        """
+        kept, shown = self.kept(), self.shown()
+        if run:
+            of_state = re.escape(self.state.name)
+            kept = [f for f in kept if not re.match(of_state, f.name) and not carries(f, run)]
+            shown = [file for file in shown if not carries(file, run)]
+        files = {self.checkpoint_dir: kept}
+        files[self.log_dir] = [*files.get(self.log_dir, []), *shown]
+        moved = set_aside(files, self._journal)
+        if not moved:
+            return ""
+        size = 0
+        if self.checkpoint_dir in moved:
+            state = RunFiles(self.env_name, moved[self.checkpoint_dir], self.log_dir).state
+            size = TrainingState(state).leave_out_memory(_MOST_KEPT)
+        without = f", without its replay memory of {size / 1e9:.1f} GB" if size else ""
+        return f"earlier files are kept in {' and '.join(map(str, moved.values()))}{without}"
+
+    def of_run(self, run: str) -> "RunFiles":
+        """Return where the files of a run are: here, or where a later run has moved them.
+
+        Raises:
+            UserError: Its weights are in neither.
+        """
+        weights = self._place_of(run, self.checkpoint_dir, self.weights.name, self.best.name)
+        if weights is None:
+            folder = self.checkpoint_dir
+            raise UserError(f"the weights of this training have been removed from {folder} and {folder / EARLIER}")
+        return RunFiles(self.env_name, weights, self._place_of(run, self.log_dir, self.config.name) or self.log_dir)
+
+    def _place_of(self, run: str, folder: Path, *names: str) -> Path | None:
+        """Return the folder, or that in its `earlier`, where a run has one of the files."""
+        found = (place for place in (folder, *places(folder)) if any(carries(place / name, run) for name in names))
+        return next(found, None)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

@@ -26,7 +26,7 @@ from kerasrl.environments.spaces import Spaces, describe_spaces
 from kerasrl.errors import UserError
 from kerasrl.named import named
 from kerasrl.storage import TrainingState
-from kerasrl.storage.files import naming, write_whole
+from kerasrl.storage.files import write_whole
 from kerasrl.training.callbacks import build_evaluation, build_tensorboard, own_callbacks
 from kerasrl.training.files import RunFiles
 from kerasrl.training.networks import StateSize, own_network, require_activation
@@ -129,6 +129,8 @@ class TrainingRun(Run):
     """Mean reward that ends the training."""
     about: dict[str, str | float]
     """What the run's configuration file says besides the settings."""
+    id: str
+    """What tells the run from others; all of its files carry it."""
     evaluation: Evaluation | None = None
     """The callback that keeps the best weights."""
     agent: Any = None
@@ -158,7 +160,7 @@ class TrainingRun(Run):
             self.evaluation = build_evaluation(config, self.files, self.threshold, copies)
             callbacks.insert(0, self.evaluation)  # first, so that others can log its results
         if config.tensorboard:
-            callbacks.append(build_tensorboard(config, self.files))
+            callbacks.append(build_tensorboard(config, self.files, self.id))
         self.state.observers = checked(self.parts.observers, "observers")
         return [*callbacks, *own_callbacks(config, self.parts.callbacks), *self.state.observers]
 
@@ -166,14 +168,16 @@ class TrainingRun(Run):
     def training(self, agent: Any) -> Iterator[None]:
         """Surround an agent's `fit`: rehearse, begin the run's files, and let a signal end `fit` cleanly.
 
-        Its weights files will carry the settings and the names of the objects that were given.
+        Its weights files will carry the settings, the names of the objects that were given, and the run's id.
 
         Raises:
             Exception: What the training would raise.
-            OSError: A file cannot be removed or written.
+            UserError: Earlier files would have to be moved through a link.
+            OSError: A file cannot be moved or written.
         """
         self.agent = agent
-        agent.metadata = {**dataclasses.asdict(self.config), **(agent.metadata or {}), **self.parts.metadata()}
+        settings, about = dataclasses.asdict(self.config), {**self.parts.metadata(), "run": self.id}
+        agent.metadata = {**settings, **(agent.metadata or {}), **about}
         if not self.resume:
             self._rehearse()
         with signals.StopOnSignal(agent) as stop:
@@ -214,10 +218,10 @@ class TrainingRun(Run):
             raise KeyboardInterrupt
 
     def _begin(self) -> None:
-        """Write the configuration, and remove an earlier run's files, so that two runs never mix."""
-        for file in [] if self.resume else self.files.all():
-            with naming(file):
-                file.unlink()
+        """Move other runs' files out of the way, so that two runs never mix, and write the configuration."""
+        told = self.files.set_aside(self.id if self.resume else "")
+        if told and self.config.verbose:
+            print(told)
         write_whole(self.files.config, to_toml(self.config, self.about).encode())
 
 

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import secrets
 import sys
+import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -17,12 +18,14 @@ import numpy as np
 
 from kerasrl import environments
 from kerasrl.config import Config, checks
-from kerasrl.config.resuming import from_metadata, resumed
+from kerasrl.config.files import changes
+from kerasrl.config.resuming import from_metadata, id_of, new_id, resumed
 from kerasrl.config.trust import require_trust
 from kerasrl.environments.spaces import describe_spaces
-from kerasrl.errors import UserError
+from kerasrl.errors import Note, UserError
 from kerasrl.phrases import to_paste, to_type
 from kerasrl.storage import TrainingState
+from kerasrl.storage.earlier import EARLIER
 from kerasrl.storage.files import exclusive
 from kerasrl.storage.state import OutdatedError
 from kerasrl.training.files import RunFiles
@@ -44,6 +47,8 @@ class Prepared:
     """Mean reward that ends the training."""
     about: dict[str, str | float]
     """What the run's configuration file says besides the settings."""
+    id: str
+    """What tells the run from others; all of its files carry it."""
 
 
 @contextlib.contextmanager
@@ -83,20 +88,27 @@ def started(config: Config, parts: OwnParts, given: Collection[str] | None = Non
         files = RunFiles(config.env, Path(config.checkpoint_dir), Path(config.log_dir))
         stack.enter_context(exclusive(config.checkpoint_dir, config.log_dir))
         state = TrainingState(files.state, config.state_interval, config.save_memory)
-        earlier = None
+        if saved is not None and config.learning_rate != from_metadata(saved["metadata"]).learning_rate:
+            state.learning_rate = config.learning_rate
+        completed = files.complete()
         if saved is None:
-            earlier = _earlier(config, state)
+            _require_replaceable(config, state)
             seed = secrets.randbelow(2**32) if config.seed is None else config.seed
             # A repetition has to ask for overwriting and trust again.
             config = dataclasses.replace(config, seed=seed, overwrite=False, trust=False)
+            run = ""
+        else:
+            saved = state.load()  # now that nobody else writes it
+            run = id_of(saved["metadata"])
+        run = run or new_id(config, parts.metadata(), files.next_number())
         if config.verbose:
-            print(f"seed {config.seed}")
+            for line in filter(None, [completed, f"seed {config.seed}"]):
+                print(line)
             if saved is not None:
                 without = "" if saved["memory"] else ", without its replay memory: the result will differ"
                 print(f"resume at step {saved['agent']['step']} of {config.nb_steps}{without}")
-            elif earlier is not None:
-                print(f"replacing the {earlier} run in {config.checkpoint_dir}")
-        yield Prepared(config, env, parts, files, state, saved is not None, threshold, _about(known, parts))
+        about = {"id": run, **_about(known, parts)}
+        yield Prepared(config, env, parts, files, state, saved is not None, threshold, about, run)
 
 
 @contextlib.contextmanager
@@ -148,7 +160,15 @@ def _resumed(
     metadata: dict[str, Any] | None,
     state: Path,
 ) -> Config:
+    place = Path(config.checkpoint_dir)
+    if place.parent.name == EARLIER and "log_dir" not in (changes(config, Config()) if given is None else given):
+        # What has been moved as a whole goes on as a whole.
+        config = dataclasses.replace(config, log_dir=str(Path(config.log_dir, EARLIER, place.name)))
     found = resumed(config, given, metadata, state)
+    before = from_metadata(metadata).log_dir
+    if place.parent.name != EARLIER and found.log_dir == Config.log_dir != before:
+        chosen = to_type(f"--log-dir {before}", f"log_dir={before!r}")
+        warnings.warn(f"the log goes on in {found.log_dir}; {chosen} is where it was before", Note, stacklevel=3)
     if not config.trust:
         require_trust(str(state), dataclasses.asdict(found), dataclasses.asdict(config))
     if missing := parts.missing(metadata):
@@ -160,26 +180,23 @@ def _resumed(
     return found
 
 
-def _earlier(config: Config, state: TrainingState) -> str | None:
-    """Return whether the run that a new one would replace is 'finished' or 'unfinished', None if there is none."""
+def _require_replaceable(config: Config, state: TrainingState) -> None:
+    """Raise `UserError` if there is an unfinished run, unless it is to be replaced."""
+    if config.overwrite:
+        return
     try:
         saved = state.load()
         step, end = saved["agent"]["step"], from_metadata(saved["metadata"]).nb_steps
     except OutdatedError:
-        if not config.overwrite:
-            raise
-        return "unfinished"
+        raise
     except UserError:  # there is none, or its remains cannot be resumed
-        return None
-    if saved.get("finished"):
-        return "finished"
-    if not config.overwrite:
+        return
+    if not saved.get("finished"):
         raise UserError(
             f"{config.checkpoint_dir} holds an unfinished run of {config.env}, saved at step {step} of {end}; "
             f"continue it with {to_type('--resume', 'Config(..., resume=True)')}, "
             f"or replace it with {to_type('--overwrite', 'Config(..., overwrite=True)')}"
         )
-    return "unfinished"
 
 
 def _about(threshold: float | None, parts: OwnParts) -> dict[str, str | float]:

@@ -1,6 +1,7 @@
 """What TensorBoard is given, read back."""
 
 import itertools
+import shutil
 import types
 
 import keras
@@ -95,11 +96,13 @@ def test_a_resumed_training_adds_to_the_folder(tmp_path):
         assert dict(ours[tag]) == dict(theirs[tag])  # what was done twice came out the same
 
 
-def test_a_new_training_replaces_the_curves_but_nothing_else(tmp_path):
+def test_a_new_training_moves_earlier_curves_but_nothing_else(tmp_path):
     (tmp_path / "events.out.tfevents.1.of_another_program").touch()
-    fit([TensorBoardLogger(str(tmp_path))], nb_steps=100)
+    before = fit([TensorBoardLogger(str(tmp_path))], nb_steps=100)[1]["nb_steps"]
     steps = fit([TensorBoardLogger(str(tmp_path))], nb_steps=200)[1]["nb_steps"]
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
+    assert [step for step, _ in read(tmp_path / "earlier/1")["episode/reward"]] == before
+    shutil.rmtree(tmp_path / "earlier")
     assert [step for step, _ in read(tmp_path)["episode/reward"]] == steps
 
 

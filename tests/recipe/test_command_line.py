@@ -122,6 +122,7 @@ def test_the_log_is_keras_rls(trained):
     log = json.loads((trained[0][0] / "logs/dqn_CartPole-v0_log.json").read_text())
     old = json.loads((DATA / "keras_rl_0.4.2_log.json").read_text())
     assert log.pop("evaluation_reward")[0] is None
+    assert len(set(log.pop("run"))) == 1  # the id
     assert list(log) == [{"mean_absolute_error": "mae"}.get(key, key) for key in old]
     assert log["episode"] == list(range(len(log["episode"])))
     assert log["nb_steps"] == np.cumsum(log["nb_episode_steps"]).tolist()
@@ -257,6 +258,7 @@ def test_the_weights_carry_every_setting(short, tmp_path):
     run_command("train", [*short, "--hidden-layers", "8", "--window-length", "2", "--seed", "3"])
     metadata = weights.read(tmp_path / "weights/dqn_CartPole-v0_weights.h5f").metadata
     settings = parse(Config, [*short, "--hidden-layers", "8", "--window-length", "2", "--seed", "3"], "train.py")
+    del metadata["run"]  # its id
     assert metadata == json.loads(json.dumps(dataclasses.asdict(settings)))
     assert from_metadata(metadata) == settings
 

@@ -246,12 +246,12 @@ def test_resume_alone_takes_every_setting_from_the_run(tmp_path, monkeypatch, ca
     killed = environment_with(lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert run_command("train", [*killed, *options, "--log-dir", "elsewhere"]) == 143
     environment_with(lambda: None)
-    assert run_command("train", ["--resume"]) == 0
+    assert run_command("train", ["--resume", "--log-dir", "elsewhere"]) == 0
     metadata = weights.read(tmp_path / "checkpoints/dqn_Failing-v0_weights.h5f").metadata
     assert [metadata[name] for name in ("nb_steps", "seed", "batch_size")] == [900, 3, 64]
     log = tmp_path / "elsewhere/dqn_Failing-v0_log.json"
     assert 700 < json.loads(log.read_text())["nb_steps"][-1] <= 900
-    assert run_command("train", ["--resume", "--nb-steps", "1200"]) == 0
+    assert run_command("train", ["--resume", "--nb-steps", "1200", "--log-dir", "elsewhere"]) == 0
     assert 1000 < json.loads(log.read_text())["nb_steps"][-1] <= 1200
     assert not (tmp_path / "logs").exists()
     with pytest.raises(SystemExit):

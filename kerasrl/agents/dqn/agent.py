@@ -14,6 +14,7 @@ from kerasrl.agents.dqn.abstract import AbstractDQNAgent
 from kerasrl.agents.dqn.dueling import dueling_model
 from kerasrl.agents.dqn.trainable_model import TrainableModel
 from kerasrl.agents.dqn.update import Update
+from kerasrl.agents.soundness import LARGEST, why_unsound
 from kerasrl.errors import DivergenceError, UserError, one_line
 from kerasrl.learning import Metrics, Trainable, fresh
 from kerasrl.learning.batches import why_not_finite
@@ -301,9 +302,11 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
             state = self._next_state = self._inputs.of_states([self._recent_state(self._next_observation)])
         metrics, self._next_q_values, errors = self._update(states0, states1, rest, state)
         result: list[float] = metrics.tolist()
-        if not math.isfinite(result[0]):
-            why = why_not_finite([*states0, *states1], rewards=rest[1])
-            raise DivergenceError(f"the loss became {result[0]} at step {self.step}: {why}")
+        if not -LARGEST <= result[0] <= LARGEST:
+            self.excess_step = self.step
+            if not math.isfinite(result[0]):
+                why = why_not_finite([*states0, *states1], rewards=rest[1])
+                raise DivergenceError(f"the loss became {result[0]} at step {self.step}: {why}")
         if rows is not None:
             memory.update_priorities(rows, errors)
         return result
@@ -327,6 +330,13 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
     def observation_sizes(self) -> list[int] | None:
         """How many numbers each part of an observation has, None if the model does not tell."""
         return self._inputs.observation_sizes()
+
+    def why_unsound(self) -> str:
+        """Look also at the Q-values of the state that was seen last, without asking a processor for it again."""
+        q_values = self._next_q_values
+        if q_values is None and self.processor is None and self.recent_observation is not None:
+            q_values = self.compute_q_values(self._recent_state(self.recent_observation))
+        return super().why_unsound() or ("" if q_values is None else why_unsound("the Q-values", [q_values]))
 
     def parts(self) -> dict[str, Any]:
         """Return the processor and the policies."""

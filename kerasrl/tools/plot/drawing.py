@@ -71,7 +71,8 @@ def plot(logs: Sequence[str | Path], out: str | Path | None = None, threshold: f
     import matplotlib.style  # here, so that --help does not wait for it
 
     picture = io.BytesIO()
-    about = {"Keywords": json.dumps([run.settings for run in runs], default=str)}  # all three formats have Keywords
+    told = [{**run.settings, **({"run": run.run} if run.run else {})} for run in runs]
+    about = {"Keywords": json.dumps(told, default=str)}  # all three formats have Keywords
     with matplotlib.style.context(STYLE, after_reset=True):  # the user's own style could make it illegible
         _figure(runs).savefig(picture, format=out.suffix.lower()[1:], dpi=150, metadata=about)
     try:

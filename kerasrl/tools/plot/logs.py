@@ -34,6 +34,8 @@ class Log:
     curves: dict[str, Curve]
     settings: dict[str, Any]
     threshold: float | None
+    run: str
+    """Id of the run, "" if it has none."""
 
 
 def read_log(path: Path, threshold: float | None) -> Log:
@@ -69,7 +71,8 @@ def read_log(path: Path, threshold: float | None) -> Log:
         threshold = solved
     name = str(settings.get("env", path.stem.removeprefix("dqn_").removesuffix("_log")))
     shown = {key: value for key, value in settings.items() if key not in ("checkpoint_dir", "log_dir")}
-    return Log(name, curves, shown, threshold)
+    identity = run.get("id") if isinstance(run, dict) else None
+    return Log(name, curves, shown, threshold, identity if isinstance(identity, str) else "")
 
 
 def _settings(text: str) -> dict[str, Any]:
