@@ -2,8 +2,10 @@
 
 import contextlib
 import dataclasses
+import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import types
@@ -14,9 +16,10 @@ import pytest
 from PIL import Image
 
 from kerasrl import Config, DQNAgent, export
+from kerasrl.cli.door import run as run_command
 from kerasrl.cli.layers import parse_config, parse_with_config
 from kerasrl.cli.options import parse
-from kerasrl.config.commands import ExportConfig, NewConfig, PlayConfig, PlotConfig, TuneConfig
+from kerasrl.config.commands import ClearConfig, ExportConfig, NewConfig, PlayConfig, PlotConfig, TuneConfig
 from kerasrl.installation import COMMANDS
 from model import build_model
 
@@ -35,6 +38,7 @@ SPANS = [
     for span in re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
 ]
 SETTINGS = {"test": PlayConfig, "play": PlayConfig, "plot": PlotConfig, "export": ExportConfig, "new": NewConfig}
+SETTINGS["clear"] = ClearConfig
 PYTHON = [
     "from kerasrl import DQNAgent",
     "import gym\n",
@@ -149,6 +153,37 @@ def test_a_command_parses(command, tmp_path, monkeypatch):
             parse_config(arguments, "train.py")
         else:
             parse(SETTINGS[name], arguments, name)
+
+
+def readmes_lines():
+    """The README's lines that run a command of this project, in their order: the command's name, and its words."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()]
+    found = [re.search(r"python (?:(train|test)\.py|-m kerasrl (\w+))(.*)$", line) for line in lines]
+    return [(match[1] or match[2], shlex.split(match[3])) for match in found if match]
+
+
+@pytest.mark.parametrize("left_out", ["tune", pytest.param("", marks=pytest.mark.long)], ids=["but tune", "all"])
+def test_each_line_of_the_readme_runs_in_its_order(tmp_path, monkeypatch, shown, left_out):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "spaces", "spaces")
+    Path("checkpoints").mkdir()
+    shutil.copy(ROOT / "checkpoints/dqn_CartPole-v0_pretrained.h5f", "checkpoints")
+    short = ["--nb-steps", "40", "--eval-interval", "20", "--eval-episodes", "1"]
+    shorter = {"train": [*short, "--verbose", "0"], "test": ["--episodes", "1"], "tune": short}
+    done = []
+    for name, words in readmes_lines():
+        if name != left_out:
+            resumes = "--resume" in words
+            last = ["--nb-steps", "80", "--verbose", "0"] if resumes else shorter[name]
+            last = [*last, *(["--seeds", "2"] if "--seeds" in words else ["--trials", "1"] if name == "tune" else [])]
+            assert run_command(name, [*words, *last]) == 0
+            done.append(name)
+    assert [name for name in done if name != "tune"] == ["train", "test", "test", "train", "train", "train"]
+    assert resumes and shown and Path("film.gif").stat().st_size > 10_000
+    first, other = (json.loads(Path(f"logs/dqn_CartPole-v{n}_log.json").read_text())["nb_steps"] for n in (0, 1))
+    assert first[-1] > 40 >= other[-1]
+    assert not list(Path().glob("*/earlier"))
 
 
 def test_options_in_the_text_exist():

@@ -47,7 +47,7 @@ class TensorBoardLogger(rl.callbacks.Callback):
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
         if self.model.step == 0:
-            set_aside({folder: sorted(folder.glob(f"events.out.tfevents.*{_SUFFIX}"))}, "moving.json")
+            set_aside({folder: sorted(folder.glob(f"events.out.tfevents.*{_SUFFIX}"))}, "kerasrl_moving.json")
         names = {"mean_eps": "epsilon"}
         self._tags = [f"train/{names.get(name, name)}" for name in self.model.metrics_names]
         self._writer = tf.summary.create_file_writer(self.folder, filename_suffix=_SUFFIX)

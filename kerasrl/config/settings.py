@@ -193,7 +193,8 @@ class RunSettings:
         bool, "Compile updates with XLA where possible: costs seconds at the start, is faster afterwards."
     ] = True
     resume: Annotated[
-        bool, "Continue the run in checkpoint_dir with its settings; only length and output may be changed."
+        bool,
+        "Continue the run in checkpoint_dir with its settings; only length, output and learning rate may be changed.",
     ] = False
     overwrite: Annotated[
         bool, "Replace an unfinished run in checkpoint_dir, which a new run otherwise refuses to do; it is kept, too."

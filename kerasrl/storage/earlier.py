@@ -33,12 +33,11 @@ def carries(file: Path, run: str) -> bool:
 
 
 def places(folder: Path) -> list[Path]:
-    """Return the folders `earlier/N` in a folder, the latest first; raise `UserError` if one of them is a link."""
+    """Return the folders `earlier/N` in a folder, the latest first; raise `UserError` if `earlier` is a link."""
     home = folder / EARLIER
+    if home.is_symlink():
+        raise UserError(f"{home} is a link, and nothing is moved through links; remove it or name another folder")
     found = [place for place in home.iterdir() if place.name.isdecimal()] if home.is_dir() else []
-    for place in [home, *found]:
-        if place.is_symlink():
-            raise UserError(f"{place} is a link, and nothing is moved through links; remove it or name another folder")
     return sorted(found, key=lambda place: int(place.name), reverse=True)
 
 

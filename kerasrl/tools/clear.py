@@ -48,8 +48,9 @@ def clear(config: ClearConfig) -> list[str]:
 def _places(folder: Path) -> Iterator[Path]:
     """Yield the places of earlier runs in a folder, each before those inside it."""
     for place in places(folder):
-        yield place
-        yield from _places(place)
+        if not place.is_symlink():
+            yield place
+            yield from _places(place)
 
 
 def _files(place: Path) -> list[Path]:

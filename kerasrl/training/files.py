@@ -76,9 +76,9 @@ class RunFiles:
     def _journal(self) -> str:
         return f"{self._prefix}moving.json"
 
-    def next_number(self) -> int:
-        """Return the number that the files will get when a new run replaces them."""
-        return next_number(self.checkpoint_dir, self.log_dir)
+    def number_of_next(self) -> int:
+        """Return the number that the next run's files will get when a later one replaces them."""
+        return next_number(self.checkpoint_dir, self.log_dir) + bool(self.kept() or self.shown())
 
     def complete(self) -> str:
         """Complete a move that was interrupted; return what to say about it, "" if there was none."""
@@ -116,7 +116,7 @@ class RunFiles:
         Raises:
             UserError: Its weights are in neither.
         """
-        weights = self._place_of(run, self.checkpoint_dir, self.weights.name, self.best.name)
+        weights = self._place_of(run, self.checkpoint_dir, self.weights.name, self.best.name, self.state.name)
         if weights is None:
             folder = self.checkpoint_dir
             raise UserError(f"the weights of this training have been removed from {folder} and {folder / EARLIER}")

@@ -100,7 +100,7 @@ def started(config: Config, parts: OwnParts, given: Collection[str] | None = Non
         else:
             saved = state.load()  # now that nobody else writes it
             run = id_of(saved["metadata"])
-        run = run or new_id(config, parts.metadata(), files.next_number())
+        run = run or new_id(config, parts.metadata(), files.number_of_next())
         if config.verbose:
             for line in filter(None, [completed, f"seed {config.seed}"]):
                 print(line)
