@@ -143,7 +143,7 @@ class Evaluation(rl.callbacks.Callback):
             self.model.stop_training = True
 
     def _keep(self, reward: float, step: int) -> None:
-        if getattr(self.model, "why_unsound", str)():  # an agent of Keras-RL's own does not say
+        if getattr(self.model, "why_unsound", str)():  # agents of one's own need not say
             return
         self.best = (reward, step)
         self.model.save_weights(self.filepath, overwrite=True)

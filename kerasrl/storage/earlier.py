@@ -84,7 +84,7 @@ def set_aside(files: Mapping[Path, Sequence[Path]], journal: str) -> dict[Path, 
             write_whole(folder / journal, told)
     for folder, pairs in moves.items():
         _move(folder, pairs)
-    _remove(journal, folders)
+    _remove(journal, [folder for folder in folders if os.path.lexists(folder / journal)])
     return {folder: folder / EARLIER / str(number) for folder, pairs in moves.items() if pairs}
 
 

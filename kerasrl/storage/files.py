@@ -79,7 +79,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     require_lock(target)
     with naming(target):
         try:
-            beside.unlink(missing_ok=True)  # nothing is written through a link that is there
+            if os.path.lexists(beside):  # it may be a link, through which nothing is written
+                beside.unlink()
             with beside.open("wb") as file:
                 yield file
                 file.flush()

@@ -103,7 +103,7 @@ class TrainingState:
             UserError: It is too large, or something that a resume needs cannot be kept.
             OSError: It cannot be written; the one before stays.
         """
-        if why := agent.why_unsound():
+        if why := getattr(agent, "why_unsound", str)():  # agents of one's own need not say
             if self.saved_step < 0:
                 raise DivergenceError(f"the training cannot begin: {why}")
             self._note(why)
