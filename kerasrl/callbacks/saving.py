@@ -27,6 +27,8 @@ class FileLogger(rl.callbacks.FileLogger):
     where Keras-RL's fails, what only a training has is null.
     """
 
+    _run = ""  # the id of the run, if the agent's metadata have one
+
     def __init__(self, filepath: str, interval: int | None = None) -> None:
         super().__init__(filepath, interval)
         self.nb_written = 0
@@ -34,6 +36,7 @@ class FileLogger(rl.callbacks.FileLogger):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Get the metrics' names, and drop what an earlier run left unfinished."""
         self.metrics_names = self.model.metrics_names
+        self._run = run_of(self.model)
         self._no_metrics = [math.nan] * len(self.metrics_names)
         self.metrics.clear()
         self.starts.clear()
@@ -67,8 +70,8 @@ class FileLogger(rl.callbacks.FileLogger):
         """Write the file."""
         if self.data:
             strict = {key: [_strict(value) for value in values] for key, values in self.data.items()}
-            if run := run_of(self.model):
-                strict["run"] = [run] * len(self.data["episode"])
+            if self._run:
+                strict["run"] = [self._run] * len(self.data["episode"])
             write_whole(self.filepath, json.dumps(strict, allow_nan=False, default=str).encode())
             self.nb_written = len(self.data["episode"])
 
