@@ -163,8 +163,8 @@ def readmes_lines():
     return [(match[1] or match[2], shlex.split(match[3])) for match in found if match]
 
 
-@pytest.mark.parametrize("left_out", ["tune", pytest.param("", marks=pytest.mark.long)], ids=["but tune", "all"])
-def test_each_line_of_the_readme_runs_in_its_order(tmp_path, monkeypatch, shown, left_out):
+@pytest.mark.long
+def test_each_line_of_the_readme_runs_in_its_order(tmp_path, monkeypatch, shown):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "spaces", "spaces")
     Path("checkpoints").mkdir()
@@ -173,12 +173,11 @@ def test_each_line_of_the_readme_runs_in_its_order(tmp_path, monkeypatch, shown,
     shorter = {"train": [*short, "--verbose", "0"], "test": ["--episodes", "1"], "tune": short}
     done = []
     for name, words in readmes_lines():
-        if name != left_out:
-            resumes = "--resume" in words
-            last = ["--nb-steps", "80", "--verbose", "0"] if resumes else shorter[name]
-            last = [*last, *(["--seeds", "2"] if "--seeds" in words else ["--trials", "1"] if name == "tune" else [])]
-            assert run_command(name, [*words, *last]) == 0
-            done.append(name)
+        resumes = "--resume" in words
+        last = ["--nb-steps", "80", "--verbose", "0"] if resumes else shorter[name]
+        last = [*last, *(["--seeds", "2"] if "--seeds" in words else ["--trials", "1"] if name == "tune" else [])]
+        assert run_command(name, [*words, *last]) == 0
+        done.append(name)
     assert [name for name in done if name != "tune"] == ["train", "test", "test", "train", "train", "train"]
     assert resumes and shown and Path("film.gif").stat().st_size > 10_000
     first, other = (json.loads(Path(f"logs/dqn_CartPole-v{n}_log.json").read_text())["nb_steps"] for n in (0, 1))

@@ -70,6 +70,7 @@ def test_log_is_written_every_interval_and_read_at_any_moment(tmp_path):
     assert {len(values) for values in strict(tmp_path / "log.json").values()} == {35}
 
 
+@pytest.mark.long
 def test_an_episode_costs_the_same_however_long_the_run(tmp_path, monkeypatch):
     def write(name, content):
         nonlocal nb_bytes

@@ -50,17 +50,17 @@ def agent_with(memory, **options):
 @pytest.mark.parametrize(
     "memory, options",
     [
-        (SequentialMemory(4), {}),
-        (SequentialMemory(200, window_length=3), {"enable_double_dqn": True}),
-        (SequentialMemory(200), {"n_step": 3, "gradient_steps": 2}),
-        (PrioritizedMemory(200), {"n_step": 3}),
+        (SequentialMemory(4, seed=0), {}),
+        (SequentialMemory(200, window_length=3, seed=0), {"enable_double_dqn": True}),
+        (SequentialMemory(200, seed=0), {"n_step": 3, "gradient_steps": 2}),
+        (PrioritizedMemory(200, seed=0), {"n_step": 3}),
         (rl.memory.SequentialMemory(200, window_length=3), {}),
     ],
     ids=lambda part: f"{type(part).__module__.split('.')[0]}-{type(part).__name__}" if hasattr(part, "sample") else "",
 )
 def test_a_bandits_values_are_learned_exactly(memory, options):
     agent = agent_with(memory, **options)
-    agent.fit(Bandit(), 250, verbose=0)
+    agent.fit(Bandit(), 250, verbose=0, seed=0)
     for shown in (0, 1):
         state = [np.zeros(1, np.float32)] * (memory.window_length - 1) + [np.array([shown], np.float32)]
         expected = [1.0, -1.0] if shown == 0 else [-1.0, 1.0]

@@ -181,6 +181,7 @@ def test_training_goes_on_without_the_window_until_a_state_can_be_saved(shown, t
     assert agent.step == 500 and not agent.did_abort
 
 
+@pytest.mark.long
 def test_training_without_a_state_ends_at_once(shown):
     agent = build_agent()
     env = environments.make("CartPole-v0", "human")

@@ -420,6 +420,7 @@ def test_dropout_drops_while_learning_only():
         np.testing.assert_allclose(agent.compute_batch_q_values(states), expected, 1e-5)
 
 
+@pytest.mark.long
 def test_dropout_gives_what_it_gives_in_eager_keras():
     model = build_model(1, layers.Dense(8), layers.Dropout(0.5, seed=1))
     assert_fit_equals_eager(model, keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), jit_compile=False)
@@ -464,6 +465,7 @@ def convolutional():
     return build_model(1, layers.Reshape((2, 1)), layers.Conv1D(4, 2, activation="tanh"), layers.Flatten())
 
 
+@pytest.mark.long
 def test_several_updates_of_convolutions_are_no_loop_and_learn_the_same(monkeypatch):
     monkeypatch.setattr(tf, "while_loop", lambda *arguments: pytest.fail("convolutions are slow in a compiled loop"))
     adams = [keras.optimizers.Adam(0.01) for _ in range(2)]

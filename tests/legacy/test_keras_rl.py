@@ -312,7 +312,9 @@ def build(state_size, num_actions):
 
 
 @pytest.mark.parametrize(
-    ("nodes", "layers", "options"), [(16, 3, []), (5, 1, ["--network", "old_networks:build"])], ids=["tutorial", "own"]
+    ("nodes", "layers", "options"),
+    [pytest.param(16, 3, [], marks=pytest.mark.long), (5, 1, ["--network", "old_networks:build"])],
+    ids=["tutorial", "own"],
 )
 def test_test_py_plays_what_a_script_saved(nodes, layers, options, run, tmp_path, monkeypatch, capsys):
     assert run(TUTORIAL.format(nodes=nodes, layers=layers)).status == 0

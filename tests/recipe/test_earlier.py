@@ -123,12 +123,14 @@ def test_the_earlier_run_is_tested_drawn_and_resumed_where_it_is(first, run, cap
     assert {path: now[path] for path in before} == before
 
 
+@pytest.mark.long
 def test_numbers_count_up_over_both_folders(run):
     for nb_earlier in range(3):
         assert run(*SHORT, "--checkpoint-dir", "second" if nb_earlier == 1 else "checkpoints")[0] == 0
     assert sorted(map(str, Path().glob("*/earlier/*"))) == ["checkpoints/earlier/2", "logs/earlier/1", "logs/earlier/2"]
 
 
+@pytest.mark.long
 def test_a_training_plays_its_own_weights_whatever_came_after():
     good = train(Config(nb_steps=60, verbose=0, seed=1, eval_interval=20, eval_episodes=1))
     rewards = play(good.weights, 2, seed=3)
@@ -146,6 +148,7 @@ def test_a_training_plays_its_own_weights_whatever_came_after():
     assert good._repr_png_() is None
 
 
+@pytest.mark.long
 def test_a_large_replay_memory_is_left_out_and_the_rest_is_resumed(first, run):
     os.truncate("checkpoints/dqn_CartPole-v0_state.memory-1", 500_000_001)
     kept = "earlier files are kept in checkpoints/earlier/1 and logs/earlier/1"
@@ -209,7 +212,7 @@ def test_a_move_that_is_killed_at_any_rename_is_completed(first, run_with_everyt
     assert nb_renames == len(first) + 2
 
 
-@pytest.mark.parametrize("number", [1, 5])
+@pytest.mark.parametrize("number", [1, pytest.param(5, marks=pytest.mark.long)])
 def test_the_next_start_completes_the_move(first, run, number):
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
         killed_at_rename(patch, number)
@@ -301,6 +304,7 @@ def test_a_state_does_not_choose_where_to_write(run):
     assert contents(Path("colleague/logs")) == before and id_of() != own
 
 
+@pytest.mark.long
 def test_a_state_without_an_id_gets_one(first, run):
     state = TrainingState("checkpoints/dqn_CartPole-v0_state")
     for strange in ("", "../../x", 3):
@@ -343,6 +347,7 @@ def test_only_clear_deletes_and_asks_first(first, run, said, capsys, monkeypatch
     assert sorted(map(str, Path().glob("*/earlier*"))) == ["logs/earlier"]
 
 
+@pytest.mark.long
 def test_clear_leaves_a_run_alone_that_goes_on(first, run, capsys):
     assert run(*SHORT)[0] == 0
     with files.exclusive("checkpoints/earlier/1"):
@@ -381,7 +386,7 @@ def test_a_run_whose_folders_were_removed_does_not_write_into_those_of_the_next(
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link], ids=["soft", "hard"])
-@pytest.mark.parametrize("resume", [False, True], ids=["new", "resumed"])
+@pytest.mark.parametrize("resume", [False, pytest.param(True, marks=pytest.mark.long)], ids=["new", "resumed"])
 def test_nothing_is_written_through_a_link(first, run, tmp_path, link, resume):
     victims = tmp_path / "victims"
     for path in first:
@@ -401,6 +406,7 @@ def test_nothing_is_written_through_a_link(first, run, tmp_path, link, resume):
     assert contents(victims) == first
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("link", [os.symlink, os.link], ids=["soft", "hard"])
 def test_a_memory_file_that_the_state_does_not_know_is_not_written_to(run, tmp_path, link, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):

@@ -133,6 +133,7 @@ def test_a_run_with_objects_is_resumed_exactly():
         np.testing.assert_array_equal(expected, actual)
 
 
+@pytest.mark.long
 def test_what_no_file_holds_is_asked_for_in_one_line(refused, said, capsys):
     trained = train(Config(**SHORT), **given(stop_at=300))
     with refused("env", "model", "processor", "callbacks"):
@@ -182,6 +183,7 @@ def test_a_function_builds_the_model(refused):
     assert len(trained.play(1)) == 1
 
 
+@pytest.mark.long
 def test_files_bear_the_name_of_a_registered_environment():
     trained = train(Config(**SHORT), env=gym.make("CartPole-v1"))
     assert trained.files.env_name == "CartPole-v1"
@@ -214,6 +216,7 @@ class Watching(Counter):
         raise AssertionError("nobody needs it")
 
 
+@pytest.mark.long
 def test_a_resume_does_without_observers():
     settings = {**SHORT, "nb_steps": 200, "eval_interval": 0}
     assert train(Config(**settings), observers=[Watching(stop_at=100)]).agent.step < 200

@@ -317,6 +317,7 @@ def test_callbacks_go_on_counting(tmp_path, monkeypatch, name):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_a_callbacks_arguments_may_change_in_a_resume(tmp_path):
     callback, env = StopWhenGood(5, 10), Short([1])
     assert fit(tmp_path / "state", 500, callbacks=[callback], env=env).step == 50
@@ -422,6 +423,7 @@ def test_a_seed_seeds_pythons_random_too(tmp_path):
     assert runs[0] == runs[1]
 
 
+@pytest.mark.long
 def test_the_first_weights_have_a_seed_of_their_own():
     """As docs/own-script.md says: `fit` comes too late for them."""
     results = []
@@ -435,7 +437,7 @@ def test_the_first_weights_have_a_seed_of_their_own():
     assert not np.array_equal(results[0].model.get_weights()[0], results[2].model.get_weights()[0])
 
 
-@pytest.mark.parametrize("policy", [EpsGreedyQPolicy, Drawing])
+@pytest.mark.parametrize("policy", [EpsGreedyQPolicy, pytest.param(Drawing, marks=pytest.mark.long)])
 def test_a_resume_continues_pythons_random_and_the_random_starts(tmp_path, policy):
     results = []
     for lengths in ([300], [200, 300]):
