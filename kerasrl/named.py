@@ -1,7 +1,11 @@
 """Classes and functions that settings name as `module:name`."""
 
+import contextlib
+import os
 import sys
+from collections.abc import Iterator
 from importlib import import_module
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,8 +21,14 @@ OWN = {
 }
 
 
-def module(name: str) -> ModuleType:
-    """Import a module, which may be in the current folder; raises what the import raises."""
+def module(name: str, of: str = "") -> ModuleType:
+    """Import a module, which may be in the current folder; raises what the import raises.
+
+    Raises:
+        UserError: No module can have such a name; the message begins with `of`, if it is given, which names it.
+    """
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise UserError(f"{of or name}: {name!r} cannot be the name of a module")
     import_module("kerasrl.compat.keras_rl")  # first: the module may import Keras-RL, which has to be repaired by then
     folder = str(Path.cwd())
     if folder not in sys.path:
@@ -26,6 +36,23 @@ def module(name: str) -> ModuleType:
     if folder != str(FOLDER):
         _stand_back()
     return import_module(name)
+
+
+@contextlib.contextmanager
+def libraries_only() -> Iterator[None]:
+    """While the block runs, nothing is imported from the current folder, which may hold anybody's files."""
+    before, here = sys.path[:], os.path.realpath(".")
+    sys.path[:] = [path for path in before if os.path.realpath(path) != here]  # "" is the current folder, too
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def is_library(name: str) -> bool:
+    """Return whether a module is found without the current folder."""
+    with libraries_only():
+        return PathFinder.find_spec(name.partition(".")[0]) is not None
 
 
 def _stand_back() -> None:
@@ -42,10 +69,8 @@ def _stand_back() -> None:
 def named(name: str) -> Any:
     """Return the class or function that `module:name` names; raises `UserError` if it cannot be found."""
     module_name, _, attribute = OWN.get(name, name).partition(":")
-    if not all(part.isidentifier() for part in module_name.split(".")):
-        raise UserError(f"{name}: {module_name!r} cannot be the name of a module")
     try:
-        found = module(module_name)
+        found = module(module_name, name)
     except (ImportError, TypeError) as error:  # TypeError: a relative name
         raise UserError(f"{name}: module {module_name} cannot be imported: {one_line(error)}") from error
     if not hasattr(found, attribute):

@@ -32,7 +32,7 @@ def modules(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield setting and name of each module or recipe that is not this project's."""
     for setting in ("env", "network", "processor", "callback"):
         for value in _values(settings, setting):
-            is_named = ":" in value and not (setting == "env" and value.startswith("gymnasium:"))
+            is_named = ":" in value and not (setting == "env" and value.rpartition(":")[0] == "gymnasium")
             if is_named and value not in OWN:
                 yield setting, value
     if settings.get("recipe"):
@@ -41,7 +41,12 @@ def modules(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def options(settings: Mapping[str, Any]) -> list[str]:
     """Return the options that name these modules again, for the command that plays: it needs no callbacks."""
-    return [word for name, value in modules({**settings, "callback": ()}) for word in (f"--{name}", value)]
+    return [word for name, value in named_to_play(settings).items() for word in (f"--{name}", value)]
+
+
+def named_to_play(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that name these modules, as far as playing needs them."""
+    return dict(modules({**settings, "callback": ()}))
 
 
 def _values(settings: Mapping[str, Any], name: str) -> list[str]:

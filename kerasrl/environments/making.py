@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import importlib
 import inspect
 import re
 import warnings
@@ -46,19 +47,22 @@ def make(env_name: str, render_mode: str | None = None, **options: Any) -> Any:
                 options["render_mode"] = render_mode
             is_in_gym = name in gym.envs.registration.registry
             if not is_in_gym:
-                atari.register(name)
+                with named.libraries_only():
+                    atari.register(name)
             if module == "gymnasium" or (not is_in_gym and name in _gymnasium_names()):
                 import gymnasium
 
-                _check_drawing(gymnasium, name, render_mode)
-                options = _taken(gymnasium, name, options)
-                with quiet_stderr():  # the Arcade Learning Environment prints a greeting
-                    env = with_plain_counts(gymnasium.make(name, disable_env_checker=True, **options))
+                with _imports(gymnasium, name):
+                    _check_drawing(gymnasium, name, render_mode)
+                    options = _taken(gymnasium, name, options)
+                    with quiet_stderr():  # the Arcade Learning Environment prints a greeting
+                        env = with_plain_counts(gymnasium.make(name, disable_env_checker=True, **options))
             else:
-                _check_drawing(gym, name, render_mode)
-                older = _is_older(name) or None  # None: as it was registered
-                options = options if older else _taken(gym, name, options)
-                env = gym.make(name, disable_env_checker=True, apply_api_compatibility=older, **options)
+                with _imports(gym, name):
+                    _check_drawing(gym, name, render_mode)
+                    older = _is_older(name) or None  # None: as it was registered
+                    options = options if older else _taken(gym, name, options)
+                    env = gym.make(name, disable_env_checker=True, apply_api_compatibility=older, **options)
             if "render_mode" not in options:
                 show_as(env, render_mode)
             return env
@@ -116,7 +120,7 @@ def _with_version(env_name: str) -> tuple[str, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if module and module != "gymnasium":
-            named.module(module)
+            named.module(module, env_name)
         if namespace in _NAMESPACES:
             register_all(_NAMESPACES[namespace])
     if module != "gymnasium" and name in gym.envs.registration.registry:
@@ -175,8 +179,9 @@ def with_plain_counts(env: Any) -> Any:
 
 def register_all(module: str) -> None:
     """Let a library register its environments with Gymnasium."""
-    library = named.module(module)
-    import gymnasium
+    with named.libraries_only():
+        library = importlib.import_module(module)
+        import gymnasium
 
     if hasattr(library, "register_envs"):  # MinAtar; ale_py does so when it is imported after Gymnasium
         library.register_envs()
@@ -186,7 +191,8 @@ def register_all(module: str) -> None:
 
 def _gymnasium_names() -> Any:
     try:
-        import gymnasium
+        with named.libraries_only():
+            import gymnasium
     except ImportError:
         return {}
     return gymnasium.registry
@@ -225,6 +231,16 @@ def _registered(library: Any, name: str) -> Any:
     kind = getattr(registration.registry.get(name), "entry_point", None)
     load = registration.load if library is gym else registration.load_env_creator
     return load(kind) if isinstance(kind, str) else kind
+
+
+def _imports(library: Any, name: str) -> contextlib.AbstractContextManager[None]:
+    """Return the context to make an environment in: if it is a library's, nothing of the current folder is imported.
+
+    A library may lack what its environments need, and a stranger's file may name any of them.
+    """
+    kind = getattr(library.envs.registration.registry.get(name), "entry_point", None)
+    is_own = not isinstance(kind, str) or not named.is_library(kind.partition(":")[0])
+    return contextlib.nullcontext() if is_own else named.libraries_only()
 
 
 def _is_older(name: str) -> bool:

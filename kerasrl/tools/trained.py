@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kerasrl import environments
-from kerasrl.config.trust import options
+from kerasrl.config.commands import ExportConfig, PlayConfig
+from kerasrl.config.trust import named_to_play, options
 from kerasrl.errors import UserError
 from kerasrl.phrases import command_to_type, reward_text, to_type
-from kerasrl.tools.export import export
-from kerasrl.tools.play import Played, play
+from kerasrl.tools.export import run as export
+from kerasrl.tools.play import Played
+from kerasrl.tools.play import run as play
 from kerasrl.tools.plot import plot
 from kerasrl.training.files import RunFiles
 from kerasrl.training.own_parts import OwnParts
@@ -37,6 +39,8 @@ class Trained:
     """What `train` was given as objects."""
     env: Any = field(repr=False)
     """Environment, or a function that makes one, which `play` and `export` play in."""
+    named: dict[str, Any] = field(repr=False)
+    """The modules that its settings name. The weights, which somebody may have replaced, can bring no others."""
     _place: RunFiles = field(repr=False)
     _plays_best: bool = field(repr=False)
 
@@ -54,15 +58,16 @@ class Trained:
         self, episodes: int = 5, *, record: str | Path = "", visualize: bool = False, seed: int | None = None
     ) -> Played:
         """Play with the weights; arguments, result and errors are those of `kerasrl.play`."""
-        return play(self.weights, episodes, record=record, visualize=visualize, seed=seed, **self._trained_with())
+        config = PlayConfig(str(self.weights), episodes, visualize, str(record), seed=seed, **self.named)
+        return play(config, self._parts())
 
     def export(self, to: str | Path, *, overwrite: bool = False, episodes: int = 10, seed: int = 0) -> Path:
         """Write the network for other programs; arguments, result and errors are those of `kerasrl.export`."""
-        return export(self.weights, to, overwrite=overwrite, episodes=episodes, seed=seed, **self._trained_with())
+        config = ExportConfig(str(self.weights), str(to), overwrite, episodes, seed=seed, **self.named)
+        return export(config, self._parts())
 
-    def _trained_with(self) -> dict[str, Any]:
-        parts = self.parts  # and trust: its modules have been imported already
-        return {"env": self.env, "model": parts.model, "processor": parts.processor, "trust": True}
+    def _parts(self) -> OwnParts:
+        return OwnParts(self.env, self.parts.model, self.parts.processor)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:
         """Return the curve for a notebook, shown at half its size so that it is sharp on any screen."""
@@ -104,7 +109,11 @@ def finished(run: TrainingRun) -> Trained:
     best, last = (None, None) if evaluation is None else (evaluation.best, evaluation.last)
     status = 0 if run.signal is None else 128 + run.signal
     env = environment_to_play_in(run)
-    return Trained(agent, agent.history.history, run.id, best, last, status, run.parts, env, run.files, plays_best)
+    named = named_to_play(vars(run.config))
+    named.pop("env", None)
+    return Trained(
+        agent, agent.history.history, run.id, best, last, status, run.parts, env, named, run.files, plays_best
+    )
 
 
 def environment_to_play_in(run: TrainingRun) -> Any:

@@ -17,10 +17,12 @@ from filelock import FileLock, Timeout
 
 from kerasrl import environments
 from kerasrl.config import Config
+from kerasrl.config.commands import PlayConfig
+from kerasrl.config.trust import named_to_play
 from kerasrl.diagnosis import describe
 from kerasrl.phrases import shell
 from kerasrl.storage.files import write_whole
-from kerasrl.tools.play import play
+from kerasrl.tools.play import run as play
 from kerasrl.tools.train import train
 from kerasrl.tools.tune import storage
 from kerasrl.training.files import RunFiles
@@ -136,7 +138,7 @@ def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], 
         "seconds": None if resume else time.process_time() - begin,
     }
     if job.play:
-        result |= {"mean_best": _mean(files.best, seed), "mean_last": _mean(files.weights, seed)}
+        result |= {"mean_best": _mean(files.best, config), "mean_last": _mean(files.weights, config)}
         if result["mean_best"] is None:  # there were no evaluations
             result["mean_best"] = result["mean_last"]
     write_whole(folder / RESULT, json.dumps(result).encode())
@@ -161,11 +163,13 @@ def evaluations(log: Path) -> list[tuple[int, float]]:
     return [(step, reward) for step, reward in both if reward is not None]
 
 
-def _mean(weights: Path, seed: int) -> float | None:
+def _mean(weights: Path, config: Config) -> float | None:
     """Return the mean reward of 100 greedy episodes, None if the weights do not exist."""
     if not weights.is_file():
         return None
-    rewards = play(weights, NB_EPISODES, seed=(FIRST_TEST_SEED + seed) % 2**32, trust=True)  # the user named them
+    seed = (FIRST_TEST_SEED + (config.seed or 0)) % 2**32
+    # Somebody else may have written them: only what the user has named is imported.
+    rewards = play(PlayConfig(str(weights), NB_EPISODES, seed=seed, trust=config.trust, **named_to_play(vars(config))))
     return sum(rewards) / len(rewards)
 
 
