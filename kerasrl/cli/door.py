@@ -20,6 +20,7 @@ except ModuleNotFoundError as error:
 from kerasrl.cli.layers import Layered, WithOwn, parse_config, parse_with_config
 from kerasrl.cli.options import parse
 from kerasrl.cli.streams import DEBUG, errors_on_one_line, notes_on_one_line, prepare_streams
+from kerasrl.compat.keras_settings import choose_tensorflow
 from kerasrl.config.commands import ClearConfig, ExportConfig, NewConfig, PlayConfig, PlotConfig, TuneConfig
 from kerasrl.errors import Note
 
@@ -67,6 +68,7 @@ def finish(stages: Stages, recipe: "Recipe | None" = None) -> int:
 
 def _stages(name: str, words: Sequence[str], program: str, recipe_file: str) -> Stages:
     prepare_streams()
+    choose_tensorflow()
     with shell(), errors_on_one_line(DEBUG in words), notes_on_one_line():
         with signals.raised():
             settings = _parse(name, words, program)

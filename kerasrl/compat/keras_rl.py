@@ -7,22 +7,40 @@ gym's repairs are in `kerasrl.compat.gym`, which does not import TensorFlow.
 import os
 import random
 import sys
+import traceback
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+
 from kerasrl.compat import gym as gym  # its repairs, too: whoever uses Keras-RL uses gym
 from kerasrl.compat.quiet import quiet_stderr
+from kerasrl.errors import UserError
 
 # TensorFlow announces oneDNN, CUDA and CPU features while it is imported, before its logger obeys
 # any setting. What it says later obeys TF_CPP_MIN_LOG_LEVEL; at 2, a machine without a GPU still gets an error.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+_failure: Exception | None = None
 with quiet_stderr():
-    import tensorflow as tf
-    import tensorflow.keras.models
-import keras
-import numpy as np
+    try:
+        import keras
+        import tensorflow as tf
+        import tensorflow.keras.models
+    except Exception as error:
+        _failure = error
 
-from kerasrl.errors import UserError
+_chosen = getattr(sys.modules.get("keras.src.backend.config"), "backend", lambda: "tensorflow")()
+if _chosen != "tensorflow":
+    raise UserError(
+        f"Keras is set to the backend {_chosen!r}, but kerasrl needs TensorFlow: set the environment variable "
+        "KERAS_BACKEND=tensorflow before Keras is imported"
+    )
+_files = [Path(frame.filename).parts[-2:] for frame in traceback.extract_tb(getattr(_failure, "__traceback__", None))]
+if {("backend", "config.py"), ("keras", "backend.py")} & set(_files):  # of Keras, of TensorFlow's private copy
+    raise UserError("Keras does not understand its settings: correct or remove ~/.keras/keras.json") from None
+if _failure is not None:
+    raise _failure
 
 # What rl takes from TensorFlow's Keras would not go with what comes from Keras.
 if sys.modules["tensorflow.keras.models"].Model is not keras.Model:

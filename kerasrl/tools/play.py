@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrl.compat.keras_settings import as_tested
 from kerasrl.config.commands import PlayConfig
 from kerasrl.environments import video
 from kerasrl.errors import UserError
@@ -90,6 +91,7 @@ def prepared(config: PlayConfig, parts: OwnParts) -> Iterator[Saved]:
             yield saved
 
 
+@as_tested()
 def played(config: PlayConfig, saved: Saved, recipe: "Recipe | None" = None) -> Played:
     """Let a recipe play, print the result, and return the episodes' rewards.
 

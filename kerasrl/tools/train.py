@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kerasrl import environments
+from kerasrl.compat.keras_settings import as_tested
 from kerasrl.config import Config
 from kerasrl.errors import UserError
 from kerasrl.training.own_parts import OwnParts
@@ -48,6 +49,7 @@ def run(config: Config, parts: OwnParts = OwnParts()) -> "Trained":
         return trained(prepared)
 
 
+@as_tested()
 def trained(prepared: Prepared, recipe: "Recipe | None" = None) -> "Trained":
     """Let a recipe train: the given one, or else the one that the settings name, or else the project's.
 

@@ -13,8 +13,11 @@ import pytest
 import rl.callbacks
 import rl.util
 
-from kerasrl import Config, DQNAgent, SequentialMemory
+from kerasrl import Config, DQNAgent, SequentialMemory, play
+from kerasrl.cli.door import run as run_command
+from kerasrl.compat import keras_settings
 from kerasrl.compat.quiet import quiet_stderr
+from kerasrl.storage import weights
 from kerasrl.training.networks import own_network
 
 ATTEMPTS = """
@@ -202,6 +205,47 @@ def test_a_tensorflow_that_uses_keras_2_is_refused_with_the_cure(monkeypatch, re
     monkeypatch.setitem(sys.modules, "tensorflow.keras.models", SimpleNamespace(Model=OfKeras2))
     with refused("TF_USE_LEGACY_KERAS"):
         runpy.run_path(sys.modules["kerasrl.compat.keras_rl"].__file__)
+
+
+def test_a_keras_on_another_backend_is_refused_with_the_cure(monkeypatch, refused):
+    monkeypatch.setitem(sys.modules, "keras.src.backend.config", SimpleNamespace(backend=lambda: "jax"))
+    with refused("'jax'", "KERAS_BACKEND=tensorflow"):
+        runpy.run_path(sys.modules["kerasrl.compat.keras_rl"].__file__)
+
+
+@pytest.mark.long
+def test_keras_json_does_not_stop_a_command_or_the_cure_is_told(tmp_path, said):
+    environment = {**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": ""}
+    command = [sys.executable, "-m", "kerasrl", "train", "--nb-steps", "20", "--eval-interval", "0", "--seed", "0"]
+    wrong = ['{"floatx": "int8"}', "[]"]
+    for settings in ('{"backend": "jax"}', '{"backend": "theano", "image_dim_ordering": "th"}', *wrong):
+        (tmp_path / "keras.json").write_text(settings)
+        ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        if settings in wrong:
+            assert ran.returncode == 2 and "keras.json" in said(ran.stderr)
+        else:
+            assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_the_users_settings_of_keras_change_nothing_and_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    options = ["--nb-steps", "40", "--eval-interval", "0", "--verbose", "0", "--seed", "3"]
+    before = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
+    files = []
+    for how in (before, ("float64", 1e-3, "channels_first")):
+        keras_settings._set(*how)
+        try:
+            assert run_command("train", ["--checkpoint-dir", how[0], *options]) == 0
+            assert (keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()) == how
+            (file,) = Path(how[0]).glob("*_weights.h5f")
+            assert len(play(file, 1, seed=0)) == 1
+        finally:
+            keras_settings._set(*before)
+        files.append([array for layer in weights.read(file).layers for array in layer.values()])
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
+    for one, other in zip(*files, strict=True):
+        assert one.dtype == other.dtype and (one == other).all()
 
 
 def test_keras_rl_copies_models():

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from kerasrl.compat import keras_settings
 from kerasrl.errors import UserError
 from kerasrl.legacy import seeding
 from kerasrl.legacy.keras import arguments, backend, layers, saving
@@ -245,10 +246,8 @@ def _keras(module: ModuleType) -> None:
 
 def choose_tensorflow() -> None:
     """Let Keras run on TensorFlow, whatever backend the script chooses."""
-    backend = os.environ.get("KERAS_BACKEND", "").lower()
-    if backend in ("theano", "cntk"):
+    if backend := keras_settings.choose_tensorflow():
         report.translated(f"KERAS_BACKEND={backend} -> tensorflow")
-        os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 def leave_keras_2() -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from kerasrl.compat.keras_settings import as_tested
 from kerasrl.config.commands import ExportConfig
 from kerasrl.errors import UserError, printable
 from kerasrl.phrases import reward_text
@@ -62,6 +63,7 @@ def run(config: ExportConfig, parts: OwnParts = OwnParts()) -> Path:
     return path
 
 
+@as_tested()
 def _write_and_check(config: ExportConfig, kind: formats.Format, saved: Saved, beside: Path) -> None:
     from kerasrl.tools.export import check  # TensorFlow is imported from here on
     from kerasrl.tools.export.about import about, input_names, plain_names

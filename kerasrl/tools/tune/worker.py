@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from kerasrl import environments
+from kerasrl.compat.keras_settings import choose_tensorflow
 from kerasrl.config import Config
 from kerasrl.config.commands import PlayConfig
 from kerasrl.config.trust import named_to_play
@@ -93,6 +94,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 def work(job: Job, tell: Callable[[News], bool]) -> str:
     """Train a job's seeds; return "" if all are finished, "ended" if `tell` ended it, or else what failed."""
+    choose_tensorflow()
     with _in_its_place(job.command), shell():
         try:
             scores: list[float] = []
