@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from kerasrl.phrases import to_paste, to_type
 from kerasrl.reading import read_file
 
 _MOST_TOML = 2**20  # bytes
+_DEEPEST = 16  # parts of a key; parsing takes the square of their number
 PRESETS = installation.FOLDER / "presets"
 
 
@@ -96,6 +98,11 @@ def decoded_toml(content: bytes) -> dict[str, Any]:
         import tomllib
     else:
         import tomli as tomllib
+    if len(content) > _MOST_TOML:
+        raise ValueError(f"it is larger than {_MOST_TOML:,} bytes")
+    keys = re.sub(rb"\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*", b"", content)  # without texts and comments
+    if any(part.count(b".") > _DEEPEST for part in re.split(rb"[=,\[\]{}\n]", keys)):
+        raise ValueError("it is nested too deeply")
     try:
         settings: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError:

@@ -20,6 +20,7 @@ from kerasrl.storage.files import DamagedError
 _DICTIONARIES: dict[str, Any] = {"dict": dict, "OrderedDict": OrderedDict, "Counter": Counter}
 _FACTORIES = {"None": None, "int": int, "float": float, "list": list, "dict": dict}  # of a defaultdict
 _LONGEST_INT = 10_000  # bits; Python refuses to read numbers of more than 4,300 digits
+_MOST_ALIKE = 100  # keys with the same hash, which take the square of their number; of floats 35 may have one
 _LONG_LIST = 16  # numbers; a list of one type that is at least this long is kept as an array
 
 
@@ -210,7 +211,7 @@ class _Decoder:
             made = self.met[place] = Held(rest[0], rest[1], None)
             made.content = self.value(rest[2])
         elif kind in ("set", "frozenset"):
-            made = {"set": set, "frozenset": frozenset}[kind](map(self.value, rest))
+            made = {"set": set, "frozenset": frozenset}[kind](_spread(list(map(self.value, rest))))
         else:
             if kind == "deque":
                 made = deque(maxlen=rest[0])
@@ -223,10 +224,18 @@ class _Decoder:
             if kind in ("list", "deque"):
                 made.extend(map(self.value, items))
             else:
-                for key, value in zip(items[::2], items[1::2], strict=True):
-                    made[self.value(key)] = self.value(value)
+                # Keys are plain, so no value refers to one: all of them may come first.
+                for key, value in zip(_spread(list(map(self.value, items[::2]))), items[1::2], strict=True):
+                    made[key] = self.value(value)
         self.met[place] = made
         return made
+
+
+def _spread(keys: list[Any]) -> list[Any]:
+    """Return keys; raise `DamagedError` if many have the same hash, which anybody can choose for numbers."""
+    if len(keys) > _MOST_ALIKE and max(Counter(map(hash, keys)).values()) > _MOST_ALIKE:
+        raise DamagedError
+    return keys
 
 
 def _type(text: str) -> np.dtype:

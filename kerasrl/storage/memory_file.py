@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasrl.errors import UserError
+from kerasrl.reading import is_hollow
 from kerasrl.storage.encoding import require_within
 from kerasrl.storage.files import DamagedError, flush_folder, naming, require_lock
 
@@ -98,6 +99,9 @@ class MemoryFile:
         try:
             if self._file().is_symlink() or not self._file().is_file():  # a pipe might block
                 raise FileNotFoundError
+            with self._file().open("rb") as file:
+                if is_hollow(file.fileno(), sum(end - first for first, end, _ in self.segments) * self.record.itemsize):
+                    raise ValueError("its steps are not there")
             whole = self._file().stat().st_size // self.record.itemsize  # the last may be an interrupted write's
             records = np.memmap(self._file(), self.record, "r", shape=(whole,))
         except (OSError, ValueError):

@@ -88,6 +88,10 @@ TOML = {
     "long name": f"{'a' * 10_000} = 1",
     "control characters": 'env = "\\u001b[2J"',
     "large": "#" * 2**21,
+    "dotted": f"{'a.' * 20}a = 1",
+    "dotted, with texts": f"""{'"a" . ' * 20}a = 1""",
+    "dotted table": f"[[ {'1.' * 20}1 ]]",
+    "dotted in a table": f"seed = {{{'a.' * 20}a = 1}}",
 }
 
 
@@ -138,8 +142,8 @@ def test_logs_that_were_made_to_hurt_are_one_line(tmp_path, refused, name):
 
 @pytest.mark.parametrize(
     "config",
-    ["a = " + "[" * 100_000, f"a = 0x{'1' * 5_000}", f"[{'a' * 10_000}]\n" * 2, None],
-    ids=["deep", "digits", "name twice", "pipe"],
+    [f"{'a.' * 20}a = 1", "#" * 2**21, "a = " + "[" * 100_000, f"a = 0x{'1' * 5_000}", f"[{'a' * 10_000}]\n" * 2, None],
+    ids=["dotted", "large", "deep", "digits", "name twice", "pipe"],
 )
 def test_settings_beside_a_log_that_were_made_to_hurt_are_one_line(tmp_path, config):
     (tmp_path / "x_log.json").write_text(json.dumps(GOOD))

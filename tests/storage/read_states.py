@@ -16,6 +16,7 @@ from pathlib import Path
 import gym
 import numpy as np
 
+from kerasrl import reading
 from kerasrl.errors import UserError
 from kerasrl.storage import TrainingState
 from kerasrl.storage.encoding import Held, decode
@@ -166,6 +167,15 @@ def emptied(path):
     place(segments=[[30, 130, 0]])(path)
 
 
+def with_holes(file, nb_bytes):
+    file.write_bytes(b"")
+    os.truncate(file, nb_bytes)
+
+
+def steps_with_holes(path):
+    with_holes(memory_file(path), memory_file(path).stat().st_size)
+
+
 def state_as_pipe(path):
     path.unlink()
     os.mkfifo(path)
@@ -213,6 +223,8 @@ DAMAGES = {
     "negative buffer": document(["numbers", "int", 0], -8),
     "deep": document("[" * 100_000 + "]" * 100_000),
     "digits": document("1" * 5_000),
+    "holes for a state": lambda path: with_holes(path, 2**31),
+    "holes for steps": steps_with_holes,
     "pipe for steps": as_pipe,
     "link for steps": as_link,
     "no steps": emptied,
@@ -233,6 +245,8 @@ def main(folder):
             resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
             used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
+            if name == "holes for steps":
+                reading._FEW = 0  # of this process, which ends here
             try:
                 said = resume(path, memory)
             except BaseException:

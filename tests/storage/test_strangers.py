@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from kerasrl.storage import checkpoint, weights
-from kerasrl.storage.files import seal
+from kerasrl.storage.encoding import decode
+from kerasrl.storage.files import DamagedError, seal
 
 ROOT = Path(__file__).parents[2]
 
@@ -170,6 +171,13 @@ def test_settings_that_are_no_json_are_one_line(tmp_path, metadata, said, read):
     assert f"refused: {path}" in said(read(path), r"(?<=4300 digits).*(?=\))|(?<=Expecting ).*(?=\))")  # Python's words
 
 
+@pytest.mark.parametrize("begin", [b"", b"kerasrl weights 1", b"\x89HDF\r\n\x1a\n"], ids=["none", "own", "HDF5"])
+def test_holes_in_the_place_of_weights_are_refused(tmp_path, begin, said, read):
+    (tmp_path / "w.h5f").write_bytes(begin)
+    os.truncate(tmp_path / "w.h5f", 2**31)
+    assert "holes" in said(read(tmp_path / "w.h5f"))
+
+
 def test_what_is_sealed_here_is_read(tmp_path, read):
     path = sealed(tmp_path / "w.h5f", json.dumps({"env": "CartPole-v0"}))
     assert weights.read(path).metadata == {"env": "CartPole-v0"}
@@ -251,6 +259,7 @@ STATES = [
     *("limit in words", "no tree", "callbacks that are numbers", "one array many times", "one number many times"),
     *("negative strides", "claiming", "pointers", "long buffer", "negative buffer", "deep", "digits"),
     *("finished by numbers", "pipe for steps", "link for steps", "no steps", "pipe for a state"),
+    *("holes for a state", "holes for steps"),
     *("ended without length", "callback's state of another kind"),
 ]
 
@@ -258,6 +267,20 @@ STATES = [
 @pytest.mark.parametrize("name", STATES)
 def test_states_that_were_made_to_hurt_are_refused_in_one_line(resumes, said, name):
     assert "PATH" in (line := said(resumes[name])) and "\n" not in line
+
+
+@pytest.mark.parametrize("keys", ["alike", "apart"])
+@pytest.mark.parametrize("kind", ["dict", "set", "frozenset", "defaultdict", "OrderedDict", "Counter"])
+def test_of_keys_that_anybody_can_choose_only_few_may_have_the_same_hash(kind, keys):
+    numbers = [i * (2**61 - 1) + (i if keys == "apart" else 0) for i in range(200)]
+    nodes = numbers if "set" in kind else [part for key in numbers for part in (key, None)]
+    text = json.dumps({"buffers": [], "tree": [kind, *(["int"] if kind == "defaultdict" else []), *nodes]}).encode()
+    content = len(text).to_bytes(8, "little") + text
+    if keys == "apart":
+        assert list(decode(content)) == numbers or set(decode(content)) == set(numbers)
+    else:
+        with pytest.raises(DamagedError):
+            decode(content)
 
 
 @pytest.mark.parametrize("name", ["untouched", "prioritised"])

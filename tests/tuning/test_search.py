@@ -1,11 +1,13 @@
 """Many settings, as `tune` tries them."""
 
+import contextlib
 import csv
 import json
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from kerasrl import Config
 from kerasrl.cli.door import run as run_command
 from kerasrl.cli.layers import parse_config
 from kerasrl.config.files import read_toml
+from kerasrl.tools.tune.search import Search
 from kerasrl.tools.tune.space import Choice, Range, read_space
 
 ROOT = Path(__file__).parents[2]
@@ -162,6 +165,43 @@ def test_the_study_is_optunas_own_and_holds_no_pickle(ray, tmp_path, capsys, err
     assert all(not file.read_bytes().startswith((b"\x80\x04", b"\x80\x05")) for file in files)
     (tmp_path / "runs" / "study.db").write_bytes(b"from a stranger")
     assert "study.db cannot be used: " in error(*arguments)
+
+
+def with_view(study):
+    with contextlib.closing(sqlite3.connect(study)) as database:
+        database.execute("ALTER TABLE trials RENAME TO others")
+        endless = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n)"
+        database.execute(f"CREATE VIEW trials AS {endless} SELECT i AS trial_id, i AS number FROM n")
+
+
+def with_pages_that_are_several(study):
+    with contextlib.closing(sqlite3.connect(study)) as database, database:
+        rows = ((i, "a" * 500) for i in range(100))
+        database.executemany("INSERT INTO study_user_attributes VALUES (NULL, ?, 'a', ?)", rows)
+        ((root,),) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'study_user_attributes'")
+        ((size,),) = database.execute("PRAGMA page_size")
+    content = bytearray(study.read_bytes())
+    page = (root - 1) * size
+    assert content[page] == 5  # of a table, with children
+    first = content[page + 8 : page + 12]  # the last child, by which each is replaced
+    for cell in range(int.from_bytes(content[page + 3 : page + 5], "big")):
+        place = page + int.from_bytes(content[page + 12 + 2 * cell :][:2], "big")
+        content[place : place + 4] = first
+    study.write_bytes(content)
+
+
+def with_computed_columns(study):
+    with contextlib.closing(sqlite3.connect(study)) as database:
+        database.execute("ALTER TABLE trials ADD COLUMN much GENERATED ALWAYS AS (zeroblob(1000000000))")
+
+
+@pytest.mark.parametrize("damage", [with_view, with_pages_that_are_several, with_computed_columns])
+def test_a_study_with_rows_without_end_is_refused(tmp_path, damage, refused):
+    Search(Config(), {}, tmp_path, 1, [])
+    Search(Config(), {}, tmp_path, 1, [])  # goes on
+    damage(tmp_path / "study.db")
+    with refused("study.db cannot be used"):
+        Search(Config(), {}, tmp_path, 1, [])
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "spaces").glob("*.toml")), ids=lambda file: file.stem)

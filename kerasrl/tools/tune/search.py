@@ -1,10 +1,13 @@
 """Many settings: Optuna's TPE proposes them, successive halving (ASHA) stops laggards, the best are trained again."""
 
+import contextlib
 import csv
 import dataclasses
 import errno
 import io
 import os
+import re
+import sqlite3
 import statistics
 import warnings
 from collections.abc import Iterator, Sequence
@@ -31,6 +34,8 @@ FIRST_SEED, FIRST_FRESH_SEED = 1_000, 2_000  # lower ones are for reporting
 _BEST = 5
 _KEPT = 3  # a third of the trials continues from each rung
 STUDY, BEST, TRIALS = "study.db", "best.toml", "trials.csv"
+# What makes SQLite compute: virtual tables, generated columns, checks, defaults, functions in an index.
+_COMPUTED = re.compile(r"\b(virtual|as|check|default)\b|^\s*create\s+(unique\s+)?index\b[^(]*\([^)]*\(", re.IGNORECASE)
 _HISTORY, _IMPORTANCE = "history.png", "importance.png"
 
 
@@ -59,6 +64,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         try:
+            _require_plain(self.folder / STUDY)
             # It holds only values, intact after a crash; unlike Ray Tune's pickle, a stranger's file cannot run code.
             storage = optuna.storages.RDBStorage(f"sqlite:///{(self.folder / STUDY).resolve()}")
             pruner = optuna.pruners.SuccessiveHalvingPruner(self._first_rung(), _KEPT)
@@ -268,6 +274,22 @@ class Search:
     def _last(self, trial: Any) -> str:
         values = self.study.trials[trial.number].intermediate_values
         return f"step {max(values):,}" if values else "its start"
+
+
+def _require_plain(study: Path) -> None:
+    """Raise `ValueError` unless an existing study has nothing but tables, each part of which is there once.
+
+    A view may have rows without end, and so may a table whose pages refer to each other.
+    """
+    if not study.exists():
+        return
+    with contextlib.closing(sqlite3.connect(f"{study.resolve().as_uri()}?mode=ro", uri=True)) as database:
+        for kind, sql in database.execute("SELECT type, coalesce(sql, '') FROM sqlite_master"):
+            text = sql.replace("CHECK (version_info_id=1)", "")  # Optuna's only one
+            if kind not in ("table", "index") or _COMPUTED.search(text):
+                raise ValueError("it holds more than tables")
+        if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise ValueError("it is damaged")
 
 
 def _plain(value: Any) -> Any:
