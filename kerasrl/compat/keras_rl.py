@@ -4,6 +4,7 @@ Every repair names the upstream file and line. They are idempotent, and invisibl
 gym's repairs are in `kerasrl.compat.gym`, which does not import TensorFlow.
 """
 
+import contextlib
 import os
 import random
 import sys
@@ -15,12 +16,16 @@ from unittest.mock import patch
 import numpy as np
 
 from kerasrl.compat import gym as gym  # its repairs, too: whoever uses Keras-RL uses gym
+from kerasrl.compat.matplotlib import import_matplotlib
 from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.errors import UserError
 
 # TensorFlow announces oneDNN, CUDA and CPU features while it is imported, before its logger obeys
 # any setting. What it says later obeys TF_CPP_MIN_LOG_LEVEL; at 2, a machine without a GPU still gets an error.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "MPLBACKEND" in os.environ:
+    with contextlib.suppress(ImportError):  # Keras does without it
+        import_matplotlib()  # otherwise Keras imports it, and fails where that variable is wrong
 _failure: Exception | None = None
 with quiet_stderr():
     try:

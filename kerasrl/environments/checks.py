@@ -58,7 +58,10 @@ class EnvironmentChecks:
                 found = number(np.asarray(reward))
         if found is None:
             raise self._error("step", f"{reward!r:.60} as reward, which must be a number", "process_reward")
-        return float(found)
+        try:
+            return float(found)
+        except OverflowError:
+            raise self._error("step", "a reward that is too large for a float", "process_reward") from None
 
     def _error(self, method: str, what: str, hook: str = "") -> UserError:
         """Return the error about what `method` of the environment, or else a processor's own `hook`, returned."""

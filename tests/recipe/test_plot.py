@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -382,3 +383,22 @@ def test_help_does_not_wait_for_matplotlib_and_nothing_else_is_printed(tmp_path)
     command = [sys.executable, "-m", "kerasrl", "plot", str(KERAS_RL), "--out", str(tmp_path / "curve.png")]
     done = subprocess.run(command, env=environment, **options)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"curve {tmp_path / 'curve.png'}\n", "")
+
+
+@pytest.mark.long
+def test_no_mplbackend_keeps_anything_from_being_learned(tmp_path):
+    command = [sys.executable, "-m", "kerasrl", "train", "--nb-steps", "40", "--eval-interval", "0"]
+    environment = {**os.environ, "MPLBACKEND": "nonsense"}
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert list(tmp_path.glob("logs/*_curve.png"))
+
+
+@pytest.mark.parametrize("backend", ["nonsense", "module://nonsense", "qtagg"])
+def test_no_mplbackend_keeps_a_curve_from_being_drawn(tmp_path, python, backend):
+    (tmp_path / "x_log.json").write_text(json.dumps({"episode_reward": [1.0, 2.0], "nb_steps": [10, 20]}))
+    # The backend is chosen as Matplotlib is imported.
+    forget = "import sys\nfor name in [n for n in sys.modules if n.startswith('matplotlib')]: del sys.modules[name]"
+    ran = python.run(tmp_path, "-m", "kerasrl", "plot", "x_log.json", before=forget, MPLBACKEND=backend)
+    assert (ran.status, ran.errors) == (0, "")
+    assert (tmp_path / "x_curve.png").read_bytes().startswith(b"\x89PNG")

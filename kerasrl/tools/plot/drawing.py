@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrl.compat.matplotlib import import_matplotlib
 from kerasrl.errors import UserError
 from kerasrl.storage.files import write_whole
 from kerasrl.tools.intervals import interval_of_mean
@@ -68,6 +69,7 @@ def plot(logs: Sequence[str | Path], out: str | Path | None = None, threshold: f
     if not out.parent.is_dir():
         raise UserError(f"cannot write {out}: there is no folder {out.parent}")
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no notices of font and configuration folders
+    import_matplotlib()
     import matplotlib.style  # here, so that --help does not wait for it
 
     picture = io.BytesIO()

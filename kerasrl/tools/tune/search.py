@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasrl.compat.matplotlib import import_matplotlib
 from kerasrl.config import Config
 from kerasrl.config.files import changes
 from kerasrl.errors import UserError, WriteError, printable
@@ -249,6 +250,7 @@ class Search:
 
     def _draw(self, name: str, draw: str) -> str:
         os.environ.setdefault("MPLBACKEND", "Agg")  # Optuna draws with pyplot, which would look for a screen
+        import_matplotlib()
         import optuna.visualization.matplotlib as visualization
         from matplotlib import pyplot
 
@@ -260,7 +262,7 @@ class Search:
                 figure = getattr(visualization, draw)(self.study).figure
                 figure.savefig(picture, format="png", dpi=150, bbox_inches="tight")
                 pyplot.close(figure)
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, ImportError) as error:  # of a backend whose library is not installed
             return f"no picture of the {what}: {_first_line(error)}"
         write_whole(self.folder / name, picture.getvalue())
         return f"{what} {self.folder / name}"
