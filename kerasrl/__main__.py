@@ -11,10 +11,10 @@ from kerasrl import signals
 from kerasrl.installation import COMMANDS
 
 if __name__ == "__main__":
+    # Nothing in the current folder may hide a library; modules named there, or beside a script, are found all the same.
+    if sys.path[:1] in ([os.getcwd()], [""]):  # noqa: PTH109  # as Python writes it
+        del sys.path[0]
     if sys.argv[1:2] and sys.argv[1] in COMMANDS:
-        # Nothing in the current folder may hide a library; modules named there are found all the same.
-        if sys.path[:1] == [os.getcwd()]:  # noqa: PTH109  # as Python writes it
-            del sys.path[0]
         signals.leave_quietly()  # the imports below take a moment
         from kerasrl.cli.door import run
 

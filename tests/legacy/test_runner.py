@@ -144,3 +144,32 @@ def test_a_command_that_is_mistyped_is_recognised(run_in, tmp_path):
     ran = run_in(tmp_path, "trian")
     assert (ran.status, ran.output, len(ran.errors)) == (2, [], 1)
     assert "command train?" in ran.errors[0]
+
+
+OWN_NAMES = """
+import ast, random, gym, json.own as own
+from ast import x
+import inspect, textwrap
+import helper
+env = gym.make("CartPole-v0")
+print(ast.x, x, random.mine, own.y, helper.x, textwrap.dedent(" fine"), inspect.getsource(helper.f).strip()[:3])
+"""
+
+
+@pytest.mark.parametrize("folder", ["", "sub"])
+def test_modules_beside_a_script_may_be_called_like_pythons_own(folder, tmp_path):
+    place = tmp_path / folder
+    (place / "json").mkdir(parents=True)
+    for name, text in {
+        "ast": "x = 1",
+        "random": "mine = 2",
+        "json/__init__": "",
+        "json/own": "import random\ny = random.mine",
+        "helper": "from ast import x\ndef f():\n    pass",
+        "script": OWN_NAMES,
+    }.items():
+        (place / f"{name}.py").write_text(text)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "kerasrl", str(Path(folder, "script.py"))]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "1 1 2 2 1 fine def\n", "")

@@ -19,7 +19,7 @@ from kerasrl.legacy import others, seeding
 from kerasrl.legacy.gym import names as gym
 from kerasrl.legacy.keras import names as keras
 from kerasrl.legacy.keras_rl import names as keras_rl
-from kerasrl.legacy.running import environment_calls, syntax
+from kerasrl.legacy.running import environment_calls, own_modules, syntax
 from kerasrl.legacy.script import script
 from kerasrl.legacy.tensorflow import names as tensorflow
 
@@ -68,6 +68,7 @@ class _OwnLoader(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         environment_calls.provide(vars(module))
+        own_modules.provide(vars(module))
         super().exec_module(module)
 
 

@@ -1,7 +1,6 @@
 """`python -m kerasrl SCRIPT`: run a script as Python would, with the names of its time translated."""
 
 import argparse
-import builtins
 import difflib
 import importlib.machinery
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 from kerasrl.errors import UserError, one_line
 from kerasrl.installation import COMMANDS
 from kerasrl.legacy.report import report
-from kerasrl.legacy.running import environment_calls, import_hooks, syntax
+from kerasrl.legacy.running import environment_calls, import_hooks, own_modules, syntax
 from kerasrl.legacy.script import Options, script
 
 
@@ -80,10 +79,11 @@ def _run(file: str, source: bytes, arguments: list[str]) -> int:
     folder = Path(file).resolve().parent
     script.folder, script.file = folder, file
     script.keras.clear()  # of what imported this package
-    sys.path[0] = str(folder)
+    sys.path.insert(0, str(folder))
     module = ModuleType("__main__")
     loader = importlib.machinery.SourceFileLoader("__main__", file)
-    vars(module).update(__file__=file, __builtins__=builtins, __cached__=None, __loader__=loader)
+    vars(module).update(__file__=file, __cached__=None, __loader__=loader)
+    own_modules.provide(vars(module))
     sys.modules["__main__"] = module
     try:
         environment_calls.provide(vars(module))
