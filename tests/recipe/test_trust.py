@@ -111,7 +111,7 @@ def test_a_folder_of_tune_may_not_bring_code(stranger):
     job = Job("seed 0", settings, (0,), Path("runs"), True, ("tune",))
     folders = {"checkpoint_dir": "runs/seed-0", "log_dir": "runs/seed-0"}
     trained = train(Config(**{**vars(settings), "seed": 0, **folders}))
-    Path(stranger(network="trap:build")).replace(trained.files.best)
+    Path(stranger(network="trap:build", id=trained.run)).replace(trained.files.best)
     assert "names network trap:build, which would be imported" in work(job, lambda news: True)
     assert not Path("sprung").exists()
 
