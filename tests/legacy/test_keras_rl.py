@@ -160,6 +160,70 @@ def test_a_script_that_asks_tensorflow_for_keras_2_has_keras_3(tf_keras, answers
     assert told == ["asking.py, line 5: TF_USE_LEGACY_KERAS -> left out: tensorflow.keras is Keras 3"]
 
 
+AGAIN = """
+import sys
+class Start(rl.callbacks.Callback):
+    def on_action_begin(self, action, logs={}):
+        seen.append((round(float(now[-1]), 4), action))
+class Random(Two):
+    def reset(self, seed=None, options=None):
+        super(Two, self).reset(seed=seed)
+        self.start = self.np_random.uniform()
+        now.append(self.start + np.random.uniform())
+        return Two.reset(self)
+for which in ("np", "env", "both", "once"):
+    env = Random()
+    now, dqn = [], agent(policy=EpsGreedyQPolicy(1.))
+    if which in ("np", "both"):
+        np.random.seed(123)
+    if which in ("env", "both"):
+        env.seed(123)
+    fits = []
+    for i in range(4):
+        seen = []
+        dqn.fit(env, 20, 1, [Start()], 0)
+        dqn.test(env, 1, visualize=False, verbose=0)
+        dqn.fit(Random(), nb_steps=5, verbose=0)
+        fits.append(seen)
+    print(which, len({str(seen) for seen in fits}), fits)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("is_migrated", [False, True])
+def test_fit_in_a_loop_goes_on_after_one_seed_the_same_in_each_process(is_migrated, run, run_plainly, tmp_path):
+    text = f"import rl.callbacks{AGAIN}"
+    status, output, errors = run(text)
+    assert status == 0, errors
+    assert [line.split()[:2] for line in output] == [[which, "4"] for which in ("np", "env", "both", "once")]
+    if is_migrated:
+        assert run(text, "--migrate", "--write").status == 0
+        assert run_plainly(tmp_path, "script.py")[:2] == (0, output)
+    else:
+        assert run(text)[1] == output
+        assert output[0].partition(" ")[2] == output[2].partition(" ")[2]  # the later seed is the same
+
+
+SKIPPED = """
+class Own(DQNAgent):
+    def __init__(self, model, *args, **kwargs):
+        super(DQNAgent, self).__init__(*args, **kwargs)
+        self.model = model
+        self.policy = self.test_policy = EpsGreedyQPolicy(0.5)
+dqn = Own(network(), 2, SequentialMemory(limit=100, window_length=1), nb_steps_warmup=5)
+dqn.compile(Adam(), metrics=["mae"])
+history = dqn.fit(Two(), 20, 1, [], 0, False)
+print(len(history.history["episode_reward"]), dqn.trainable_model.optimizer.lr.numpy() < 0.01)
+dqn.trainable_model.optimizer.lr = 0.5
+print(float(dqn.trainable_model.optimizer.learning_rate), len(dqn.test(Two(), 2, 1, None, False).history["nb_steps"]))
+"""
+
+
+def test_a_class_that_calls_the_constructor_after_dqnagents(run):
+    status, output, errors = run(SKIPPED)
+    assert (status, output[0], output[-1]) == (0, "2 True", "0.5 2"), errors
+
+
 OLD_NAMES = """
 from rl.memory import Memory
 from rl.policy import AnnealedQPolicy

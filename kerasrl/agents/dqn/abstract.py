@@ -39,6 +39,8 @@ class AbstractDQNAgent(Agent, rl.agents.dqn.AbstractDQNAgent):
         memory = self.memory
         if not isinstance(memory, rl.memory.Memory) or isinstance(memory, rl.memory.EpisodeParameterMemory):
             raise UserError(f"DQNAgent learns from a kerasrl.SequentialMemory, not from {memory!r}")
+        if self._model is None:
+            raise UserError(f"{type(self).__name__} has no model: set self.model before compile()")
         if self._model.output.shape[1:] != (self.nb_actions,):
             raise UserError(
                 f"the model's output has shape {self._model.output.shape}, but DQN expects one dimension for each "
