@@ -2,9 +2,12 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 import re
+import shutil
+import stat
 import sys
 import tempfile
 import warnings
@@ -18,6 +21,8 @@ from kerasrl.errors import UserError, WriteError
 
 _locks: dict[Path, tuple[Path, int]] = {}  # by folder: the file whose lock this process holds, and its descriptor
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+_HELD = ".held"  # in a temporary folder: the lock of the process that uses it
+_UNFINISHED = re.compile(r"\.(dqn_.*|settings\.json|result\.json|trials\.csv|best\.toml|\w+\.png)\.\d+\.tmp")
 BLOCK = 512  # bytes before sealed content; HDF5 can begin after them
 
 
@@ -114,10 +119,10 @@ def appearing(path: str | os.PathLike[str]) -> Iterator[Path]:
         OSError: It cannot be written; what was there stays.
     """
     target = Path(path)
-    with naming(target):
-        beside = tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    with beside:
-        place, earlier = Path(beside.name, target.name), Path(beside.name, "earlier")
+    with contextlib.ExitStack() as stack:
+        with naming(target):
+            beside = stack.enter_context(temporary_folder(f".{target.name}.", target.parent))
+        place, earlier = beside / target.name, beside / "earlier"
         yield place
         with naming(target):
             for file in [place, *place.rglob("*")]:
@@ -133,6 +138,30 @@ def appearing(path: str | os.PathLike[str]) -> Iterator[Path]:
                     os.replace(earlier, target)
                 raise
             flush_folder(target.parent)
+
+
+@contextlib.contextmanager
+def temporary_folder(prefix: str, parent: Path) -> Iterator[Path]:
+    """Yield a new folder whose name begins with `prefix`; afterwards remove it.
+
+    Those that processes left behind when they were killed are removed, too: nobody holds their locks any more.
+    """
+    for left in parent.glob(f"{glob.escape(prefix)}*.tmp"):
+        with contextlib.suppress(OSError, RuntimeError):  # among them Timeout: it is in use
+            status = left.lstat()
+            is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == getattr(os, "getuid", lambda: 0)()
+            if is_own and (left / _HELD).is_file():
+                FileLock(left / _HELD, timeout=0, fallback_to_soft=False).acquire().lock.release()
+                shutil.rmtree(left)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=parent))
+    lock = FileLock(folder / _HELD, timeout=0, fallback_to_soft=False)
+    try:
+        with contextlib.suppress(OSError, RuntimeError):  # without locks, it stays if this process is killed
+            lock.acquire()
+        yield folder
+    finally:
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -154,7 +183,7 @@ def exclusive(*folders: str | os.PathLike[str]) -> Iterator[None]:
                 note = f"no file locks in {folder}: the file {Path(lock.lock_file).name} stands for one"
                 print(note, file=sys.stderr)
             for file in folder.iterdir():
-                if re.fullmatch(r"\.dqn_.*\.\d+\.tmp", file.name):
+                if _UNFINISHED.fullmatch(file.name):
                     file.unlink(missing_ok=True)
         yield
 

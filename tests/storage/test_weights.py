@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from kerasrl.errors import WeightsError
-from kerasrl.storage import weights
+from kerasrl.storage import files, weights
 from model import build_model
 
 DATA = Path(__file__).parents[1] / "data"
@@ -312,3 +312,20 @@ def test_damage_of_a_checkpoint_is_noticed(tmp_path):
 def test_settings_are_plain_json(saved):
     with h5py.File(saved[1]) as file:
         assert json.loads(file.attrs["kerasrl"]) == {"env": "CartPole-v0"}
+
+
+def test_what_a_killed_process_left_behind_is_removed_by_the_next(tmp_path, python):
+    names = ["policy.onnx", "[a]*?"]
+    for name in names:
+        code = (
+            f"import os\nfrom kerasrl.storage.files import appearing\nwith appearing({name!r}): os.kill(os.getpid(), 9)"
+        )
+        assert python.run(tmp_path, "-c", code).status == -9
+    (tmp_path / ".policy.onnx.mine.tmp").mkdir()  # which nobody has held: it is the user's
+    assert len(list(tmp_path.iterdir())) == 3
+    for name in names:
+        with files.appearing(tmp_path / name) as place, files.appearing(tmp_path / name) as another:
+            place.write_bytes(b"1")  # still there, since this process holds it
+            another.write_bytes(b"2")
+        assert (tmp_path / name).read_bytes() == b"1"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, ".policy.onnx.mine.tmp"])

@@ -1,5 +1,6 @@
 """A real cluster of two nodes on this machine, one of which is lost while it trains."""
 
+import contextlib
 import os
 import re
 import secrets
@@ -30,6 +31,28 @@ def children(number):
     listed = subprocess.run(["ps", "-eo", "pid,ppid,comm"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
     return {int(child): name for child, parent, name in rows if int(parent) == number}
+
+
+def open_files(number):
+    found = set()
+    with contextlib.suppress(OSError):  # a process or a file that is gone
+        for link in Path(f"/proc/{number}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(str(link.readlink()))
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="Linux says there who listens where")
+def test_ray_on_one_machine_listens_to_nobody_else(ray):
+    assert list(Path("/tmp").glob("kerasrl-ray-*.tmp/.held"))
+    numbers = [os.getpid(), *(found := children(os.getpid()))]
+    numbers += [number for child in found for number in children(child)]
+    links = set().union(*map(open_files, numbers))
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    listening = [row[1].partition(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in links]
+    assert len(listening) >= 4
+    assert set(listening) <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
 
 @pytest.fixture

@@ -119,6 +119,7 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, own, gate, tmp_path,
     options = ["--seeds", "1", "--folder", str(tmp_path / "runs"), "--nb-steps", "2500", "--eval-interval", "1000"]
     options += ["--state-interval", "500", *waits]
     command = [sys.executable, "-m", "kerasrl", "tune", *options]
+    before = set(Path("/tmp").glob("kerasrl-ray-*.tmp"))
     with subprocess.Popen(
         command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": f"{own}{os.pathsep}{ROOT}"}, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -132,7 +133,7 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, own, gate, tmp_path,
     assert errors.splitlines()[-2].startswith("everything is kept; to continue: ")
     assert shlex.split(errors.splitlines()[-2])[-len(options) :] == options
     assert errors.splitlines()[-1] == "stopped by Ctrl-C"
-    assert not list(Path("/tmp").glob(f"ray-{process.pid}-*"))  # Ray's own files
+    assert set(Path("/tmp").glob("kerasrl-ray-*.tmp")) <= before  # Ray's own files
     is_open.touch()
     assert run_command("tune", options) == 0
     assert re.search(r"^seed 0: continues from step [\d,]+$", capsys.readouterr().out, re.MULTILINE)

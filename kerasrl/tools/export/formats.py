@@ -82,7 +82,7 @@ class LiteRt(Format):
         """Write; see `Format`."""
         import tensorflow as tf
 
-        with tempfile.TemporaryDirectory() as folder:  # Keras itself exports to LiteRT only from 3.13
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # Keras itself exports to LiteRT only from 3.13
             with_names(model, names).export(folder, format="tf_saved_model", verbose=False)
             path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
         _add_to_zip(path, about)

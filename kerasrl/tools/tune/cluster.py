@@ -5,17 +5,17 @@ import contextlib
 import logging
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from kerasrl.errors import UserError, one_line
 from kerasrl.installation import FOLDER, PACKAGES
 from kerasrl.phrases import to_install
+from kerasrl.storage.files import temporary_folder
 from kerasrl.tools.tune import storage
 from kerasrl.tools.tune.worker import Job, News, work
 
@@ -118,20 +118,21 @@ class Cluster:
                 self._ray.init(address, runtime_env=code, **quiet)
                 return
             # It holds Ray's sockets, whose names may have at most 107 characters: TMPDIR may be too long.
-            folder = tempfile.mkdtemp(prefix=f"ray-{os.getpid()}-", dir="/tmp" if Path("/tmp").is_dir() else None)
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            place = Path("/tmp" if Path("/tmp").is_dir() else tempfile.gettempdir())
+            folder = stack.enter_context(temporary_folder("kerasrl-ray-", place))
             stack.callback(self._ray.shutdown)
             # Workers inherit this process's search path for modules.
             before = os.environ.get("PYTHONPATH", "")  # nothing else is put back: Ray sets variables of its own
             os.environ["PYTHONPATH"] = os.pathsep.join(_paths())
             try:
-                self._ray.init(
-                    num_cpus=self._jobs * self._cpus or None,
-                    include_dashboard=False,
-                    _temp_dir=folder,
-                    object_store_memory=100 * 2**20,
-                    **quiet,
-                )
+                with _on_the_loopback_address():
+                    self._ray.init(
+                        num_cpus=self._jobs * self._cpus or None,
+                        include_dashboard=False,
+                        _temp_dir=str(folder),
+                        object_store_memory=100 * 2**20,
+                        **quiet,
+                    )
             finally:
                 os.environ["PYTHONPATH"] = before
         except (RuntimeError, ConnectionError, ValueError) as error:
@@ -197,6 +198,23 @@ class Cluster:
             return outcome
         except self._ray.exceptions.RayError as error:
             return f"its worker was lost: {one_line(error)[:200]}"
+
+
+@contextlib.contextmanager
+def _on_the_loopback_address() -> Iterator[None]:
+    """Let Ray start where only this machine reaches it, as on Windows and macOS: elsewhere it listens to everybody."""
+    from ray._private import ray_constants
+
+    name = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    before = os.environ.get(name), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ[name], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before[0] is not None:
+            os.environ[name] = before[0]
+        ray_constants.ENABLE_RAY_CLUSTER = before[1]
 
 
 def _paths() -> list[str]:
