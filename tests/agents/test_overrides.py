@@ -2,8 +2,10 @@
 
 import functools
 import inspect
+import re
 import types
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -87,10 +89,13 @@ def build_model(window_length=2):
 OPTIONS = {"nb_steps_warmup": 5, "batch_size": 3, "target_model_update": 3}
 
 
-def build_ours(agent=DQNAgent, memory=SequentialMemory, policy=Alternating, processor=Processor, **options):
+def build_ours(
+    agent=DQNAgent, memory=SequentialMemory, policy=Alternating, processor=Processor, window_length=2, **options
+):
     parts = {"policy": policy(), "test_policy": policy(), "processor": processor and processor()}
     options = {**parts, **OPTIONS, **options}
-    made = agent(build_model(), nb_actions=2, memory=memory(limit=50, window_length=2), **options)
+    memory = memory(limit=50, window_length=window_length)
+    made = agent(build_model(window_length), nb_actions=2, memory=memory, **options)
     made.compile("sgd")
     return made
 
@@ -205,6 +210,17 @@ def test_every_method_of_keras_rl_is_called_by_it_or_by_people(reference):
     assert called - every == set() and called > READ and len(called) > 40
 
 
+def test_the_table_has_all_of_them():
+    text = (Path(__file__).parents[2] / "docs/own-script.md").read_text()
+    table = text.partition("| class | method |")[2].partition("\n\n")[0]
+    parts = re.split(r"\n\| (?=\w)", table)[1:]
+    assert [part.partition(" ")[0] for part in parts] == list(PARTS)
+    for part in parts:
+        kind = part.partition(" ")[0]
+        told = [name for row in part.split("\n") for name in re.findall(r"`(\w+)`", row.split("|")[-3])]
+        assert sorted(told) == sorted(PARTS[kind])
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_a_class_that_overrides_everything_is_asked_in_the_same_order(part, reference):
     calls = calls_of(build_ours, OURS, [part])
@@ -216,6 +232,18 @@ def test_a_class_that_overrides_everything_is_asked_in_the_same_order(part, refe
 def test_everything_at_once_is_asked_in_the_same_order(reference):
     calls = calls_of(build_ours, OURS, PARTS)
     assert [call for call in calls if call[0] not in READ] == [call for call in reference if call[0] not in READ]
+
+
+@pytest.mark.parametrize("names", [["get_recent_state"], ["append"], ["sample"]])
+def test_a_memory_of_single_observations_is_asked_in_the_same_order(names):
+    def calls(build, memory):
+        own = functools.partial(traced_class(found := [], "memory", memory, names), window_length=1)
+        agent = build(memory=lambda limit, window_length: own(limit))
+        run(agent, rl.callbacks.Callback())
+        return found
+
+    ours = functools.partial(build_ours, window_length=1)
+    assert calls(ours, SequentialMemory) == calls(build_theirs, rl.memory.SequentialMemory) != []
 
 
 @pytest.fixture(scope="module")
