@@ -13,6 +13,7 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from PIL import Image
 
 from kerasrl import Config, DQNAgent, export
@@ -22,6 +23,11 @@ from kerasrl.cli.options import parse
 from kerasrl.config.commands import ClearConfig, ExportConfig, NewConfig, PlayConfig, PlotConfig, TuneConfig
 from kerasrl.installation import COMMANDS
 from model import build_model
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -83,6 +89,47 @@ def test_ci_runs_the_readmes_test_command():
     )
     assert found.stdout.strip() == command
     assert "grep -m 1 'venv .* pytest$' README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_what_is_installed_is_what_was_tested():
+    """constraints.txt has one version of each requirement, within its bounds, for each Python."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    constraints = [Requirement(line) for line in (ROOT / "constraints.txt").read_text().splitlines()[1:]]
+    for minor in range(10, 14):
+        machine = {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.5", "sys_platform": "linux"}
+        pinned = {}
+        for one in constraints:
+            if one.marker is None or one.marker.evaluate(machine):
+                assert one.name not in pinned
+                (pinned[one.name],) = one.specifier
+        for required in map(Requirement, [*project["dependencies"], *extras]):
+            if required.name != "kerasrl" and (required.marker is None or required.marker.evaluate(machine)):
+                assert required.specifier.contains(pinned[required.name].version), required
+    bounded = {one.name for one in map(Requirement, project["dependencies"]) if "<" in str(one.specifier)}
+    assert {"numpy", "h5py"} <= bounded
+    installs = re.findall(r"pip install(?: -q)?(.*)", README)
+    assert len(installs) == 3 and all(line.startswith(" -c constraints.txt ") for line in installs)
+
+
+@pytest.mark.parametrize(
+    ("pip", "says"),
+    [
+        ("echo Would install kerasrl-0.1.0 Gym_Notices-0.1.0", "newer releases within the bounds: none\n"),
+        ("echo Would install kerasrl-0.1.0 numpy-2.9 ray-2.61", "within the bounds: numpy-2.9 ray-2.61; .ci/renew"),
+        ("exit 1", "newer releases: unknown, the index does not answer\n"),
+    ],
+    ids=["none", "some", "unknown"],
+)
+def test_ci_says_in_a_line_whether_there_are_newer_releases(tmp_path, pip, says):
+    (tmp_path / "constraints.txt").write_text("gym-notices==0.1.0\nnumpy==2.4 ; python_version < '3.12'\n")
+    for name, text in {".ci/newer": (ROOT / ".ci/newer").read_text(), ".venv/bin/pip": f"#!/bin/sh\n{pip}\n"}.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    ran = subprocess.run([tmp_path / ".ci/newer"], capture_output=True, text=True, check=True)
+    assert says in ran.stdout and ran.stdout.count("\n") == 1
+    assert ".ci/newer" in (ROOT / ".ci/run").read_text()
 
 
 def test_the_readme_is_short():
