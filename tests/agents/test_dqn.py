@@ -539,6 +539,7 @@ def test_state_keeps_fractions_of_python_numbers():
     assert agent.compute_q_values([[0.5], [1]]) == pytest.approx([1.5])
 
 
+@pytest.mark.long
 @pytest.mark.xla
 def test_recurrent_layers():
     model = keras.Sequential([keras.Input((3, 2)), layers.GRU(4), layers.Dense(2)])

@@ -190,6 +190,7 @@ def test_actions_and_rewards_are_stored_as_they_are_given(trained):
     assert agent.memory.actions.dtype == actions.actions[0].dtype
 
 
+@pytest.mark.long
 def test_evaluations_films_and_weights(trained):
     agent, folder, _, evaluation = trained
     films = list(folder.glob("*.gif"))
@@ -204,6 +205,7 @@ def test_evaluations_films_and_weights(trained):
     np.testing.assert_allclose(*rewards, 1e-5)
 
 
+@pytest.mark.long
 def test_evaluations_leave_the_training_as_it_was(tmp_path):
     (tmp_path / "without").mkdir()
     evaluation = Evaluation(Line(), tmp_path / "best.h5f", 50, 2)

@@ -99,6 +99,7 @@ def alone(path):
     return list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.long
 def test_cartpole_at_natural_speed(path):
     env, drawn = environments.make("CartPole-v0", "rgb_array"), []
     env.reset(seed=0)

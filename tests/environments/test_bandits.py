@@ -51,8 +51,10 @@ def agent_with(memory, **options):
     "memory, options",
     [
         (SequentialMemory(4, seed=0), {}),
-        (SequentialMemory(200, window_length=3, seed=0), {"enable_double_dqn": True}),
-        (SequentialMemory(200, seed=0), {"n_step": 3, "gradient_steps": 2}),
+        pytest.param(
+            SequentialMemory(200, window_length=3, seed=0), {"enable_double_dqn": True}, marks=pytest.mark.long
+        ),
+        pytest.param(SequentialMemory(200, seed=0), {"n_step": 3, "gradient_steps": 2}, marks=pytest.mark.long),
         (PrioritizedMemory(200, seed=0), {"n_step": 3}),
         (rl.memory.SequentialMemory(200, window_length=3), {}),
     ],
@@ -84,7 +86,7 @@ def test_nothing_is_learned_while_nothing_can_be_drawn(memory):
 
 
 @pytest.mark.parametrize("kind", [Bandit, Hasty])
-@pytest.mark.parametrize("memory", ["sequential", "prioritized"])
+@pytest.mark.parametrize("memory", ["sequential", pytest.param("prioritized", marks=pytest.mark.long)])
 def test_a_training_starts_whatever_its_seed(tmp_path, kind, memory):
     """The trial before a training, which draws from a memory of few steps, accepts it, too."""
     config = Config(

@@ -139,6 +139,7 @@ def test_evaluations_see_what_was_changed_until_then(config, how):
     assert trained.history["evaluation_reward"] == [5.0, 7.5, 10.0, 12.5]
 
 
+@pytest.mark.long
 def test_playing_sees_what_was_changed_in_an_object(config, capsys):
     env = Paying()
     trained = train(config(nb_steps=5), env=env, callbacks=[Raising()])
@@ -163,6 +164,7 @@ def test_what_wrappers_have_gathered_is_there_in_evaluations_and_playing(config,
     assert trained.play(episodes=1) == [15.0]
 
 
+@pytest.mark.long
 @each(["name", "function", "object"])
 def test_films_show_what_was_changed_until_then(config, how):
     train(config(env="PayingTest-v0", record_every=10, nb_steps=15), **HOW[how](), callbacks=[Raising()])

@@ -166,6 +166,7 @@ def test_playing_ends_with_the_finished_episodes(shown, visualize, capsys):
     env.close()
 
 
+@pytest.mark.long
 def test_training_goes_on_without_the_window_until_a_state_can_be_saved(shown, tmp_path):
     agent = build_agent()
     state = TrainingState(tmp_path / "state")

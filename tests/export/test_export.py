@@ -337,6 +337,7 @@ def test_a_file_that_does_not_act_as_the_agent_is_refused(other, said, here, cap
     assert not [file for file in here.iterdir() if file.name.startswith(".policy")]
 
 
+@pytest.mark.long
 def test_actions_of_equal_value_are_no_difference(here, capsys):
     keras.utils.set_random_seed(2)
     dqn = build_agent(build_model(4, 2), 2)

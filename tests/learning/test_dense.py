@@ -69,12 +69,8 @@ def uses(monkeypatch):
     return found
 
 
-QUICK = ("tutorial",)
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in MODELS]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", MODELS)
 def test_the_same_bits_with_and_without_numpy(name, monkeypatch):
     env, weights, rewards = environments.make("CartPole-v1"), [], []
     for is_used in (True, False):

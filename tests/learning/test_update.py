@@ -248,7 +248,9 @@ def test_updates_equal_numpy(case):
     assert_fit_equals_numpy(case, adam="soft" in case or "several" in case, looks=False)
 
 
-@pytest.mark.parametrize("case", ["soft", "hard, period 3", pytest.param("window", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "case", ["soft", *(pytest.param(case, marks=pytest.mark.long) for case in ("hard, period 3", "window"))]
+)
 def test_both_networks_equal_numpy_after_each_step(case):
     assert_fit_equals_numpy(case, adam=True, looks=True)
 
@@ -398,6 +400,7 @@ def test_constraint_is_kept():
     assert np.min(agent.model.get_weights()[0]) == 0
 
 
+@pytest.mark.long
 def test_dropout_drops_while_learning_only():
     model = build_model(1, layers.Dense(30), layers.Dropout(0.5, seed=1))
     agent = DQNAgent(
@@ -482,6 +485,7 @@ def test_so_many_updates_of_convolutions_that_they_are_a_loop_learn_the_same_and
 # Metrics and settings
 
 
+@pytest.mark.long
 def test_metrics_by_name_object_and_function():
     agent = DQNAgent(
         model=build_model(), nb_actions=NB_ACTIONS, memory=build_memory(), batch_size=8, nb_steps_warmup=5,
@@ -523,6 +527,7 @@ def test_unusable_settings_are_refused(optimizer, metrics):
     assert not agent.compiled
 
 
+@pytest.mark.long
 def test_learning_rate_can_be_changed_while_learning():
     class Stop(rl.callbacks.Callback):
         def on_step_end(self, step, logs):

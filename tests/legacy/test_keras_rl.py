@@ -135,6 +135,7 @@ def test_scripts_for_tf_keras_have_keras_3(is_installed, tf_keras, run):
     assert sum(line.endswith(": tf_keras -> keras") for line in errors) == 1
 
 
+@pytest.mark.long
 def test_scripts_for_tf_keras_are_migrated_and_run_in_both_ways(tf_keras, run, run_in, run_plainly, tmp_path):
     first = "import os\nos.environ['TF_USE_LEGACY_KERAS'] = '1'\n"
     assert run(first + OF_TF_KERAS, "--migrate", "--write", keras="tf_keras").status == 0
@@ -375,6 +376,7 @@ def build(state_size, num_actions):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("nodes", "layers", "options"),
     [pytest.param(16, 3, [], marks=pytest.mark.long), (5, 1, ["--network", "old_networks:build"])],

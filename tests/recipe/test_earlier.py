@@ -385,7 +385,7 @@ def test_a_run_whose_folders_were_removed_does_not_write_into_those_of_the_next(
 # Links
 
 
-@pytest.mark.parametrize("link", [os.symlink, os.link], ids=["soft", "hard"])
+@pytest.mark.parametrize("link", [os.symlink, pytest.param(os.link, marks=pytest.mark.long)], ids=["soft", "hard"])
 @pytest.mark.parametrize("resume", [False, pytest.param(True, marks=pytest.mark.long)], ids=["new", "resumed"])
 def test_nothing_is_written_through_a_link(first, run, tmp_path, link, resume):
     victims = tmp_path / "victims"

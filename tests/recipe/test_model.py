@@ -162,6 +162,7 @@ def test_network_and_exploration_settings_reach_the_agent():
     assert dqn.policy.get_current_value() == pytest.approx(0.2 + 0.8 * np.exp(-0.3))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("train_interval", "gradient_steps"),
     [(4, 2), *(pytest.param(*case, marks=pytest.mark.long) for case in [(1, 1), (4, 4), (1, 3)])],

@@ -245,6 +245,7 @@ class Demanding(rl.callbacks.Callback):
         super().__init__()
 
 
+@pytest.mark.long
 def test_callbacks_are_named_by_settings(capsys):
     options = f"--nb-steps 20 --seed 4 --verbose 0 --callback {__name__}:Told {__name__}:Said"
     assert run_command("train", options.split()) == 0

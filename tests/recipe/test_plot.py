@@ -179,6 +179,7 @@ def test_a_log_named_twice_is_no_second_run(tmp_path, draw):
     assert draw(log, log).axes[0].get_title() == "CartPole-v0, seed 0"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [
@@ -213,6 +214,7 @@ def test_running_mean():
     np.testing.assert_allclose(running_mean(np.array([4.0, 2.0, 0.0, 5.0, 1.0]), 3), [4, 3, 2, 7 / 3, 2])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("nb_runs", "nb_lines", "nb_bands"), [(2, 2, 0), (3, 4, 1), (10, 11, 1), (11, 1, 1)])
 def test_the_number_of_runs_decides_what_is_drawn(tmp_path, draw, nb_runs, nb_lines, nb_bands):
     logs = [write_log(tmp_path / str(seed), seed=seed, scale=seed, without=("loss",)) for seed in range(nb_runs)]
@@ -360,6 +362,7 @@ def test_damaged_settings_are_named(tmp_path):
         plot([log])
 
 
+@pytest.mark.long
 def test_a_persons_style_changes_nothing_and_is_left_alone(tmp_path):
     plain = plot([KERAS_RL], tmp_path / "plain.png").read_bytes()
     with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 30}):

@@ -162,6 +162,7 @@ def test_everything_that_processor_and_policy_hold_comes_back(tmp_path):
     assert all(np.shares_memory(parts.processor.array, view) for view in (parts.processor.row, parts.processor.turned))
 
 
+@pytest.mark.long
 def test_a_normalizer_and_an_inner_policy_come_back(tmp_path):
     def agent():
         inner = EpsGreedyQPolicy()
@@ -345,6 +346,7 @@ class HasEverything(rl.callbacks.Callback):
         self.best = logs["reward"]
 
 
+@pytest.mark.long
 def test_a_users_callback_is_not_refused_without_need(tmp_path):
     env = environments.make("CartPole-v0")
     for nb_steps in (120, 200):
@@ -501,6 +503,7 @@ def test_loaded_weights_are_those_of_the_target_network_too(tmp_path):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.long
 def test_a_longer_run_repeats_at_most_the_last_episode(tmp_path):
     whole = fit(tmp_path / "whole", 700, interval=5_000)
     fit(tmp_path / "parts", 400, interval=5_000)
@@ -511,6 +514,7 @@ def test_a_longer_run_repeats_at_most_the_last_episode(tmp_path):
     assert_same_weights(agent, whole)
 
 
+@pytest.mark.long
 def test_the_mean_reward_goes_on_after_a_resume(tmp_path, capsys):
     def lines(resume, nb_steps):
         agent = build_agent()
