@@ -8,10 +8,11 @@ import rl.memory
 from kerasrl import seeds
 from kerasrl.errors import UserError
 from kerasrl.replay.columns import Column, Frames, as_given, resized
+from kerasrl.replay.stored import StoredSteps
 from kerasrl.replay.transitions import NothingToDraw, Transitions, spans
 
 
-class SequentialMemory(rl.memory.SequentialMemory):
+class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
     """The last `limit` steps, sampled uniformly, as in `rl.memory.SequentialMemory`.
 
     Steps are kept in arrays instead of deques, whose middle is slow to reach, and sampling is vectorised. A step at
@@ -46,6 +47,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
         if seed is not None:
             seeds.mark(self)
         self._make_columns()
+        self._copies: dict[str, tuple[int, np.ndarray]] = {}
         self._terminals = np.zeros(limit, np.bool_)  # the episode ended after this step
         self._terminated = np.zeros(limit, np.bool_)  # ... and not by a time limit
         self.nb_appended = 0  # steps ever stored
@@ -88,6 +90,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
     def truncate_episode(self, observation: Any) -> None:
         """End the current episode before `observation`, which was seen but not acted on."""
         last = (self.nb_appended - 1) % self.limit
+        self._copies.clear()
         if self.nb_appended and not self._terminals[last]:
             self._terminals[last] = True
             self.append(observation, self._actions.blank(), self._rewards.blank(), False)
@@ -217,37 +220,13 @@ class SequentialMemory(rl.memory.SequentialMemory):
         ]
         return [frames[:window] for frames in observations], [frames[-window:] for frames in observations]
 
-    @property
-    def observations(self) -> list[Any]:
-        """The stored observations, the oldest first (a copy)."""
-        parts = map(self._chronological, self._frames.arrays)
-        return [self._frames.restored(list(frames)) for frames in zip(*parts, strict=True)]
-
-    @property
-    def actions(self) -> np.ndarray:
-        """The stored actions, the oldest first (a copy)."""
-        return self._chronological(self._actions.array)
-
-    @property
-    def rewards(self) -> np.ndarray:
-        """The stored rewards, the oldest first (a copy)."""
-        return self._chronological(self._rewards.array)
-
-    @property
-    def terminals(self) -> np.ndarray:
-        """Whether an episode ended after each stored step, the oldest first (a copy)."""
-        return self._chronological(self._terminals)
-
-    def _chronological(self, array: np.ndarray) -> np.ndarray:
-        return array.take(self._rows(np.arange(self.nb_entries)), axis=0)
-
     # For `pickle` and `copy`, without the rows that are still empty: the limit may be far beyond the machine's memory.
 
     def __getstate__(self) -> dict[str, Any]:
         nb_rows = self.nb_entries
         columns = {name: getattr(self, name).resized(nb_rows) for name in ("_frames", "_actions", "_rewards")}
         ends = {name: getattr(self, name)[:nb_rows] for name in ("_terminals", "_terminated")}
-        return {**vars(self), **columns, **ends}
+        return {**vars(self), **columns, **ends, "_copies": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -299,6 +278,7 @@ class SequentialMemory(rl.memory.SequentialMemory):
                 "memory of the same class"
             )
         self._make_columns()
+        self._copies.clear()
         self.nb_appended = state["nb_appended"]
         self.recent_observations.extend(state["recent_observations"])
         self.recent_terminals.extend(state["recent_terminals"])

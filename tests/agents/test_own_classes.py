@@ -391,6 +391,29 @@ def test_a_memory_made_of_keras_rls_bare_one():
     assert np.isfinite(losses.metrics[9:]).all() and len(agent.memory.steps) >= 30
 
 
+def test_keras_rls_own_sample_reads_the_stored_steps():
+    """As where a script has changed a copy of it."""
+
+    class Copied(SequentialMemory):
+        sample = types.FunctionType(rl.memory.SequentialMemory.sample.__code__, {**vars(rl.memory)})
+        sample.__defaults__ = (None,)
+
+    memories = Copied(12, window_length=2), SequentialMemory(12, window_length=2)
+    for memory in memories:
+        for i in range(20):
+            memory.append(np.array([i, -i]), i % 3, float(i), i % 7 == 6)
+    indexes = [index for index in range(2, 11) if not memories[0].terminals[index - 1]]
+    copied, ours = (memory.sample(len(indexes), indexes) for memory in memories)
+    for one, other in zip(copied, ours, strict=True):
+        assert list(map(np.ndarray.tolist, one.state0)) == list(map(np.ndarray.tolist, other.state0))
+        assert list(map(np.ndarray.tolist, one.state1)) == list(map(np.ndarray.tolist, other.state1))
+        assert one[1:3] == other[1:3] and one.terminal1 == other.terminal1
+    stored = memories[0].observations
+    assert (len(stored), stored[-1].tolist(), stored[:2][1].tolist()) == (12, [19, -19], [9, -9])
+    with pytest.raises(ValueError, match="read-only"):  # it would be written into a copy
+        memories[0].rewards[-1] = 5
+
+
 def test_get_recent_state_is_asked_for_windows_of_one_too():
     class Own(SequentialMemory):
         def get_recent_state(self, observation):
