@@ -74,12 +74,14 @@ def replay(
     train_interval=1, memory_interval=1, gradient_steps=1,
 ):  # fmt: skip
     """Keras-RL's `fit` over recorded steps and chosen actions; return each step's metrics and weights."""
-    actions = iter(actions)
+    actions, has_ended = iter(actions), False
 
     def backward(step, observation, reward, terminal, truncated):
+        nonlocal has_ended
         metrics, action = None, next(actions)
-        if step % memory_interval == 0:
+        if terminal or has_ended or step % memory_interval == 0:  # ends, too, which Keras-RL would lose
             memory.append(observation, action, reward, terminal, truncated=truncated)
+        has_ended = terminal
         if step > nb_steps_warmup and step % train_interval == 0:
             metrics = np.mean([network.update(memory.sample(batch_size)) for _ in range(gradient_steps)], axis=0)
         if target_model_update >= 1 and step % target_model_update == 0:

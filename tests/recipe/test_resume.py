@@ -112,7 +112,7 @@ def training(python, tmp_path):
         *(
             pytest.param([moment], marks=pytest.mark.long)
             for moment in [
-                (0, 16, "file"),
+                (0, 22, "file"),
                 (1, 1, "file"),
                 (3, 2, "file"),
                 (4, 90, "step"),
