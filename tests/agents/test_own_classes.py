@@ -160,7 +160,17 @@ def test_a_memory_interval_that_is_changed_counts_from_the_next_step():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("batch_size", 0), ("delta_clip", 0.0), ("target_model_update", -1), ("n_step", 0)]
+    ("name", "value"),
+    [
+        ("batch_size", 0),
+        ("delta_clip", 0.0),
+        ("target_model_update", -1),
+        ("n_step", 0),
+        ("gradient_steps", 0),
+        ("train_interval", 0),
+        ("memory_interval", 0),
+        ("memory_interval", float("nan")),
+    ],
 )
 def test_a_setting_that_cannot_be_is_refused_when_it_is_changed(name, value):
     with pytest.raises(UserError, match=f"{name} must be"):
