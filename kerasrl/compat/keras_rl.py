@@ -78,6 +78,30 @@ def _zeroed_observation(observation: Any) -> Any:
     return np.zeros_like(np.asarray(observation))[()]
 
 
+class _RingBuffer:
+    """The last `maxlen` values, the oldest first."""
+
+    def __init__(self, maxlen: int) -> None:
+        self.maxlen = maxlen
+        self._values: list[Any] = []
+        self._oldest = 0
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, idx: int) -> Any:
+        if not 0 <= idx < len(self):
+            raise KeyError(idx)
+        return self._values[(self._oldest + idx) % self.maxlen]
+
+    def append(self, v: Any) -> None:
+        if len(self) < self.maxlen:
+            self._values.append(v)
+        else:
+            self._values[self._oldest] = v
+            self._oldest = (self._oldest + 1) % self.maxlen
+
+
 def _refuse_to_compile(self: Any, optimizer: Any, metrics: Any = ()) -> None:
     raise RuntimeError("Keras-RL's own DQNAgent cannot learn on Keras 3; use `from kerasrl import DQNAgent`")
 
@@ -131,3 +155,6 @@ rl.memory.sample_batch_indexes = _sample_batch_indexes
 # rl/memory.py:54 fills the frames before an episode with zeros in 64-bit floats, whatever the observations are, and
 # with lists of zeros for what is no array.
 rl.memory.zeroed_observation = _zeroed_observation
+
+# rl/memory.py:128 replaced the ring buffers of keras-rl 0.4.2, of which people made memories of their own, by deques.
+rl.memory.RingBuffer = _RingBuffer

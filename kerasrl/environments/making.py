@@ -14,14 +14,17 @@ from kerasrl.compat.gym import gym
 from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments import atari
 from kerasrl.environments.copying import copied, show_as
-from kerasrl.environments.display import require_able_to_draw, require_display, require_drawing
+from kerasrl.environments.display import let_mujoco_draw, require_able_to_draw, require_display, require_drawing
 from kerasrl.environments.instances import is_environment, name_of, takes, takes_seed
 from kerasrl.environments.spaces import kind_of
 from kerasrl.errors import Note, UserError, one_line
 from kerasrl.phrases import to_install
 
 # What an environment needs: module that is imported -> extra of this project that installs it.
-_EXTRAS = {"gymnasium": "gymnasium", "ale_py": "atari", "minatar": "minatar", "Box2D": "box2d", "box2d": "box2d"}
+_EXTRAS = {
+    "MuJoCo": "mujoco", "mujoco": "mujoco", "ale_py": "atari", "minatar": "minatar", "Box2D": "box2d",
+    "box2d": "box2d", "gymnasium": "gymnasium",
+}  # fmt: skip
 _NAMESPACES = {"ALE": "ale_py", "MinAtar": "minatar.gym"}
 
 
@@ -65,6 +68,7 @@ def make(env_name: str, render_mode: str | None = None, **options: Any) -> Any:
                     env = gym.make(name, disable_env_checker=True, apply_api_compatibility=older, **options)
             if "render_mode" not in options:
                 show_as(env, render_mode)
+            let_mujoco_draw()
             return env
 
 
@@ -160,6 +164,9 @@ def refusal(env_name: str, error: Exception) -> UserError:
     missing = [extra for library, extra in _EXTRAS.items() if re.search(rf"\b{library}\b", str(error))]
     is_missing = isinstance(error, ImportError) or type(error).__name__ == "DependencyNotInstalled"
     cannot = f"environment {env_name!r} cannot be made"
+    if "mujoco_py" in str(error):
+        newer = f"{env_name.rpartition('-v')[0]}-v5"
+        return UserError(f"{cannot}: it needs mujoco-py, which is at its end; {newer} is the same robot today")
     if is_missing and missing:
         return UserError(f"{cannot}: its libraries are not installed: {to_install(missing[0])}")
     if isinstance(error, AttributeError) and error.name == "unwrapped":

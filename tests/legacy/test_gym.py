@@ -421,6 +421,22 @@ SNIPPETS = {
         """,
         ["FrozenLake-v1", "FrozenLake8x8-v1", "Taxi-v3", "Taxi-v3", "Pendulum-v1", "Acrobot-v1", "CartPole-v1"],
     ),
+    "robots whose simulator is not installed, and as if it were": (
+        """
+        import sys
+        import gymnasium.envs.classic_control
+        sys.modules["mujoco"] = None
+        for name in ("HalfCheetah-v1", "Ant-v4"):
+            try:
+                gym.make(name)
+            except Exception as error:
+                print(str(error).split(": ")[0], '".[mujoco]"' in str(error))
+        gymnasium.registry["Ant-v5"].entry_point = gymnasium.envs.classic_control.PendulumEnv
+        env = gym.make("Ant-v2")
+        print(env.spec.id, env.reset().shape)
+        """,
+        ["environment 'HalfCheetah-v5' cannot be made True", "environment 'Ant-v5' cannot be made True", "Ant-v5 (3,)"],
+    ),
     "a table's environment": (
         """
         from gym.envs.toy_text import discrete

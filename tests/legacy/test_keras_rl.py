@@ -277,6 +277,40 @@ def test_other_agents_are_refused_when_they_are_used(name, run, said):
     assert f"script.py, line {line}: " in said(errors[0])
 
 
+PARTS = """
+from keras.layers import Input, merge, Merge
+from keras.optimizers import SGD
+from rl.memory import RingBuffer
+from rl.util import clone_optimizer
+
+ring = RingBuffer(2)
+for value in "abc":
+    ring.append(value)
+print(len(ring), ring.maxlen, ring[0], ring[1])
+for index in (2, -1):
+    try:
+        ring[index]
+    except KeyError:
+        print("no", index)
+
+sgd = clone_optimizer(SGD(lr=0.5, clipnorm=1.0, clipvalue=0.7))
+print([np.asarray(part).tolist() for part in sgd._clip_gradients([np.array([3.0, 0.0]), np.array([4.0])])])
+a, b = Input((2,)), Input((3,))
+print(merge([a, b], mode="concat").shape, Merge(mode="concat", concat_axis=1)([b, a]).shape)
+Merge([Sequential(), Sequential()], mode="sum")
+"""
+
+
+def test_parts_of_keras_rl_1_and_the_keras_of_its_time(run, said):
+    status, output, errors = run(PARTS, keras="keras")
+    assert (status, output[:3]) == (2, ["2 2 b c", "no 2", "no -1"])
+    # The norm is that of all gradients together: 5, so they are 0.6 and 0.8; none is beyond 0.7.
+    assert json.loads(output[3]) == [pytest.approx([0.6, 0.0]), pytest.approx([0.7])]
+    assert output[4:] == ["(None, 5) (None, 5)"]
+    assert any("SGD(clipnorm=1.0) -> global_clipnorm" in line for line in errors)
+    assert "keras.Model(inputs, outputs)" in said(errors[0])
+
+
 WATCHED = """
 env = gym.make("CartPole-v1")
 env.observation_space.shape

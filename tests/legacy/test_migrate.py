@@ -32,6 +32,11 @@ REWRITTEN = {
     ),
     "no decay": ("SGD(0.01, decay=0.0, momentum=0.9)", "SGD(0.01, momentum=0.9)"),
     "optimizer's positions": ("SGD(0.01, 0.9, 0.0, True)", "SGD(learning_rate=0.01, momentum=0.9, nesterov=True)"),
+    "plain Keras's norm": ("Adam(1e-3, clipnorm=1.)", "Adam(1e-3, global_clipnorm=1.)"),
+    "Keras 1's merge": (
+        "from keras.layers import merge\nx = merge([a, b], mode='concat', concat_axis=1)\ny = merge([a, b], 'mul')",
+        "x = keras.layers.concatenate([a, b], axis=1)\ny = keras.layers.multiply([a, b])",
+    ),
     "Keras 1's Dense": (
         "Dense(output_dim=24, init='uniform', input_dim=4, W_regularizer=None)",
         "Dense(units=24, kernel_initializer='uniform', input_dim=4, kernel_regularizer=None)",
@@ -75,6 +80,7 @@ REWRITTEN = {
     ),
     "render": ("env.render(mode='human')", "environments.render(env, mode='human')"),
     "renamed environment": ("e = gym.make('FrozenLake-v0')", "e = gym.make('FrozenLake-v1')"),
+    "MuJoCo": ("e = gym.make('Ant-v2')", "e = environments.make('Ant-v5')"),
     "Atari": ('e = gym.make("PongDeterministic-v4")', 'e = environments.make("PongDeterministic-v4")'),
     "Atari with arguments": (
         "import gymnasium\ne = gymnasium.make('ALE/Pong-v5', render_mode='human', frameskip=2)",
@@ -357,6 +363,7 @@ def test_the_engine_comes_first_also_where_only_a_module_uses_the_agent(run_old,
         "def play(e):\n    o, r, d, i = e.step(0)\n",
         "import gym\ngym.make('Copy-v0')\n",
         "from keras.layers import Merge\nMerge([1, 2])\n",
+        "from keras.optimizers import SGD\nSGD(1e-3, clipnorm=1, clipvalue=1)\n",
         "from rl.agents import CEMAgent\nCEMAgent()\n",
         "import tensorflow as tf\ntf.placeholder(1)\n",
     ],

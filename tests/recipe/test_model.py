@@ -280,6 +280,7 @@ def test_presets_of_other_libraries_train(preset, module, tmp_path, capfd):
         ("MinAtar/Breakout-v1", "minatar", "minatar"),
         ("gymnasium:CartPole-v1", "gymnasium", "gymnasium"),
         ("LunarLander-v2", "Box2D", "box2d"),
+        ("Ant-v5", "mujoco", "mujoco"),
     ],
 )
 def test_a_missing_library_is_named_with_the_line_that_installs_it(name, module, extra, monkeypatch, refused):
@@ -290,3 +291,8 @@ def test_a_missing_library_is_named_with_the_line_that_installs_it(name, module,
     monkeypatch.setitem(sys.modules, module, None)
     with refused(name, f'".[{extra}]"'):
         environments.make(name)
+
+
+def test_a_robot_of_mujoco_py_has_a_newer_version(refused):
+    with refused("HalfCheetah-v5"):
+        environments.make("HalfCheetah-v2")

@@ -15,11 +15,12 @@ from typing import Any
 
 from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments import atari, making
-from kerasrl.environments.display import has_display, needs_display
+from kerasrl.environments.display import has_display, let_mujoco_draw, needs_display
 from kerasrl.errors import UserError
 from kerasrl.legacy.gym import successors
 from kerasrl.legacy.gym.names import import_from_project
 from kerasrl.legacy.report import report
+from kerasrl.phrases import to_install
 
 gym: Any = importlib.import_module("gym")
 registration: Any = importlib.import_module("gym.envs.registration")
@@ -74,8 +75,13 @@ def space(of_gymnasium: Any) -> Any:
 def _make_of_gymnasium(name: str, **kwargs: Any) -> Any:
     import gymnasium
 
-    with quiet_stderr():  # the Arcade Learning Environment prints a greeting
-        return OfGymnasium(gymnasium.make(name, disable_env_checker=True, **kwargs).unwrapped)
+    try:
+        with quiet_stderr():  # the Arcade Learning Environment prints a greeting, MuJoCo what its models should be
+            env = OfGymnasium(gymnasium.make(name, disable_env_checker=True, **kwargs).unwrapped)
+    except gymnasium.error.Error as error:
+        raise making.refusal(name, error) from error
+    let_mujoco_draw()
+    return env
 
 
 def can_be_shown(env: Any = None) -> bool:
@@ -139,13 +145,18 @@ def current_name(id: str) -> str:
     if module:
         import_from_project(module)
     registry = registration.registry
-    if name in registry:
+    of_mujoco = successors.of_mujoco(name)
+    if name in registry and of_mujoco is None:
         return name
     release = successors.removed_in(name)
     if release is not None:
         raise UserError(f"environment {name!r} is missing: gym dropped it in {release} without a successor")
     known = _known_to_gymnasium(name)
-    other = name if name in known else successors.successor(name, registry) or successors.successor(name, known)
+    if of_mujoco is not None and of_mujoco not in known:
+        raise UserError(f"environment {name!r} cannot be made: its libraries are not installed: {to_install('mujoco')}")
+    other = of_mujoco or (
+        name if name in known else successors.successor(name, registry) or successors.successor(name, known)
+    )
     if other is None:
         return name  # which gym refuses
     if other != name:

@@ -17,7 +17,7 @@ from typing import Any
 from kerasrl.environments.display import draws
 from kerasrl.environments.instances import wrapper_chain
 from kerasrl.environments.rendering import caption, render
-from kerasrl.errors import UserError
+from kerasrl.errors import UserError, one_line
 from kerasrl.legacy.report import report
 
 gym: Any = importlib.import_module("gym")
@@ -94,9 +94,13 @@ class Recorder:
     def _add(self) -> None:
         if self.lengths[-1] % self.film.every:
             return
-        picture = render(self.env, "rgb_array")
+        why = "the environment's render() does not return a picture for 'rgb_array'"
+        try:
+            picture = render(self.env, "rgb_array")
+        except Exception as error:  # such as without OpenGL, which is no reason to stop
+            picture, why = None, f"render() failed ({one_line(error)})"
         if picture is None:
-            report.differs("nothing is filmed: the environment's render() does not return a picture for 'rgb_array'")
+            report.differs(f"nothing is filmed: {why}")
             self.film.discard()
             self.film = None
         else:

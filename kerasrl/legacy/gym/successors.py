@@ -31,6 +31,19 @@ REMOVED: dict[str, tuple[str, ...]] = {
         "CubeCrashSparse", "CubeCrashScreenBecomesBlack", "MemorizeDigits",
     ),
 }  # fmt: skip
+# Those that MuJoCo simulates: name -> what came with version 5. Before version 4 they need mujoco-py, which no Python
+# that is supported can build.
+_MUJOCO: dict[str, str] = {
+    "Ant": "it observes 105 numbers instead of 111, and is paid for its health only while it has it",
+    "HalfCheetah": "", "Hopper": "it is paid for its health only while it has it",
+    "Humanoid": "it observes 348 numbers instead of 376, and is paid for its health only while it has it",
+    "HumanoidStandup": "it observes 348 numbers instead of 376",
+    "InvertedDoublePendulum": "it observes 9 numbers instead of 11, and the last step does not pay",
+    "InvertedPendulum": "the last step does not pay", "Pusher": "its object is heavier, its reward a step earlier",
+    "Reacher": "it observes 10 numbers instead of 11, its reward comes a step earlier", "Swimmer": "",
+    "Walker2d": "its feet slide less, and it is paid for its health only while it has it",
+}  # fmt: skip
+CHANGES |= {name: {4: "a newer MuJoCo", **({5: new} if new else {})} for name, new in _MUJOCO.items()}
 _NAME = re.compile(r"(?P<name>(?:[\w:-]+/)?[\w:.-]+?)-v(?P<version>\d+)")
 
 
@@ -46,6 +59,13 @@ def successor(name: str, known: Iterable[str]) -> str | None:
     versions = sorted(int(other["version"]) for other in others)
     newer = [version for version in versions if version > int(match["version"])]
     return f"{match['name']}-v{newer[0] if newer else versions[-1]}" if versions else None
+
+
+def of_mujoco(name: str) -> str | None:
+    """Return today's version of an older environment that MuJoCo simulates, None for any other."""
+    match = _NAME.fullmatch(name)
+    is_older = match is not None and match["name"] in _MUJOCO and int(match["version"]) < 5
+    return f"{match['name']}-v5" if match is not None and is_older else None
 
 
 def changes(name: str, today: str) -> str:

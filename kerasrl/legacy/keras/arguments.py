@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -59,7 +58,6 @@ DROPPED: dict[str, tuple[str, ...]] = {
         "show_accuracy", "max_q_size", "max_queue_size", "nb_worker", "workers", "pickle_safe", "use_multiprocessing",
     ),
     "compile": ("class_mode", "sample_weight_mode", "target_tensors"),
-    "Optimizer": ("schedule_decay", "jit_compile", "is_legacy_optimizer", "use_locking"),
 }  # fmt: skip
 # Argument -> old value -> today's.
 VALUES: dict[str, dict[Any, Any]] = {
@@ -76,15 +74,6 @@ KERNELS: dict[str, tuple[str, ...]] = {
 AFTER_KERNEL = ("init", "activation", "weights", "border_mode")
 # Arguments that Keras 2 made integers.
 WHOLE = {"units", "filters", "n", "input_dim", "output_dim", "epochs"}
-OPTIMIZERS = ("SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Adadelta", "Adamax", "Nadam", "Ftrl")
-# Default learning rates of plain Keras 1 and 2 that differ today.
-LEARNING_RATES: dict[str, float] = {"Adagrad": 0.01, "Adadelta": 1.0, "Adamax": 0.002, "Nadam": 0.002}
-# Order of the arguments of plain Keras's optimizers, where it differs today.
-ORDER: dict[str, tuple[str, ...]] = {
-    "SGD": ("learning_rate", "momentum", "decay", "nesterov"),
-    "RMSprop": ("learning_rate", "rho", "epsilon", "decay"),
-    "Adam": ("learning_rate", "beta_1", "beta_2", "epsilon", "decay", "amsgrad"),
-}
 # Classes that need more than their tables; `layers` translates them.
 _ELSEWHERE = {"Layer", "InputLayer", "Embedding"}
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -92,19 +81,19 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 def translated(kind: str, self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
     """Translate the arguments of a class or method by the tables, and note what was translated."""
-    args = tuple(_plain_number(value) for value in args)
+    args = tuple(plain_number(value) for value in args)
     if kind in KERNELS:
         args, kwargs = _kernel(kind, args, kwargs)
     result: dict[str, Any] = {}
     table = ARGUMENTS.get(kind, {})
     for name, value in kwargs.items():
-        value = _plain_number(value)
+        value = plain_number(value)
         if name in DROPPED.get(kind, ()):
             report.translated(f"{kind}({name}=...) -> left out")
             continue
         today = table.get(name, name)
         if today != name:
-            report.translated(f"{kind}({name}={_short(value)}) -> {today}")
+            report.translated(f"{kind}({name}={short(value)}) -> {today}")
         if name == "init" and inspect.isfunction(value):
             value = _initializer(value)
         if today in VALUES and isinstance(value, str):
@@ -119,18 +108,19 @@ def translated(kind: str, self: Any, args: tuple[Any, ...], kwargs: dict[str, An
     return args, result
 
 
-def _plain_number(value: Any) -> Any:
+def plain_number(value: Any) -> Any:
     """Return NumPy's numbers as Python's, even in tuples and lists."""
     import numpy as np  # here, so that nothing is imported before the script does it
 
     if isinstance(value, np.integer | np.floating | np.bool_):
         return value.item()
     if type(value) in (tuple, list) and any(isinstance(part, np.integer) for part in value):
-        return type(value)(_plain_number(part) for part in value)
+        return type(value)(plain_number(part) for part in value)
     return value
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Return a value as a note shows it."""
     text = repr(value)
     return text if len(text) <= 30 else "..."
 
@@ -158,41 +148,6 @@ def _kernel(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Argumen
         size = (*args[1:], *(kwargs[name] for name in names if name in kwargs))
         report.translated(f"{kind}({', '.join(f'{name}=' for name in names)}) -> kernel_size={size}")
         return args[:1], {**{name: v for name, v in kwargs.items() if name not in names}, "kernel_size": size}
-    return args, kwargs
-
-
-def _optimizer(kind: str, self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-    import keras
-
-    kwargs = {name: _plain_number(value) for name, value in kwargs.items()}
-    if len(args) > 2 and kind in ORDER and script.is_for_plain_keras():
-        kwargs = {**dict(zip(ORDER[kind], args, strict=False)), **kwargs}
-        args = ()
-    given = ", ".join(f"{name}={_short(kwargs[name])}" for name in ("lr", "decay") if kwargs.get(name))
-    for name in DROPPED["Optimizer"]:
-        if name in kwargs:
-            report.translated(f"{kind}({name}={_short(kwargs.pop(name))}) -> left out")
-    if "lr" in kwargs:
-        kwargs["learning_rate"] = kwargs.pop("lr")
-    if "epsilon" in kwargs and kwargs["epsilon"] is None:
-        del kwargs["epsilon"]
-    rate = args[0] if args else kwargs.get("learning_rate")
-    if rate is None and script.is_for_plain_keras() and kind in LEARNING_RATES:
-        rate = LEARNING_RATES[kind]
-        report.translated(f"{kind}() -> learning_rate={rate}, plain Keras's default")
-    rate = float(_plain_number(rate)) if isinstance(rate, numbers.Real) else rate
-    decay = kwargs.pop("decay", None)
-    if decay:
-        if rate is None:
-            rate = inspect.signature(getattr(keras.optimizers, kind)).parameters["learning_rate"].default
-        rate = keras.optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=decay)
-        report.translated(f"{kind}({given}) -> learning_rate=InverseTimeDecay(decay_steps=1, decay_rate={decay})")
-    elif given:
-        report.translated(f"{kind}({given}) -> learning_rate")
-    if rate is not None:
-        args, kwargs = args[1:], {**kwargs, "learning_rate": rate}
-        if args:
-            return (kwargs.pop("learning_rate"), *args), kwargs
     return args, kwargs
 
 
@@ -230,5 +185,3 @@ def translate() -> None:
             if old != "bias" and not hasattr(classes[kind], old):  # a layer's bias is its weights
                 setattr(classes[kind], old, _Renamed(today))
     keras.layers.Dropout._get_noise_shape = lambda self, inputs=None: self.noise_shape
-    for kind in OPTIMIZERS:
-        let_take(getattr(keras.optimizers, kind), "__init__", functools.partial(_optimizer, kind))

@@ -1,4 +1,4 @@
-"""What Keras 1's and 2's layers, models and optimizers did and had, beyond the tables in `arguments`."""
+"""What Keras 1's and 2's layers and models did and had, beyond the tables in `arguments`."""
 
 import functools
 import inspect
@@ -27,7 +27,7 @@ _ADD_WEIGHT_DROPPED = ("synchronization", "use_resource", "collections", "getter
 
 
 def translate() -> None:
-    """Let layers, models and optimizers be made and used as they were; today's calls work as before."""
+    """Let layers and models be made and used as they were; today's calls work as before."""
     import keras
     from keras.src import losses
     from keras.src.layers.convolutional.base_conv import BaseConv
@@ -43,8 +43,6 @@ def translate() -> None:
     _model(keras.Model)
     for old, new in LOSSES.items():
         losses.ALL_OBJECTS_DICT.setdefault(old, getattr(keras.losses, new))
-    optimizer: Any = keras.optimizers.Optimizer
-    optimizer.lr = property(lambda self: self.learning_rate, lambda self, rate: setattr(self, "learning_rate", rate))
 
 
 class _Shape:

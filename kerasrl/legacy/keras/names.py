@@ -1,6 +1,7 @@
 """Module paths and names of Keras 1 and 2, under every root: `keras`, `tensorflow.keras`, `tensorflow.compat.v1.keras`.
 
-What classes and functions take is in `arguments` and `layers`, the backend's functions in `backend`, files in `saving`.
+What classes and functions take is in `arguments`, `optimizers` and `layers`, the backend's functions in `backend`,
+files in `saving`.
 """
 
 import importlib
@@ -13,7 +14,7 @@ from typing import Any
 from kerasrl.compat import keras_settings
 from kerasrl.errors import UserError
 from kerasrl.legacy import seeding
-from kerasrl.legacy.keras import arguments, backend, layers, saving
+from kerasrl.legacy.keras import arguments, backend, layers, optimizers, saving
 from kerasrl.legacy.old_names import let_find, refused
 from kerasrl.legacy.report import report
 from kerasrl.legacy.script import script
@@ -70,7 +71,7 @@ RENAMED: dict[str, str] = {
 }  # fmt: skip
 # Dropped without a successor: they can be imported but not used.
 DROPPED = (
-    "Merge", "MaxoutDense", "Highway", "LocallyConnected1D", "LocallyConnected2D", "Recurrent", "ConvRecurrent2D",
+    "MaxoutDense", "Highway", "LocallyConnected1D", "LocallyConnected2D", "Recurrent", "ConvRecurrent2D",
     "model_from_yaml", "multi_gpu_model", "RandomFourierFeatures", "HDF5Matrix", "WeightRegularizer",
     "ActivityRegularizer", "convert_kernel",
 )  # fmt: skip
@@ -120,6 +121,12 @@ def merge(inputs: Any, mode: Any = "sum", concat_axis: int = -1, dot_axes: Any =
     return getattr(keras.layers, MERGE[mode])(inputs, **axes, name=name)
 
 
+def _merge_layer(layers: Any = None, **kwargs: Any) -> Callable[[Any], Any]:
+    if layers is not None:
+        raise UserError("Merge([models]) in a Sequential model is missing in Keras 3; use keras.Model(inputs, outputs)")
+    return lambda inputs: merge(inputs, **kwargs)
+
+
 def _time_distributed_dense(output_dim: int, **kwargs: Any) -> Any:
     import keras
 
@@ -136,7 +143,8 @@ def _model_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | 
 
 
 _MADE: dict[str, Callable[..., Any]] = {
-    "merge": merge, "TimeDistributedDense": _time_distributed_dense, "model_from_config": _model_from_config,
+    "merge": merge, "Merge": _merge_layer, "TimeDistributedDense": _time_distributed_dense,
+    "model_from_config": _model_from_config,
 }  # fmt: skip
 
 
@@ -234,7 +242,7 @@ def _provide(module: ModuleType) -> None:
 
 def _keras(module: ModuleType) -> None:
     """Translate what all Kerases share, then the modules of `keras` and of its copy for TensorFlow."""
-    for part in (saving, arguments, layers):
+    for part in (saving, arguments, layers, optimizers):
         part.translate()
     seeding.seed_later()
     if not module.Variable.__hash__:  # `set(model.weights)` was how weights were counted

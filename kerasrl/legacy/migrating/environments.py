@@ -109,6 +109,8 @@ class Environments(Rule):
             text = old.value.replace(name, today) if isinstance(old, cst.SimpleString) else f'"{today}"'
             first, *others = updated.args
             updated = updated.with_changes(args=[first.with_changes(value=cst.SimpleString(text)), *others])
+            if successors.of_mujoco(name) is not None:  # which gym does not have
+                updated = updated.with_changes(func=cst.parse_expression(f"{self._environments()}.make"))
         return updated
 
     def _environments(self) -> str:
@@ -201,13 +203,15 @@ def _successor(name: str) -> str | None:
     if not re.fullmatch(r"\w+-v\d+", name) or successors.removed_in(name) is not None:
         return None
     registry = importlib.import_module("kerasrl.compat.gym").gym.envs.registration.registry
-    return None if name in registry else successors.successor(name, registry)
+    return successors.of_mujoco(name) or (None if name in registry else successors.successor(name, registry))
 
 
 def _today(name: str, is_gymnasium: bool) -> str | None:
     """Return the name that an environment has today, None if it no longer exists."""
     if successors.removed_in(name) is not None:
         return None
+    if successors.of_mujoco(name) is not None:
+        return successors.of_mujoco(name)
     try:
         library = importlib.import_module("gymnasium" if is_gymnasium else "kerasrl.compat.gym")
     except ImportError:

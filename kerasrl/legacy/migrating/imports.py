@@ -8,6 +8,7 @@ from kerasrl.legacy.keras import names as keras
 from kerasrl.legacy.keras_rl import names as keras_rl
 from kerasrl.legacy.migrating import keras3
 from kerasrl.legacy.migrating.backend import PREPARED
+from kerasrl.legacy.migrating.layers import merging
 from kerasrl.legacy.migrating.rewriting import Rule
 from kerasrl.legacy.migrating.script import dotted
 
@@ -92,6 +93,10 @@ class Imports(Rule):
             return None  # what the script uses of it is named in full
         if keras3.public(f"{path}.{name}".strip(".")) is not None:
             return module if module in ("keras", "tensorflow") else _of_same_root(module, path), name
+        if (path, name) == ("layers", "merge") and all(
+            merging(self.script, call) for call in self.script.all(cst.Call) if dotted(call.func) == own
+        ):
+            return None
         place = keras3.place(path, name)
         if place is not None:
             return _of_same_root(module, place[0]), place[1]

@@ -5,9 +5,20 @@ from typing import Any
 import libcst as cst
 
 from kerasrl.legacy.keras import arguments as tables
+from kerasrl.legacy.keras import names, optimizers
 from kerasrl.legacy.migrating import keras3
 from kerasrl.legacy.migrating.rewriting import Rule
-from kerasrl.legacy.migrating.script import argument, changed, dotted, method, named, quoted, with_argument, without
+from kerasrl.legacy.migrating.script import (
+    Script,
+    argument,
+    changed,
+    dotted,
+    method,
+    named,
+    quoted,
+    with_argument,
+    without,
+)
 
 
 class Layers(Rule):
@@ -15,8 +26,11 @@ class Layers(Rule):
 
     def on_call(self, original: cst.Call, updated: Any) -> Any:
         """Rewrite such a call."""
+        function = merging(self.script, original)
+        if function is not None:
+            return self._merge(function, original, updated)
         kind = keras3.class_name(self.script.keras_name(original.func))
-        if kind in tables.OPTIMIZERS:
+        if kind in optimizers.OPTIMIZERS:
             return self._optimizer(kind, original, updated)
         if kind is not None:
             updated = self._arguments(kind, updated)
@@ -24,6 +38,17 @@ class Layers(Rule):
         func: Any = original.func
         is_model = method(original) == "fit" and self.what(func.value) != "agent"
         return self._arguments("fit", updated) if is_model else updated
+
+    def _merge(self, function: str, original: cst.Call, call: cst.Call) -> cst.Call:
+        """Rewrite Keras 1's merge(inputs, mode='concat')."""
+        for old, new, of in (("concat_axis", "axis", "concatenate"), ("dot_axes", "axes", "dot")):
+            arg = argument(call, old)
+            if arg is not None:
+                call = changed(call, arg, keyword=cst.Name(new)) if of == function else without(call, old)
+        kept = [arg for i, arg in enumerate(without(call, "mode").args) if i == 0 or arg.keyword is not None]
+        kept[-1] = kept[-1].with_changes(comma=call.args[-1].comma)
+        func = cst.parse_expression(f"{self.script.keras(original)}.layers.{function}")
+        return call.with_changes(func=func, args=kept)
 
     def _arguments(self, kind: str, call: cst.Call) -> cst.Call:
         """Rename, drop and change arguments as the tables say."""
@@ -103,21 +128,26 @@ class Layers(Rule):
 
     def _optimizer(self, kind: str, original: cst.Call, call: cst.Call) -> cst.Call:
         """Give a learning rate by today's name, and its decay as a schedule."""
-        if sum(arg.keyword is None for arg in call.args) > 2 and kind in tables.ORDER and self.options.is_plain:
-            names = (*tables.ORDER[kind], *[""] * len(call.args))
+        if sum(arg.keyword is None for arg in call.args) > 2 and kind in optimizers.ORDER and self.options.is_plain:
+            names = (*optimizers.ORDER[kind], *[""] * len(call.args))
             pairs = zip(call.args, names, strict=False)
             call = call.with_changes(args=[arg if arg.keyword or arg.star else named(arg, name) for arg, name in pairs])
-        for name in tables.DROPPED["Optimizer"]:
+        for name in optimizers.DROPPED:
             call = without(call, name)
         epsilon = argument(call, "epsilon")
         if epsilon is not None and self.script.code(epsilon.value) == "None":
             call = without(call, "epsilon")
+        norm = argument(call, "clipnorm")
+        if norm is not None and argument(call, "clipvalue") is not None:
+            self.script.note(original, f"{kind}(clipnorm=..., clipvalue=...): Keras 3 has one or the other: choose")
+        if norm is not None and self.options.is_plain:
+            call = changed(call, norm, keyword=cst.Name("global_clipnorm"))
         rate = argument(call, "lr")
         if rate is not None:
             call = changed(call, rate, keyword=cst.Name("learning_rate"))
         rate = argument(call, "learning_rate", 0)
-        if rate is None and self.options.is_plain and kind in tables.LEARNING_RATES:
-            call = with_argument(call, "learning_rate", str(tables.LEARNING_RATES[kind]))
+        if rate is None and self.options.is_plain and kind in optimizers.LEARNING_RATES:
+            call = with_argument(call, "learning_rate", str(optimizers.LEARNING_RATES[kind]))
             rate = argument(call, "learning_rate")
         decay = argument(call, "decay")
         if decay is None:
@@ -132,3 +162,11 @@ class Layers(Rule):
         )
         rate = argument(call, "learning_rate", 0)
         return with_argument(call, "learning_rate", schedule) if rate is None else changed(call, rate, value=schedule)
+
+
+def merging(script: Script, call: cst.Call) -> str | None:
+    """Return today's function for a call of Keras 1's `merge` whose mode is known, None for any other call."""
+    if script.keras_name(call.func) != "keras.layers.merge":
+        return None
+    mode = argument(call, "mode", 1)
+    return names.MERGE.get(script.constant(mode.value)) if mode is not None else names.MERGE["sum"]
