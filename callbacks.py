@@ -15,9 +15,10 @@ def build_callbacks(
     log_dir: str = Config.log_dir,
     checkpoint_interval: int = Config.checkpoint_interval,
     log_interval: int = Config.log_interval,
+    agent: str = Config.agent,
 ) -> list[Callback]:
     """Return the callbacks for `fit`; the intervals count steps for weights, episodes for the log."""
-    files = RunFiles(env_name, Path(checkpoint_dir), Path(log_dir))
+    files = RunFiles(env_name, Path(checkpoint_dir), Path(log_dir), agent)
     return [
         ModelIntervalCheckpoint(files.checkpoints, interval=checkpoint_interval),
         FileLogger(str(files.log), interval=log_interval),

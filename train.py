@@ -18,9 +18,11 @@ from callbacks import build_callbacks
 from model import build_agent, build_model
 
 
-def build(run: kerasrl.Run) -> kerasrl.DQNAgent:
+def build(run: kerasrl.Run) -> kerasrl.Agent:
     """Return the agent that train.py trains, test.py plays and `python -m kerasrl export` writes to a file."""
     config = run.config
+    if config.agent != "dqn":
+        return run.build_other()  # DDPG, NAF, SARSA, CEM: kerasrl/agents/NAME/recipe.py
     model = run.own_network()  # your own, if you brought one
     if model is None:
         model = build_model(
@@ -39,7 +41,12 @@ def train(run: kerasrl.TrainingRun) -> None:
     config, env = run.config, run.env
     dqn = build(run)
     callbacks = build_callbacks(
-        config.env, config.checkpoint_dir, config.log_dir, config.checkpoint_interval, config.log_interval
+        config.env,
+        config.checkpoint_dir,
+        config.log_dir,
+        config.checkpoint_interval,
+        config.log_interval,
+        config.agent,
     )
     callbacks = run.callbacks(callbacks)  # adds your own, and the evaluations that keep the best weights
     with run.training(dqn):  # a short trial first; Ctrl-C ends `fit` cleanly, --resume continues it

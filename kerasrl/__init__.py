@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasrl.agents import Agent as Agent
     from kerasrl.agents import DQNAgent as DQNAgent
     from kerasrl.agents import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy
     from kerasrl.agents import seed as seed
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
     from kerasrl.callbacks import ModelIntervalCheckpoint as ModelIntervalCheckpoint
     from kerasrl.cli.scripts import answer as answer
     from kerasrl.cli.scripts import command as command
+    from kerasrl.config import CEMConfig as CEMConfig
     from kerasrl.config import Config as Config
+    from kerasrl.config import DDPGConfig as DDPGConfig
+    from kerasrl.config import NAFConfig as NAFConfig
+    from kerasrl.config import SARSAConfig as SARSAConfig
     from kerasrl.errors import UserError as UserError
     from kerasrl.errors import WeightsError as WeightsError
     from kerasrl.learning.device import configure as configure
@@ -44,15 +49,20 @@ if TYPE_CHECKING:
     from kerasrl.training.run import TrainingRun as TrainingRun
 
 _HOMES = {
+    "Agent": "kerasrl.agents",
+    "CEMConfig": "kerasrl.config",
     "Config": "kerasrl.config",
+    "DDPGConfig": "kerasrl.config",
     "DQNAgent": "kerasrl.agents",
     "ExponentialAnnealedPolicy": "kerasrl.agents",
     "FileLogger": "kerasrl.callbacks",
     "ModelIntervalCheckpoint": "kerasrl.callbacks",
+    "NAFConfig": "kerasrl.config",
     "PlayRun": "kerasrl.training.run",
     "PrioritizedMemory": "kerasrl.replay",
     "Run": "kerasrl.training.run",
     "RunFiles": "kerasrl.training.files",
+    "SARSAConfig": "kerasrl.config",
     "SequentialMemory": "kerasrl.replay",
     "TrainingRun": "kerasrl.training.run",
     "UserError": "kerasrl.errors",

@@ -16,10 +16,11 @@ import pytest
 from packaging.requirements import Requirement
 from PIL import Image
 
-from kerasrl import Config, DQNAgent, export
+from kerasrl import DQNAgent, export
 from kerasrl.cli.door import run as run_command
 from kerasrl.cli.layers import parse_config, parse_with_config
 from kerasrl.cli.options import parse
+from kerasrl.config.agents import AGENTS
 from kerasrl.config.commands import ClearConfig, ExportConfig, NewConfig, PlayConfig, PlotConfig, TuneConfig
 from kerasrl.installation import COMMANDS
 from model import build_model
@@ -233,7 +234,7 @@ def test_each_line_of_the_readme_runs_in_its_order(tmp_path, monkeypatch, shown)
 
 
 def test_options_in_the_text_exist():
-    kinds = (Config, TuneConfig, *SETTINGS.values())
+    kinds = (*(kind.settings for kind in AGENTS.values()), TuneConfig, *SETTINGS.values())
     fields = [field.name for kind in kinds for field in dataclasses.fields(kind)]
     known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help", "debug"]}
     others = {"--presets", "--options", "--tables", "--baseline", "--logdir"}  # of benchmarks/, TensorBoard's

@@ -19,6 +19,7 @@ from kerasrl.agents.nested_test import undone
 from kerasrl.agents.remembering import appending
 from kerasrl.agents.soundness import LARGEST, SUSPECT, why_unsound
 from kerasrl.environments.adapter import Playing
+from kerasrl.environments.spaces import within
 from kerasrl.learning.trainable import Trainable
 from kerasrl.storage import TrainingState, weights
 from kerasrl.storage.object_state import restore
@@ -42,6 +43,10 @@ class Agent(rl.core.Agent):
         metadata: What weights files say about the agent besides the weights; anything JSON can hold.
 
     Attributes:
+        bounds: Lowest and highest continuous action. The environment gets actions clipped to these, and in their shape;
+            the memory keeps what the agent chose. None, as in Keras-RL: it gets these.
+        reward_scale: Factor of the rewards that the memory keeps. Those that are reported keep their size.
+        nb_random_steps: Steps at the beginning of a `fit` whose actions are random.
         trainables: The networks of a compiled agent, by name, in the order of a weights file.
         memory: Replay memory, if any.
         compiled: Whether `compile` was called.
@@ -61,6 +66,10 @@ class Agent(rl.core.Agent):
     _processor: Any = None
     _has_taken_stock = False  # since a `fit` or `test` began, and since memory or processor were set
     compiled = False
+    output_name = "q_values"  # what the network that acts puts out
+    bounds: tuple[np.ndarray, np.ndarray] | None = None
+    reward_scale = 1.0
+    nb_random_steps = 0
     history: keras.callbacks.History | None = None  # of the last `fit`
     # What acting changes in an agent, and `undone` puts back.
     changed_by_acting: tuple[str, ...] = ("training", "step", "recent_observation", "recent_action", "recent_truncated")
@@ -168,7 +177,9 @@ class Agent(rl.core.Agent):
             action = self.forward(observation)
         if self.memory is not None:
             self._seen = [*self._seen, copy.deepcopy(observation)][-self.memory.window_length :]
-        return action if self.processor is None else self.processor.process_action(action)
+        if self.processor is not None:
+            action = self.processor.process_action(action)
+        return action if self.bounds is None else within(action, self.bounds)
 
     # What it was given, and may be given later
 
@@ -197,7 +208,7 @@ class Agent(rl.core.Agent):
         """
         self._has_taken_stock = self._is_in_loop
         memory = self._memory
-        self._append = None if memory is None else appending(memory)
+        self._append = None if memory is None else appending(memory, self.reward_scale)
 
     def remember(self, reward: float, terminal: bool) -> None:
         """Append the step that `forward` began to the memory, which learns of a time limit as far as it knows them."""
@@ -235,6 +246,23 @@ class Agent(rl.core.Agent):
         self._seen = []
         self.recent_action = None
         self.recent_observation = None
+
+    # The network that acts
+
+    @property
+    def acting_model(self) -> Any:
+        """The network from states to what an action is chosen by, or to the action itself."""
+        return self.model
+
+    def states(self, batch: list[Any]) -> list[np.ndarray]:
+        """Return states as the network that acts takes them: an array for each of its inputs."""
+        arrays: list[np.ndarray] = self._inputs.of_states(batch)
+        return arrays
+
+    def output(self, state: list[Any]) -> np.ndarray:
+        """Return what the network that acts makes of a state."""
+        output: np.ndarray = self._network.output(self.states([state]))[0]
+        return output
 
     def start_generators(self, seed: int) -> None:
         """Seed the generators of exploration (NumPy's, in rl.policy) and of replay."""

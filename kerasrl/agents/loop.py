@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ from kerasrl.callbacks.callback_list import Callbacks, History, checked
 from kerasrl.environments import EnvironmentAdapter, time_limit
 from kerasrl.environments.adapter import Playing, copied
 from kerasrl.environments.checks import EnvironmentChecks
+from kerasrl.environments.spaces import within
 from kerasrl.errors import Note, UserError
 from kerasrl.plain import number
 from kerasrl.signals import is_ctrl_c
@@ -45,6 +46,10 @@ class Loop:
         self.agent, self.env, self.playing = agent, env, playing
         self.user_callbacks = checked(callbacks)
         self.environment = EnvironmentAdapter(env, playing.visualize)
+        self._take, bounds = self.environment.step, agent.bounds
+        if bounds is not None:
+            self._take = lambda action: self.environment.step(within(action, bounds))
+        self._choose: Callable[[Any], Any] | None = None  # an action, instead of the agent
         self._checks = EnvironmentChecks(env, agent.processor)
         self.observation: Any = None  # the current one, None between episodes
         self._has_noted = False  # that an episode is long
@@ -66,6 +71,8 @@ class Loop:
         if nb_steps < 1:
             raise UserError(f"nb_steps must be at least 1, not {nb_steps}")
         self._nb_steps = nb_steps
+        if agent.nb_random_steps:
+            self._choose = self._choose_at_random_first
         if self.playing.seed is not None:
             agent.start_generators(self.playing.seed)
             agent.is_seeded = True
@@ -262,7 +269,7 @@ class Loop:
         return observation
 
     def _step_environment(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = self.environment.step(action)
+        observation, reward, terminated, truncated, info = self._take(action)
         checks, processor = self._checks, self.agent.processor
         if processor is not None:
             done = terminated or truncated
@@ -284,7 +291,7 @@ class Loop:
         """Let the agent act once; return action, reward, terminated, truncated and the totals of numbers in info."""
         callbacks.on_step_begin(episode_step)
         try:
-            action = self.agent.forward(self.observation)
+            action = (self._choose or self.agent.forward)(self.observation)
         except Exception:
             self._checks.explain()
             raise
@@ -307,6 +314,14 @@ class Loop:
         if most and episode_step >= most - 1:
             truncated = truncated or not terminated
         return action, total_reward, terminated, truncated, totals
+
+    def _choose_at_random_first(self, observation: Any) -> Any:
+        """Let the agent see the observation, but as long as its actions are to be random, choose another one for it."""
+        agent = self.agent
+        action = agent.forward(observation)
+        if agent.step < agent.nb_random_steps:
+            action = agent.recent_action = agent.random_action(self.env)
+        return action
 
     def _leave_episode(self) -> None:
         """Show the agent the episode's last observation, as Keras-RL does; the action it chooses is not taken."""

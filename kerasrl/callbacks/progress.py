@@ -74,6 +74,7 @@ class TrainProgress(rl.callbacks.Callback):
         """Start counting from the agent's step, which is not 0 in a resume."""
         names = self.model.metrics_names
         self._epsilon = names.index("mean_eps") if "mean_eps" in names else None
+        self._loss = names[0].replace("_", " ") if names else "loss"  # an agent without one has another measure there
         self._metrics: deque[list[float]] = deque(maxlen=_RECENT_STEPS)
         self._rewards: deque[float] = deque(maxlen=_RECENT_EPISODES)
         self._best: float | None = None
@@ -171,7 +172,7 @@ class TrainProgress(rl.callbacks.Callback):
             epsilon = next((value for value in known if not math.isnan(value)), None)
             both = ("-", "-") if epsilon is None else (f"{epsilon:.2f}", f"{epsilon:.2g}")
             facts["epsilon"] = (f"epsilon {both[0]}", f"eps {both[1]}")
-        facts["loss"] = (f"loss {loss}", f"loss {loss}")
+        facts["loss"] = (f"{self._loss} {loss}", f"{self._loss} {loss}")
         if speed:
             rate = f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
             facts["speed"] = (f"{rate} steps/s", f"{rate if speed < 10 else _short(round(speed))}/s")

@@ -21,6 +21,7 @@ from kerasrl.cli.layers import Layered, WithOwn, parse_config, parse_with_config
 from kerasrl.cli.options import parse
 from kerasrl.cli.streams import DEBUG, errors_on_one_line, notes_on_one_line, prepare_streams
 from kerasrl.compat.keras_settings import choose_tensorflow
+from kerasrl.config.agents import DQN
 from kerasrl.config.commands import ClearConfig, ExportConfig, NewConfig, PlayConfig, PlotConfig, TuneConfig
 from kerasrl.errors import Note
 
@@ -43,13 +44,13 @@ def run(name: str, words: Sequence[str]) -> int:
     return finish(begin(name, words, f"python -m kerasrl {name}"))
 
 
-def begin(name: str, words: Sequence[str], program: str, recipe_file: str = "") -> Stages:
+def begin(name: str, words: Sequence[str], program: str, recipe_file: str = "", agent: str = DQN) -> Stages:
     """Do what a command can do without TensorFlow, and return the rest; exit with status 2 for a mistake.
 
     `program` is what was typed before the options `words`; `recipe_file` is the train.py that is running, if it is not
-    the project's.
+    the project's, and `agent` the one that it trains unless another is named.
     """
-    stages = _stages(name, words, program, recipe_file)
+    stages = _stages(name, words, program, recipe_file, agent)
     next(stages)
     return stages
 
@@ -66,12 +67,12 @@ def finish(stages: Stages, recipe: "Recipe | None" = None) -> int:
     raise AssertionError("a command has two stages")
 
 
-def _stages(name: str, words: Sequence[str], program: str, recipe_file: str) -> Stages:
+def _stages(name: str, words: Sequence[str], program: str, recipe_file: str, agent: str) -> Stages:
     prepare_streams()
     choose_tensorflow()
     with shell(), errors_on_one_line(DEBUG in words), notes_on_one_line():
         with signals.raised():
-            settings = _parse(name, words, program)
+            settings = _parse(name, words, program, agent)
             if getattr(settings.config if isinstance(settings, Layered) else settings, "verbose", 1) == 0:
                 warnings.simplefilter("ignore", Note)
             stages = _COMMANDS[name](settings, recipe_file)
@@ -81,10 +82,10 @@ def _stages(name: str, words: Sequence[str], program: str, recipe_file: str) -> 
             return finish(stages, recipe)
 
 
-def _parse(name: str, words: Sequence[str], program: str) -> Any:
+def _parse(name: str, words: Sequence[str], program: str, agent: str) -> Any:
     match name:
         case "train":
-            return parse_config(words, program)
+            return parse_config(words, program, agent)
         case "tune":
             return parse_with_config(TuneConfig, _TUNE_REFUSES, words, program)
     kinds = {"test": PlayConfig, "play": PlayConfig, "plot": PlotConfig, "export": ExportConfig, "new": NewConfig}
@@ -150,7 +151,7 @@ def _new(config: NewConfig, recipe_file: str) -> Stages:
     yield
     from kerasrl.tools.new import new
 
-    print("\n".join(new(*config.folder)))
+    print("\n".join(new(*config.folder, agent=config.agent)))
     return 0
 
 

@@ -5,16 +5,18 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from kerasrl.cli.options import flag, given_options, options_of, print_help, shown_value
-from kerasrl.config import Config
-from kerasrl.config.files import changed_by, changes, preset_file
-from kerasrl.config.settings import GROUPS, File, Name
+from kerasrl.config import AnyConfig, Config
+from kerasrl.config.agents import AGENTS, DQN
+from kerasrl.config.files import changed_by, changes, chosen_agent, preset_file, require_of_agent
+from kerasrl.config.settings import File, Name
 from kerasrl.config.trust import require_trust
 from kerasrl.errors import UserError
 
 Own = TypeVar("Own")
+_ALL_GROUPS = tuple(dict.fromkeys(group for kind in AGENTS.values() for group in kind.settings.groups))
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,18 @@ class Start:
         File | None,
         "TOML file with any of the settings below. An earlier run's logs/..._config.toml repeats that run.",
     ] = None
+    agent: Annotated[
+        Literal["dqn", "ddpg", "naf", "sarsa", "cem"],
+        "Agent to train: ddpg and naf for continuous actions, the others for discrete ones. Each has settings of its "
+        "own, which --agent NAME --help shows.",
+    ] = "dqn"
 
 
 @dataclass(frozen=True)
 class Layered:
     """A training's settings, and where they come from."""
 
-    config: Config
+    config: AnyConfig
     given: frozenset[str]
     """Names of the settings that a preset, a file or an option sets."""
     told: tuple[str, ...]
@@ -48,14 +55,15 @@ class WithOwn(Generic[Own]):
     layered: Layered
 
 
-def parse_config(words: Sequence[str], program: str) -> Layered:
+def parse_config(words: Sequence[str], program: str, agent: str = DQN) -> Layered:
     """Read a training's settings from a command line; prints help and exits if asked to.
+
+    `agent` is the one to train if neither an option nor a file names another.
 
     Raises:
         UserError: An option or a setting in a file is unknown, or its value is impossible.
     """
-    groups = [Start, *GROUPS]
-    return _layered(given_options(groups, words), groups, Config.__doc__, program)
+    return _layered(given_options([Start, *_ALL_GROUPS], words), None, program, agent)
 
 
 def parse_with_config(own: type[Own], refused: Mapping[str, str], words: Sequence[str], program: str) -> WithOwn[Own]:
@@ -64,39 +72,48 @@ def parse_with_config(own: type[Own], refused: Mapping[str, str], words: Sequenc
     Raises:
         UserError: As `parse_config`, or one of the settings in `refused` is given, whose values say what to do instead.
     """
-    groups: list[type] = [Start, own, *GROUPS]
-    given = given_options(groups, words)
+    given = given_options([Start, own, *_ALL_GROUPS], words)
     if "help" not in given and (wrong := [name for name in given if name in refused]):
         raise UserError(f"{flag(wrong[0])} is not an option of this command: {refused[wrong[0]]}")
     names = {option.name for option in options_of(own)}
     settings = {name: value for name, value in given.items() if name not in names}
-    layered = _layered(dict(settings), groups, own.__doc__, program)
+    layered = _layered(dict(settings), own, program)
     start = Start(given.get("preset"), given.get("config"))
     return WithOwn(own(**{name: given[name] for name in names if name in given}), start, layered)
 
 
-def _layered(given: dict[str, Any], groups: Sequence[type], description: str | None, program: str) -> Layered:
-    layers = [("", Config())]
+def _layered(given: dict[str, Any], own: type | None, program: str, default: str = DQN) -> Layered:
     preset, file = given.pop("preset", None), given.pop("config", None)
-    if preset is not None:
-        layers.append((f"preset {preset}", changed_by(layers[-1][1], preset_file(preset))))
-    if file is not None:
-        layers.append((f"file {file}", changed_by(layers[-1][1], Path(file))))
+    files = [None if preset is None else preset_file(preset), None if file is None else Path(file)]
+    named = given.pop("agent", None)
+    if given.get("resume") and named is None and files == [None, None]:
+        from kerasrl.training.files import agent_to_resume  # here, so that --help does not wait for it
+
+        default = agent_to_resume(given.get("checkpoint_dir", Config.checkpoint_dir), given.get("env"), default)
+    kind: Any = AGENTS[chosen_agent(named, *files, default=default)].settings
+    layers: list[tuple[str, AnyConfig]] = [("", kind())]
+    if files[0] is not None:
+        layers.append((f"preset {preset}", changed_by(layers[-1][1], files[0])))
+    if files[1] is not None:
+        layers.append((f"file {file}", changed_by(layers[-1][1], files[1])))
         if not given.get("trust"):
             require_trust(file, changes(layers[-1][1], layers[-2][1]), given)
     if "help" in given:
-        print_help(groups, (description or "").partition("\n")[0], program, layers[-1][1])
+        groups = [Start, *([] if own is None else [own]), *kind.groups]
+        print_help(groups, ((own or kind).__doc__ or "").partition("\n")[0], program, layers[-1][1])
+    for name in given:
+        require_of_agent(name, flag(name), kind)
     config = dataclasses.replace(layers[-1][1], **given)
-    named = frozenset([*changes(layers[-1][1], Config()), *given])
+    changed_so_far = frozenset([*changes(layers[-1][1], kind()), *given])
     layers.append(("options", config))
-    told = []
+    told = [] if kind.agent == DQN else [f"agent {kind.agent}"]
     for (_, before), (source, after) in itertools.pairwise(layers):
-        changed = [_told(name, value, getattr(before, name)) for name, value in changes(after, before).items()]
+        changed = [_told(name, value, getattr(before, name), kind) for name, value in changes(after, before).items()]
         if changed:
             told.append(f"{source}: {', '.join(changed)}")
-    return Layered(config, named, tuple(told))
+    return Layered(config, changed_so_far, tuple(told))
 
 
-def _told(name: str, value: Any, before: Any) -> str:
-    instead = "" if before == getattr(Config(), name) else f" instead of {shown_value(before)}"
+def _told(name: str, value: Any, before: Any, kind: Any) -> str:
+    instead = "" if before == getattr(kind(), name) else f" instead of {shown_value(before)}"
     return f"{name} {shown_value(value)}{instead}"

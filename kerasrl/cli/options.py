@@ -18,6 +18,7 @@ import msgspec
 
 from kerasrl.cli.streams import DEBUG
 from kerasrl.config.checks import bounds, kind_in_words, requirement
+from kerasrl.config.files import group_title
 from kerasrl.errors import UserError
 
 Settings = TypeVar("Settings")
@@ -132,11 +133,14 @@ def _parser(
     parser._negative_number_matcher = re.compile(r"-(\.?\d|inf$)")  # -1e3 and -inf are numbers too
     for flags, text in ((("-h", "--help"), "Show this help and exit."), ((DEBUG,), "Show whole tracebacks of errors.")):
         parser.add_argument(*flags, action="store_const", const=True, help=text)
-    usage = ["%(prog)s"]
+    usage, known = ["%(prog)s"], set[str]()
     for group in groups:
-        title = f"{group.__name__.removesuffix('Settings').removesuffix('Config').lower()} options"
+        title = f"{group_title(group)} options"
         section: Any = parser if len(groups) == 1 else parser.add_argument_group(title, group.__doc__)
         for name, kind, own_default, about in options_of(group):
+            if name in known:  # another agent has it, too
+                continue
+            known.add(name)
             default, metavar = getattr(values, name, own_default), _metavar(kind)
             several, needed = typing.get_origin(kind) is tuple, default is dataclasses.MISSING
             notes = [requirement(bound) for bound in bounds(kind)[:1] if bound.title is None]

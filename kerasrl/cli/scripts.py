@@ -16,8 +16,10 @@ from kerasrl import installation, signals
 _begun: dict[str, tuple[Any, contextlib.ExitStack]] = {}
 
 
-def answer(name: str) -> None:
+def answer(name: str, agent: str = "dqn") -> None:
     """Begin the command 'train' or 'test' before a script's slow imports: answer --help, report mistyped options.
+
+    `agent` is the one that is trained unless an option or a file names another.
 
     Anything that goes wrong from here until `command` is called is also reported in one line.
     """
@@ -26,7 +28,7 @@ def answer(name: str) -> None:
     from kerasrl.training.recipe import plain_names
 
     sys.excepthook = _tell
-    stages, stack = begin(name, sys.argv[1:], Path(sys.argv[0]).name, _own_file(name)), contextlib.ExitStack()
+    stages, stack = begin(name, sys.argv[1:], Path(sys.argv[0]).name, _own_file(name), agent), contextlib.ExitStack()
     stack.enter_context(plain_names(Path(sys.argv[0]).absolute().parent))  # which the script's next imports mean
     _begun[name] = stages, stack
 

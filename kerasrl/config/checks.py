@@ -55,8 +55,9 @@ def check(settings: Any) -> None:
         UserError: A value has the wrong type or is out of bounds.
     """
     annotated = typing.get_type_hints(type(settings), include_extras=True)
-    for name, kind in typing.get_type_hints(type(settings)).items():
-        given = getattr(settings, name)
+    kinds = typing.get_type_hints(type(settings))
+    for name in [field.name for field in dataclasses.fields(settings)]:
+        kind, given = kinds[name], getattr(settings, name)
         if isinstance(given, str) and given.encode(errors="replace").decode() != given:
             raise UserError(f"{name} has characters that are not UTF-8: {given!a}; in a C locale set LANG=C.UTF-8")
         try:
@@ -76,38 +77,30 @@ def check(settings: Any) -> None:
 
 
 def check_together(config: Any) -> None:
-    """Check the settings of a `Config` that are possible one by one, but not together.
+    """Check the settings of an agent that are possible one by one, but not together.
 
     Raises:
         UserError: Two settings contradict each other, or together ask for more memory than any machine has.
     """
-    fewest = config.window_length + config.n_step + 2  # one of which is never the beginning of an episode
-    if config.memory_limit < fewest:
-        raise UserError(
-            f"memory_limit must be at least window_length + n_step + 2 = {fewest}, so that there is always a step "
-            f"to draw; it is {config.memory_limit}"
-        )
-    defaults = {field.name: field.default for field in dataclasses.fields(config)}
-    priorities = [name for name in defaults if name.startswith("priority_")]
-    unused = [name for name in priorities if getattr(config, name) != defaults[name]]
-    if config.memory != "prioritized" and unused:
-        raise UserError(f"{', '.join(unused)} need{'s' if len(unused) == 1 else ''} memory to be 'prioritized'")
-    if config.priority_beta > config.priority_beta_end:
-        raise UserError(
-            f"priority_beta must be at most priority_beta_end, which is {config.priority_beta_end}; "
-            f"it is {config.priority_beta}"
-        )
-    if config.learning_rate_end and not config.learning_rate_nb_steps:
+    known = vars(config)
+    if "n_step" in known:
+        _check_memory(config)
+    if config.agent == "cem" and int(config.batch_size * config.elite_frac) < 1:
+        raise UserError(f"elite_frac {config.elite_frac} of batch_size {config.batch_size} is less than an episode")
+    if known.get("learning_rate_end") and not config.learning_rate_nb_steps:
         raise UserError("learning_rate_end needs learning_rate_nb_steps, the steps until it is reached")
-    if config.eps_min > config.eps_max:
+    if known.get("noise_sigma_min") and not config.noise_nb_steps:
+        raise UserError("noise_sigma_min needs noise_nb_steps, the steps until it is reached")
+    if "random_process" in known:
+        _require_use(config, ("noise_theta", "noise_dt"), "random_process", "ornstein-uhlenbeck")
+    if "policy" in known:
+        _require_use(config, [name for name in known if name.startswith("eps_")], "policy", "eps")
+        _require_use(config, ["tau"], "policy", "boltzmann")
+    if "eps_min" in known and config.eps_min > config.eps_max:
         raise UserError(f"eps_min must be at most eps_max, which is {config.eps_max}; it is {config.eps_min}")
-    nb_hidden = nb_weights(config.hidden_layers)
-    if len(config.hidden_layers) > _MOST_LAYERS or nb_hidden > _MOST_WEIGHTS:
-        raise UserError(
-            f"hidden_layers must be at most {_MOST_LAYERS} with {_MOST_WEIGHTS:,} weights between them; there are "
-            f"{len(config.hidden_layers):,} with {nb_hidden:,}"
-        )
-    if config.batch_size * config.gradient_steps > _MOST_TRANSITIONS:
+    for name in ("hidden_layers", "critic_hidden_layers"):
+        _check_layers(name, known.get(name, ()))
+    if "gradient_steps" in known and config.batch_size * config.gradient_steps > _MOST_TRANSITIONS:
         raise UserError(
             f"batch_size * gradient_steps must be at most {_MOST_TRANSITIONS:,}, not "
             f"{config.batch_size * config.gradient_steps:,}"
@@ -116,6 +109,39 @@ def check_together(config: Any) -> None:
         raise UserError("stop_when_solved, stop_at and record_every need evaluations: eval_interval must not be 0")
     if config.resume and config.overwrite:
         raise UserError("resume and overwrite cannot be used together: a run is continued or replaced")
+
+
+def _check_memory(config: Any) -> None:
+    fewest = config.window_length + config.n_step + 2  # one of which is never the beginning of an episode
+    if config.memory_limit < fewest:
+        raise UserError(
+            f"memory_limit must be at least window_length + n_step + 2 = {fewest}, so that there is always a step "
+            f"to draw; it is {config.memory_limit}"
+        )
+    priorities = [name for name in vars(config) if name.startswith("priority_")]
+    _require_use(config, priorities, "memory", "prioritized")
+    if config.priority_beta > config.priority_beta_end:
+        raise UserError(
+            f"priority_beta must be at most priority_beta_end, which is {config.priority_beta_end}; "
+            f"it is {config.priority_beta}"
+        )
+
+
+def _check_layers(name: str, layers: Sequence[int]) -> None:
+    nb_hidden = nb_weights(layers)
+    if len(layers) > _MOST_LAYERS or nb_hidden > _MOST_WEIGHTS:
+        raise UserError(
+            f"{name} must be at most {_MOST_LAYERS} with {_MOST_WEIGHTS:,} weights between them; there are "
+            f"{len(layers):,} with {nb_hidden:,}"
+        )
+
+
+def _require_use(config: Any, names: Sequence[str], by: str, value: str) -> None:
+    """Raise `UserError` if settings that matter only if `by` has `value` were given, but it has another."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    unused = [name for name in names if getattr(config, name) != defaults[name]]
+    if getattr(config, by) != value and unused:
+        raise UserError(f"{', '.join(unused)} need{'s' if len(unused) == 1 else ''} {by} to be {value!r}")
 
 
 def nb_weights(widths: Sequence[int]) -> int:

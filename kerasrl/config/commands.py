@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass, fields
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -130,6 +130,7 @@ class NewConfig:
     """Copy the recipe, train.py, test.py, model.py and callbacks.py, to a folder, to make it your own."""
 
     folder: Annotated[tuple[Annotated[str, Meta(title="FOLDER")], ...], "Folder to copy to; created if necessary."]
+    agent: Annotated[Literal["dqn", "ddpg", "naf", "sarsa", "cem"], "Agent that the recipe is to build."] = "dqn"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kerasrl import installation
+from kerasrl.config.agents import AGENTS, DQN, AnyConfig, listed, owners, require_agent
 from kerasrl.config.checks import shown
 from kerasrl.config.trust import require_trust
 from kerasrl.errors import UserError, one_line
@@ -23,17 +24,48 @@ PRESETS = installation.FOLDER / "presets"
 Settings = TypeVar("Settings")  # a dataclass whose fields all have defaults
 
 
-def load(config: Settings, preset: str | None, file: str | Path | None, others: Mapping[str, Any]) -> Settings:
-    """Return settings changed by a preset, then by a TOML file, then by others; raises as `Config.load`."""
-    if preset is not None:
-        config = changed_by(config, preset_file(preset))
+def load(agent: str | None, preset: str | None, file: str | Path | None, others: Mapping[str, Any]) -> AnyConfig:
+    """Return an agent's settings changed by a preset, then by a TOML file, then by others; raises as `Config.load`.
+
+    Without `agent`, it is the one that the others or the files name.
+    """
+    others = dict(others)
+    named = others.pop("agent", agent)
+    if agent not in (None, named):
+        raise UserError(f"these are the settings of {agent}, not of {named}")
+    preset_at = None if preset is None else preset_file(preset)
+    file_at = None if file is None else Path(file)
+    config: AnyConfig = AGENTS[chosen_agent(named, preset_at, file_at)].settings()
+    if preset_at is not None:
+        config = changed_by(config, preset_at)
     for name in others:
         require_known(name, type(config))
-    if file is not None:
-        config = changed_by(config, Path(file))
+    if file_at is not None:
+        config = changed_by(config, file_at)
         if not others.get("trust"):
-            require_trust(shown_path(Path(file)), read(Path(file), type(config)), others)
+            require_trust(shown_path(file_at), read(file_at, type(config)), others)
     return replace(config, others)
+
+
+def chosen_agent(named: str | None, *files: Path | None, default: str = DQN) -> str:
+    """Return the agent that is named, or that files name by the key `agent`, or else the default.
+
+    Raises:
+        UserError: There is no such agent, or two different ones are named.
+    """
+    agent = None if named is None else require_agent(named)
+    for file in filter(None, files):
+        content = read_toml(file)
+        if "agent" not in content:
+            continue
+        try:
+            of_file = require_agent(content["agent"])
+        except UserError as error:
+            raise UserError(f"{shown_path(file)}: {error}") from None
+        if agent not in (None, of_file):
+            raise UserError(f"{shown_path(file)} has the settings of {of_file}, not of {agent}")
+        agent = of_file
+    return agent or default
 
 
 def replace(config: Settings, others: Mapping[str, Any]) -> Settings:
@@ -61,12 +93,11 @@ def to_toml(config: Any, run: Mapping[str, str | float]) -> str:
     import tomli_w  # here, so that --help does not wait for it
 
     values = dataclasses.asdict(config)
-    groups = [base for base in reversed(type(config).__mro__[1:]) if dataclasses.is_dataclass(base)]
-    parts = []
-    for group in groups:
+    parts = [] if config.agent == DQN else [tomli_w.dumps({"agent": config.agent})]
+    for group in config.groups:
         names = [field.name for field in dataclasses.fields(group)]
         known = {name: values[name] for name in names if values[name] is not None}  # TOML has no word for None
-        parts.append(f"# {group.__name__.removesuffix('Settings')}\n{tomli_w.dumps(known)}")
+        parts.append(f"# {group_title(group).capitalize()}\n{tomli_w.dumps(known)}")
     return "\n".join([*parts, tomli_w.dumps({"run": run})])
 
 
@@ -113,6 +144,7 @@ def decoded_toml(content: bytes) -> dict[str, Any]:
 def read(file: Path, kind: Any) -> dict[str, Any]:
     """Return the settings in a TOML file, without its table [run]; raises `UserError` if `kind` lacks one of them."""
     content = read_toml(file)
+    content.pop("agent", None)  # which `kind` follows from
     try:
         if "run" in content and isinstance(content["run"], dict):
             del content["run"]
@@ -131,10 +163,24 @@ def require_known(name: str, kind: Any) -> None:
     """Raise `UserError` with similar names if a dataclass has no such setting."""
     known = [field.name for field in dataclasses.fields(kind)]
     if name not in known:
+        require_of_agent(name, name, kind)
         nearest = difflib.get_close_matches(name, known, n=3)
         known_by = to_type(to_paste("python", *installation.words("train"), "--help"), "help(kerasrl.Config)")
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"{known_by} lists them all"
         raise UserError(f"there is no setting {shown(name)}; {hint}")
+
+
+def require_of_agent(setting: str, called: str, kind: Any) -> None:
+    """Raise `UserError` if other agents have a setting, but not the one whose settings are `kind`."""
+    of = owners(setting)
+    if of and kind.agent not in of:
+        raise UserError(f"{called} is a setting of {listed(of, 'and')}, not of {kind.agent}")
+
+
+def group_title(group: type) -> str:
+    """Return what a group of settings is called."""
+    name = group.__name__.removesuffix("Settings").removesuffix("Config")
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def shown_path(file: Path) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from kerasrl.config.agents import AGENTS, DQN, AnyConfig, require_agent
 from kerasrl.config.files import changes
-from kerasrl.config.settings import Config
 from kerasrl.errors import UserError
 
 # What may change: how long the run is, what it shows, and where its parts are now.
@@ -18,7 +18,7 @@ _FREE |= {"record_every", "stop_when_solved", "stop_at", "tensorboard", "recipe"
 _FREE |= {"learning_rate"}  # after it was too high
 
 
-def new_id(config: Config, objects: Mapping[str, Any], number: int) -> str:
+def new_id(config: AnyConfig, objects: Mapping[str, Any], number: int) -> str:
     """Return an id for a run: the same for the same settings, so that the same seed gives the same files.
 
     Args:
@@ -37,27 +37,29 @@ def id_of(metadata: Any) -> str:
     return run if isinstance(run, str) and re.fullmatch("[0-9a-f]{12}", run) else ""
 
 
-def from_metadata(metadata: dict[str, Any] | None, source: str | Path | None = None) -> Config:
-    """Rebuild the configuration that a file carries; the defaults if it carries none.
+def from_metadata(metadata: dict[str, Any] | None, source: str | Path | None = None, agent: str = DQN) -> AnyConfig:
+    """Rebuild the configuration that a file carries; the defaults of `agent` if it carries none.
 
     Raises:
         UserError: The settings cannot be used; the message begins with `source`.
     """
-    fields = {field.name for field in dataclasses.fields(Config)}
     try:
         if not isinstance(metadata, dict | None):
             raise UserError("the settings are not a table")
-        return Config(**{name: value for name, value in (metadata or {}).items() if name in fields})
+        kind = AGENTS[agent if metadata is None else require_agent(metadata.get("agent", DQN))].settings
+        fields = {field.name for field in dataclasses.fields(kind)}
+        config: AnyConfig = kind(**{name: value for name, value in (metadata or {}).items() if name in fields})
+        return config
     except UserError as error:
         raise UserError(f"{source}: {error}" if source else str(error)) from None
 
 
 def resumed(
-    config: Config,
+    config: AnyConfig,
     given: Collection[str] | None,
     metadata: dict[str, Any] | None,
     source: str | Path | None = None,
-) -> Config:
+) -> AnyConfig:
     """Return the configuration with which a run continues: as it was, except for what is given.
 
     Args:
@@ -70,7 +72,9 @@ def resumed(
         UserError: A given setting differs, and it is not one of those for length and output.
     """
     before = from_metadata(metadata, source)
-    said = {name: getattr(config, name) for name in (changes(config, Config()) if given is None else given)}
+    if before.agent != config.agent:
+        raise UserError(f"{source}: the run is of {before.agent}, not of {config.agent}")
+    said = {name: getattr(config, name) for name in (changes(config, type(config)()) if given is None else given)}
     differences = [
         f"{name} is {value} here but was {getattr(before, name)!s:.200} there"
         for name, value in said.items()

@@ -1,27 +1,31 @@
 """Every setting, once, with its bounds, default, unit and meaning; the command line is made from them.
 
 `Config()` is the CartPole tutorial; `Config(env="CartPole-v1", gamma=0.9)` changes two of its settings;
-`Config.load(preset="acrobot")` takes the differences from presets/acrobot.toml.
+`Config.load(preset="acrobot")` takes the differences from presets/acrobot.toml. What several agents have is here, and
+what only DQN has; the others' own settings are in `kerasrl.config.other_agents`.
 """
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
 from kerasrl.config.checks import check, check_together
-from kerasrl.config.files import load
+
+if TYPE_CHECKING:
+    from kerasrl.config.agents import AnyConfig
 
 # What a setting may be. --help shows the title; the description says what it must be, where numbers cannot.
 _INT32 = Meta(le=2**31 - 1, description="at most 2147483647")
-_FINITE = Meta(ge=-sys.float_info.max, le=sys.float_info.max, description="a finite number")
+Finite = Meta(ge=-sys.float_info.max, le=sys.float_info.max, description="a finite number")
 Count = Annotated[int, Meta(ge=1), _INT32]
 CountOrZero = Annotated[int, Meta(ge=0), _INT32]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0, description="positive")]
-Reward = Annotated[float, Meta(title="REWARD"), _FINITE]
+NotNegative = Annotated[float, Meta(ge=0)]
+Reward = Annotated[float, Meta(title="REWARD"), Finite]
 Nodes = tuple[Annotated[int, Meta(ge=1, le=2**16)], ...]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Name = Annotated[str, Meta(min_length=1, title="NAME", description="a name")]
@@ -30,15 +34,56 @@ File = Annotated[str, Meta(title="FILE")]
 OwnName = Annotated[str, Meta(pattern="^[^:]+:.", title="MODULE:NAME", description="module:name")]
 ModuleName = Annotated[str, Meta(pattern="^$|^[^:]+:.", title="MODULE:NAME", description="module:name")]
 
+# Settings that several groups have, with their own defaults.
+Env = Annotated[
+    Name,
+    "An environment of gym or Gymnasium (gymnasium:Name if both have it), or module:Name for one of your own.",
+]
+HiddenLayers = Annotated[Nodes, "Nodes of each hidden layer."]
+Activation = Annotated[Name, "Activation of the hidden layers, by its Keras name."]
+LayerNormalization = Annotated[
+    bool, "Normalise each hidden layer before its activation (Ba et al. 2016): slower, but steadier."
+]
+Network = Annotated[
+    ModuleName,
+    "module:function that builds the network instead, from state_size, num_actions and, optionally, config.",
+]
+Recipe = Annotated[File, "Your own train.py to build and train the agent. By default the project's."]
+Gamma = Annotated[Fraction, "Discount factor."]
+NStep = Annotated[
+    int,
+    Meta(ge=1, le=100),
+    "Steps whose rewards are summed before the value of the next state is estimated.",
+]
+Optimizer = Annotated[Literal["adam", "nadam", "rmsprop", "sgd"], "Keras optimizer."]
+LearningRate = Annotated[Positive, Finite, "Learning rate of the optimizer."]
+LearningRateEnd = Annotated[NotNegative, Finite, "Learning rate after learning_rate_nb_steps."]
+LearningRateNbSteps = Annotated[
+    CountOrZero,
+    "Steps, or a few less, over which the learning rate falls linearly to learning_rate_end. 0: it stays constant.",
+]
+BatchSize = Annotated[Count, "Transitions in an update."]
+TrainInterval = Annotated[Count, "Steps between training steps."]
+GradientSteps = Annotated[
+    Count, "Updates per training step. 8 with train_interval 8: as many updates in an eighth of the calls."
+]
+WarmUp = Annotated[CountOrZero, "Steps before the first update."]
+TargetModelUpdate = Annotated[
+    Positive,
+    _INT32,
+    "Below 1: mixing rate of the target network's soft updates. From 1 up: steps between hard updates.",
+]
+DeltaClip = Annotated[Positive, "Error above which the loss is linear instead of quadratic. inf: always quadratic."]
+GlobalClipnorm = Annotated[
+    Positive, "Maximum norm of all gradients together; larger ones are scaled down to it. inf: no limit."
+]
+
 
 @dataclass(frozen=True)
 class EnvironmentSettings:
     """The task."""
 
-    env: Annotated[
-        Name,
-        "An environment of gym or Gymnasium (gymnasium:Name if both have it), or module:Name for one of your own.",
-    ] = "CartPole-v0"
+    env: Env = "CartPole-v0"
     processor: Annotated[ModuleName, "module:Class of an rl.core.Processor between environment and agent."] = ""
     action_repetition: Annotated[Count, "How many times each action is taken within a step."] = 1
     nb_max_start_steps: Annotated[
@@ -51,11 +96,9 @@ class EnvironmentSettings:
 class NetworkSettings:
     """The Q-network."""
 
-    hidden_layers: Annotated[Nodes, "Nodes of each hidden layer."] = (16, 16, 16)
-    activation: Annotated[Name, "Activation of the hidden layers, by its Keras name."] = "relu"
-    layer_normalization: Annotated[
-        bool, "Normalise each hidden layer before its activation (Ba et al. 2016): slower, but steadier."
-    ] = False
+    hidden_layers: HiddenLayers = (16, 16, 16)
+    activation: Activation = "relu"
+    layer_normalization: LayerNormalization = False
     enable_double_dqn: Annotated[
         bool, "Double DQN: the online network chooses the action, the target network estimates its value."
     ] = False
@@ -65,11 +108,8 @@ class NetworkSettings:
     dueling_type: Annotated[Literal["avg", "max", "naive"], "How a dueling network combines value and advantages."] = (
         "avg"
     )
-    network: Annotated[
-        ModuleName,
-        "module:function that builds the network instead, from state_size, num_actions and, optionally, config.",
-    ] = ""
-    recipe: Annotated[File, "Your own train.py to build and train the agent. By default the project's."] = ""
+    network: Network = ""
+    recipe: Recipe = ""
 
 
 @dataclass(frozen=True)
@@ -86,7 +126,7 @@ class ExplorationSettings:
         "linear"
     )
     eps_nb_steps: Annotated[Count, "linear: steps until eps_min is reached."] = 10_000
-    eps_rate: Annotated[Positive, _FINITE, "exponential: decay per step."] = 5e-4
+    eps_rate: Annotated[Positive, Finite, "exponential: decay per step."] = 5e-4
 
 
 @dataclass(frozen=True)
@@ -114,36 +154,19 @@ class MemorySettings:
 class LearningSettings:
     """The updates."""
 
-    gamma: Annotated[Fraction, "Discount factor."] = 0.99
-    n_step: Annotated[
-        int,
-        Meta(ge=1, le=100),
-        "Steps whose rewards are summed before the value of the next state is estimated.",
-    ] = 1
-    optimizer: Annotated[Literal["adam", "nadam", "rmsprop", "sgd"], "Keras optimizer."] = "adam"
-    learning_rate: Annotated[Positive, _FINITE, "Learning rate of the optimizer."] = 1e-3
-    learning_rate_end: Annotated[float, Meta(ge=0), _FINITE, "Learning rate after learning_rate_nb_steps."] = 0.0
-    learning_rate_nb_steps: Annotated[
-        CountOrZero,
-        "Steps, or a few less, over which the learning rate falls linearly to learning_rate_end. 0: it stays constant.",
-    ] = 0
-    batch_size: Annotated[Count, "Transitions in an update."] = 32
-    train_interval: Annotated[Count, "Steps between training steps."] = 1
-    gradient_steps: Annotated[
-        Count, "Updates per training step. 8 with train_interval 8: as many updates in an eighth of the calls."
-    ] = 1
-    nb_steps_warmup: Annotated[CountOrZero, "Steps before the first update."] = 10
-    target_model_update: Annotated[
-        Positive,
-        _INT32,
-        "Below 1: mixing rate of the target network's soft updates. From 1 up: steps between hard updates.",
-    ] = 1e-2
-    delta_clip: Annotated[
-        Positive, "Error above which the loss is linear instead of quadratic. inf: always quadratic."
-    ] = float("inf")
-    global_clipnorm: Annotated[
-        Positive, "Maximum norm of all gradients together; larger ones are scaled down to it. inf: no limit."
-    ] = float("inf")
+    gamma: Gamma = 0.99
+    n_step: NStep = 1
+    optimizer: Optimizer = "adam"
+    learning_rate: LearningRate = 1e-3
+    learning_rate_end: LearningRateEnd = 0.0
+    learning_rate_nb_steps: LearningRateNbSteps = 0
+    batch_size: BatchSize = 32
+    train_interval: TrainInterval = 1
+    gradient_steps: GradientSteps = 1
+    nb_steps_warmup: WarmUp = 10
+    target_model_update: TargetModelUpdate = 1e-2
+    delta_clip: DeltaClip = float("inf")
+    global_clipnorm: GlobalClipnorm = float("inf")
 
 
 @dataclass(frozen=True)
@@ -223,8 +246,30 @@ GROUPS = (
 )
 
 
+class Settings:
+    """What the settings of each agent can do."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        check_together(self)
+
+    @classmethod
+    def load(cls, preset: str | None = None, file: str | Path | None = None, **settings: Any) -> "AnyConfig":
+        """Return the defaults, changed by a preset, then by a TOML file, then by `settings`.
+
+        `Config.load` returns the settings of the agent that one of these names by the key `agent`.
+
+        Raises:
+            UserError: The preset or file does not exist, or has an unknown key, a wrong type or an impossible value.
+        """
+        from kerasrl.config.files import load  # which knows all agents
+
+        return load(None if cls is Config else cls.agent, preset, file, settings)  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True)
 class Config(
+    Settings,
     RunSettings,
     EvaluationSettings,
     LearningSettings,
@@ -239,15 +284,5 @@ class Config(
         UserError: A setting's value has the wrong type or is impossible.
     """
 
-    def __post_init__(self) -> None:
-        check(self)
-        check_together(self)
-
-    @classmethod
-    def load(cls, preset: str | None = None, file: str | Path | None = None, **settings: Any) -> "Config":
-        """Return the defaults, changed by a preset, then by a TOML file, then by `settings`.
-
-        Raises:
-            UserError: The preset or file does not exist, or has an unknown key, a wrong type or an impossible value.
-        """
-        return load(cls(), preset, file, settings)
+    agent: ClassVar[Literal["dqn"]] = "dqn"  # which files need not name
+    groups: ClassVar[tuple[type, ...]] = GROUPS

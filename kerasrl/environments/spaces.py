@@ -8,8 +8,8 @@ import numpy as np
 from kerasrl.errors import UserError
 
 SUPPORTED = (
-    "supported are observations in a Box (numbers, any shape), Discrete, or a Dict of these, and Discrete actions "
-    "that start at 0"
+    "supported are observations in a Box (numbers, any shape), Discrete, or a Dict of these, and actions in a Box of "
+    "numbers, or Discrete ones that start at 0"
 )
 
 
@@ -26,11 +26,31 @@ class Spaces:
     action_shape: tuple[int, ...] | None
     """Shape of an action in a Box of numbers, None for other spaces; its bounds are `actions.low` and `.high`."""
 
+    @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Lowest and highest continuous action, in the environment's shape; None for other spaces."""
+        return None if self.action_shape is None else (np.array(self.actions.low), np.array(self.actions.high))
+
+    def require_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bounds of continuous actions; raise `UserError` if they are others."""
+        if self.bounds is None:
+            raise UserError(f"the action space {self.actions} is not continuous: a Box of numbers")
+        return self.bounds
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of actions: discrete, continuous, or None for those that no agent takes."""
+        return "discrete" if self.nb_actions is not None else "continuous" if self.action_shape is not None else None
+
+    def require(self, kind: str, agent: str) -> int:
+        """Return the number of actions, or of numbers in a continuous one; raise `UserError` if they are others."""
+        if self.kind != kind:
+            raise UserError(f"the action space {self.actions} is not supported by {agent}; {SUPPORTED}")
+        return self.nb_actions if self.nb_actions is not None else int(np.prod(self.action_shape or (1,)))
+
     def require_discrete(self, agent: str) -> int:
         """Return the number of actions; raise `UserError` unless they are Discrete and start at 0."""
-        if self.nb_actions is None:
-            raise UserError(f"the action space {self.actions} is not supported by {agent}; {SUPPORTED}")
-        return self.nb_actions
+        return self.require("discrete", agent)
 
 
 def describe_spaces(env: Any) -> Spaces:
@@ -48,6 +68,12 @@ def check_spaces(env: Any, agent: str = "DQN") -> tuple[Any, int]:
     """Return an observation's shape (by key for a Dict) and the number of actions; raise `UserError` for others."""
     spaces = describe_spaces(env)
     return spaces.observation, spaces.require_discrete(agent)
+
+
+def within(action: Any, bounds: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Return a continuous action clipped to the bounds, in their shape and type."""
+    low, high = bounds
+    return np.clip(np.reshape(action, low.shape), low, high).astype(low.dtype)
 
 
 def kind_of(space: Any) -> str:

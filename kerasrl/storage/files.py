@@ -17,12 +17,15 @@ from typing import IO
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
+from kerasrl.config.agents import AGENTS
 from kerasrl.errors import UserError, WriteError
 
 _locks: dict[Path, tuple[Path, int]] = {}  # by folder: the file whose lock this process holds, and its descriptor
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 _HELD = ".held"  # in a temporary folder: the lock of the process that uses it
-_UNFINISHED = re.compile(r"\.(dqn_.*|settings\.json|result\.json|trials\.csv|best\.toml|\w+\.png)\.\d+\.tmp")
+_UNFINISHED = re.compile(
+    rf"\.(({'|'.join(AGENTS)})_.*|settings\.json|result\.json|trials\.csv|best\.toml|\w+\.png)\.\d+\.tmp"
+)
 BLOCK = 512  # bytes before sealed content; HDF5 can begin after them
 
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from kerasrl.config.agents import AGENTS
 from kerasrl.config.commands import ClearConfig
 from kerasrl.errors import UserError
 from kerasrl.storage.earlier import EARLIER, places
@@ -37,7 +38,7 @@ def clear(config: ClearConfig) -> list[str]:
             with naming(file):
                 file.unlink(missing_ok=True)
         for place in reversed(inside):
-            for folder in [*place.glob("dqn_*_tensorboard"), place, place.parent]:
+            for folder in [*_matching(place, "*_tensorboard"), place, place.parent]:
                 with contextlib.suppress(OSError):  # something else is in it
                     if not [file for file in folder.iterdir() if file.name != ".lock"]:
                         (folder / ".lock").unlink(missing_ok=True)
@@ -54,5 +55,9 @@ def _places(folder: Path) -> Iterator[Path]:
 
 
 def _files(place: Path) -> list[Path]:
-    found = [*place.glob("dqn_*"), *place.glob("dqn_*_tensorboard/events.out.tfevents.*.kerasrl")]
+    found = [*_matching(place, "*"), *_matching(place, "*_tensorboard/events.out.tfevents.*.kerasrl")]
     return [file for file in found if file.is_symlink() or not file.is_dir()]
+
+
+def _matching(place: Path, names: str) -> list[Path]:
+    return [file for agent in AGENTS for file in place.glob(f"{agent}_{names}")]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasrl import environments
 from kerasrl.compat.keras_settings import as_tested
-from kerasrl.config import Config
+from kerasrl.config import AnyConfig, Config
 from kerasrl.errors import UserError
 from kerasrl.training.own_parts import OwnParts
 from kerasrl.training.start import Prepared, started
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: Config = Config(),
+    config: AnyConfig = Config(),
     *,
     env: Any = None,
     model: Any = None,
@@ -32,7 +32,8 @@ def train(
         config: Settings.
         env: Environment, or a function that makes one, optionally from `render_mode`.
         model: Keras model from states [B, window_length, *observation] to Q-values [B, num_actions], or a function of
-            state_size, num_actions and, optionally, config that builds one.
+            state_size, num_actions and, optionally, config that builds one. For DDPG it is (actor, critic,
+            critic_action_input), for NAF (V_model, L_model, mu_model), or a function that returns these.
         processor: rl.core.Processor between environment and agent.
         callbacks: Callbacks in addition to those of the settings.
         observers: Callbacks that only look on, or end the training: no file names them, a resume does not need them.
@@ -43,7 +44,7 @@ def train(
     return run(config, OwnParts(env, model, processor, callbacks, observers))
 
 
-def run(config: Config, parts: OwnParts = OwnParts()) -> "Trained":
+def run(config: AnyConfig, parts: OwnParts = OwnParts()) -> "Trained":
     """Train as `config` says, with `parts`; raises as `train`."""
     with started(config, parts) as prepared:
         return trained(prepared)

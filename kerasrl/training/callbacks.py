@@ -14,7 +14,7 @@ from rl.callbacks import Callback
 
 from kerasrl import environments
 from kerasrl.callbacks.callback_list import checked
-from kerasrl.config import Config
+from kerasrl.config import AnyConfig
 from kerasrl.environments import Copies
 from kerasrl.environments.video import string_together
 from kerasrl.errors import UserError
@@ -22,7 +22,7 @@ from kerasrl.named import named
 from kerasrl.training.files import RunFiles
 
 
-def build_evaluation(config: Config, files: RunFiles, solved_at: float | None, copies: Copies) -> Evaluation:
+def build_evaluation(config: AnyConfig, files: RunFiles, solved_at: float | None, copies: Copies) -> Evaluation:
     """Return the callback that keeps the best weights; it must precede those that log."""
     films: dict[str, Any] = {}
     if config.record_every:
@@ -45,12 +45,12 @@ def build_evaluation(config: Config, files: RunFiles, solved_at: float | None, c
     )
 
 
-def build_tensorboard(config: Config, files: RunFiles, run: str = "") -> Callback:
+def build_tensorboard(config: AnyConfig, files: RunFiles, run: str = "") -> Callback:
     """Return the callback that writes curves and settings for TensorBoard, with the id of the run."""
     return TensorBoardLogger(str(files.tensorboard), {**asdict(config), **({"run": run} if run else {})})
 
 
-def own_callbacks(config: Config, given: Sequence[Any] | None = None) -> list[Callback]:
+def own_callbacks(config: AnyConfig, given: Sequence[Any] | None = None) -> list[Callback]:
     """Return the callbacks that the settings name, and those in `given`; raises `UserError` if one cannot work."""
     made = []
     for name in config.callback:

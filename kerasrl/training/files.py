@@ -4,11 +4,13 @@ import os
 import re
 from pathlib import Path
 
+from kerasrl.config.agents import AGENTS, DQN
 from kerasrl.errors import UserError
 from kerasrl.storage.earlier import EARLIER, carries, is_interrupted, next_number, places, set_aside
 from kerasrl.storage.state import TrainingState
 
 _MOST_KEPT = 500_000_000  # bytes of a replay memory that is kept when a new run begins
+_STATE = "_state"
 
 
 class RunFiles:
@@ -18,9 +20,10 @@ class RunFiles:
         env_name: Name of the environment.
         checkpoint_dir: Folder for weights and state.
         log_dir: Folder for log and pictures.
+        agent: Name of the agent.
 
     Attributes:
-        weights: Weights at the end.
+        weights: Weights at the end. If an agent's are in several files, it adds `suffixes` to this name.
         best: Weights that did best in an evaluation.
         checkpoints: Weights saved at regular intervals, with a placeholder for the step.
         state: What a resume needs.
@@ -31,9 +34,10 @@ class RunFiles:
         progress_film: The films of all evaluations, joined.
     """
 
-    def __init__(self, env_name: str, checkpoint_dir: Path, log_dir: Path) -> None:
-        self.env_name, self.checkpoint_dir, self.log_dir = env_name, checkpoint_dir, log_dir
-        self._prefix = f"dqn_{env_name.replace('/', '-').replace(':', '-')}_"
+    def __init__(self, env_name: str, checkpoint_dir: Path, log_dir: Path, agent: str = DQN) -> None:
+        self.env_name, self.checkpoint_dir, self.log_dir, self.agent = env_name, checkpoint_dir, log_dir, agent
+        self.suffixes = AGENTS[agent].suffixes
+        self._prefix = f"{agent}_{_in_file_name(env_name)}_"
         kept, shown = (str(folder / self._prefix) for folder in (checkpoint_dir, log_dir))
         self.weights, self.best, self.state = (Path(f"{kept}{what}") for what in ("weights.h5f", "best.h5f", "state"))
         # Braces in a folder's name are not placeholders.
@@ -52,6 +56,14 @@ class RunFiles:
         films = self._matching(self.log_dir, r"film_\d+\.gif")
         return sorted(films, key=lambda film: int(film.stem.rpartition("_")[2]))
 
+    def written(self, weights: Path) -> list[Path]:
+        """Return the files that weights of this name are in, the one with the settings first."""
+        return [weights.with_name(f"{weights.stem}{suffix}{weights.suffix}") for suffix in self.suffixes]
+
+    def exists(self, weights: Path) -> bool:
+        """Return whether weights of this name are there."""
+        return all(file.is_file() for file in self.written(weights))
+
     def _matching(self, folder: Path, names: str) -> list[Path]:
         pattern = re.escape(self._prefix) + names
         found = folder.iterdir() if folder.is_dir() else ()
@@ -59,8 +71,10 @@ class RunFiles:
 
     def kept(self) -> list[Path]:
         """Return the existing files in `checkpoint_dir`, the replay memory before the state that refers to it."""
-        files = [*self._matching(self.checkpoint_dir, r"state\.memory-\d+"), self.state, self.weights, self.best]
-        files += self._matching(self.checkpoint_dir, r"weights_\d+\.h5f")
+        files = [*self._matching(self.checkpoint_dir, r"state\.memory-\d+"), self.state]
+        files += [*self.written(self.weights), *self.written(self.best)]
+        suffixes = "|".join(map(re.escape, self.suffixes))
+        files += self._matching(self.checkpoint_dir, rf"weights_\d+({suffixes})\.h5f")
         return [file for file in files if os.path.lexists(file) and not _is_folder(file)]
 
     def shown(self) -> list[Path]:
@@ -96,7 +110,7 @@ class RunFiles:
         kept, shown = self.kept(), self.shown()
         if run:
             of_state = re.escape(self.state.name)
-            kept = [f for f in kept if not re.match(of_state, f.name) and not carries(f, run)]
+            kept = [f for f in kept if not re.match(of_state, f.name) and not carries(self._with_settings(f), run)]
             shown = [file for file in shown if not carries(file, run)]
         files = {self.checkpoint_dir: kept}
         files[self.log_dir] = [*files.get(self.log_dir, []), *shown]
@@ -105,7 +119,7 @@ class RunFiles:
             return ""
         size = 0
         if self.checkpoint_dir in moved:
-            state = RunFiles(self.env_name, moved[self.checkpoint_dir], self.log_dir).state
+            state = RunFiles(self.env_name, moved[self.checkpoint_dir], self.log_dir, self.agent).state
             size = TrainingState(state).leave_out_memory(_MOST_KEPT)
         without = f", without its replay memory of {size / 1e9:.1f} GB" if size else ""
         return f"earlier files are kept in {' and '.join(map(str, moved.values()))}{without}"
@@ -116,16 +130,54 @@ class RunFiles:
         Raises:
             UserError: Its weights are in neither.
         """
-        weights = self._place_of(run, self.checkpoint_dir, self.weights.name, self.best.name, self.state.name)
+        names = [self.written(file)[0].name for file in (self.weights, self.best)]
+        weights = self._place_of(run, self.checkpoint_dir, *names, self.state.name)
         if weights is None:
             folder = self.checkpoint_dir
             raise UserError(f"the weights of this training have been removed from {folder} and {folder / EARLIER}")
-        return RunFiles(self.env_name, weights, self._place_of(run, self.log_dir, self.config.name) or self.log_dir)
+        shown = self._place_of(run, self.log_dir, self.config.name) or self.log_dir
+        return RunFiles(self.env_name, weights, shown, self.agent)
+
+    def _with_settings(self, weights: Path) -> Path:
+        """Return which file of the same weights has the settings."""
+        first, *others = self.suffixes
+        for suffix in others:
+            if weights.stem.endswith(suffix):
+                return weights.with_name(f"{weights.stem.removesuffix(suffix)}{first}{weights.suffix}")
+        return weights
 
     def _place_of(self, run: str, folder: Path, *names: str) -> Path | None:
         """Return the folder, or that in its `earlier`, where a run has one of the files."""
         found = (place for place in (folder, *places(folder)) if any(carries(place / name, run) for name in names))
         return next(found, None)
+
+
+def _in_file_name(env_name: str) -> str:
+    return env_name.replace("/", "-").replace(":", "-")
+
+
+def states(folder: Path, agent: str) -> dict[str, Path]:
+    """Return the training states of an agent in a folder by the environments' names, as files have them."""
+    found = sorted(folder.glob(f"{agent}_*{_STATE}"))
+    return {file.name.removeprefix(f"{agent}_").removesuffix(_STATE): file for file in found}
+
+
+def agent_to_resume(checkpoint_dir: str, env: str | None, default: str) -> str:
+    """Return the only agent of which there is a run to resume in a folder, of an environment if one is named.
+
+    If there is none, it is `default`; `UserError` if there are several.
+    """
+    found = {agent: states(Path(checkpoint_dir), agent) for agent in AGENTS}
+    if env is not None:
+        from kerasrl import environments
+
+        name = _in_file_name(environments.full_name(env))
+        found = {agent: {name: of[name]} if name in of else {} for agent, of in found.items()}
+    agents = [agent for agent, of in found.items() if of]
+    if len(agents) > 1:
+        runs = ", ".join(f"{agent} on {name}" for agent, of in found.items() for name in of)
+        raise UserError(f"{checkpoint_dir} holds runs of several agents to resume: {runs}; name one with --agent")
+    return agents[0] if agents else default
 
 
 def _is_folder(path: Path) -> bool:

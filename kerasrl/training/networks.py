@@ -13,7 +13,8 @@ import numpy as np
 from keras import Input, Model
 from keras.layers import Activation, Conv2D, Dense, Flatten, LayerNormalization, Permute, Rescaling, Reshape
 
-from kerasrl.config import Config
+from kerasrl.config import AnyConfig, Config
+from kerasrl.config.agents import AGENTS, listed
 from kerasrl.errors import Note, UserError, require_keras_3
 from kerasrl.named import named
 from kerasrl.phrases import to_type
@@ -25,11 +26,14 @@ _SCREEN, _BOARD = 36, 3  # the sides, at least, of what the convolutions below t
 _OWN = "for them, name a network of your own: --network module:function"
 
 
-def own_network(state_size: StateSize, num_actions: int, config: Config, given: Any = None) -> Model | None:
-    """Return the network given or that `config` names, None if neither; raises `UserError` if it cannot be used."""
+def own_network(state_size: StateSize, num_actions: int, config: AnyConfig, given: Any = None) -> Any:
+    """Return the network given or that `config` names, None if neither; raises `UserError` if it cannot be used.
+
+    For an agent with several, it is a tuple of them.
+    """
     require_keras_3(given, "model")
-    if isinstance(given, Model):
-        return _fitting(given, num_actions, "model must be")
+    if isinstance(given, Model | tuple | list):
+        return _fitting(given, num_actions, "model must be", config)
     if given is not None and not callable(given):
         raise UserError(f"model must be a Keras model or a function that builds one, not {given!r}")
     if given is not None:
@@ -47,7 +51,7 @@ def require_activation(name: str) -> None:
         raise UserError(f"activation {name} is unknown to Keras; relu, tanh and elu are common") from None
 
 
-def warn_of(config: Config, state_size: StateSize, given: Any = None, space: Any = None) -> None:
+def warn_of(config: AnyConfig, state_size: StateSize, given: Any = None, space: Any = None) -> None:
     """Issue a `Note` for each setting that works but is probably a mistake.
 
     Args:
@@ -56,16 +60,17 @@ def warn_of(config: Config, state_size: StateSize, given: Any = None, space: Any
         given: The user's own network.
         space: The environment's observation space, None if a processor comes between it and the network.
     """
-    if config.batch_size > config.memory_limit:
+    known = vars(config)
+    if "memory_limit" in known and known["batch_size"] > known["memory_limit"]:
         warnings.warn(
-            f"batch_size {config.batch_size} is above memory_limit {config.memory_limit}: each batch repeats "
+            f"batch_size {known['batch_size']} is above memory_limit {known['memory_limit']}: each batch repeats "
             "transitions, as in Keras-RL",
             Note,
             stacklevel=2,
         )
     if config.network or config.recipe or given is not None:  # the network is the user's own
         return
-    if not config.hidden_layers:
+    if not config.hidden_layers and type(config).hidden_layers:
         warnings.warn("hidden_layers is empty: the network is linear", Note, stacklevel=2)
     for shape in state_size.values() if isinstance(state_size, dict) else [state_size]:
         instead = _instead_of_dense(shape, config, space, isinstance(state_size, dict))
@@ -74,13 +79,14 @@ def warn_of(config: Config, state_size: StateSize, given: Any = None, space: Any
             warnings.warn(f"images of {size} go into a dense network{instead}", Note, stacklevel=2)
 
 
-def _instead_of_dense(shape: Any, config: Config, space: Any, is_part: bool) -> str | None:
+def _instead_of_dense(shape: Any, config: AnyConfig, space: Any, is_part: bool) -> str | None:
     """Return what to say of observations, or parts of them, that are images, None if they are not."""
     if not isinstance(shape, tuple) or len(shape) not in (2, 3):
         return None
+    window_length = vars(config).get("window_length", 1)
     if max(shape) < _SCREEN:  # a board, from which a dense network may learn well
         is_last = len(shape) == 3 and not shape[0] < shape[1] == shape[2]  # the axis of the channels
-        if not is_last or min(shape[:2]) < _BOARD or config.window_length > 1 or is_part:
+        if not is_last or min(shape[:2]) < _BOARD or window_length > 1 or is_part:
             return None
         return f"; a convolutional one may learn more from them: {_settings(network='atari:build_minatar_network')}"
     in_bytes = space is not None and space.dtype == np.uint8
@@ -89,7 +95,7 @@ def _instead_of_dense(shape: Any, config: Config, space: Any, is_part: bool) -> 
     little, is_screen = ", which learns little from them", in_bytes and len(shape) == 3 and shape[2] == 3
     if is_part or not (is_screen or len(shape) == 2):
         return f"{little}: build a convolutional one, {_settings(network='module:function')}"
-    window = {"window_length": 4} if config.window_length == 1 else {}
+    window = {"window_length": 4} if window_length == 1 else {}
     processor = {"processor": "atari:AtariProcessor"} if is_screen else {}
     settings = _settings(**processor, network="atari:build_atari_network", **window)
     return f"{little}; for a convolutional one: {settings}"
@@ -100,7 +106,7 @@ def _settings(**settings: Any) -> str:
     return to_type(options, f"Config({', '.join(f'{name}={value!r}' for name, value in settings.items())})")
 
 
-def _built(build: Any, name: str, state_size: StateSize, num_actions: int, config: Config) -> Model:
+def _built(build: Any, name: str, state_size: StateSize, num_actions: int, config: AnyConfig) -> Any:
     if inspect.isbuiltin(build):
         raise UserError(f"{name} must be a function of yours that builds a Keras model")
     parameters = inspect.signature(build).parameters
@@ -110,10 +116,17 @@ def _built(build: Any, name: str, state_size: StateSize, num_actions: int, confi
     takes_config = len(needed) == 3 or list(parameters)[2:3] == ["config"]
     size = state_size[0] if isinstance(state_size, tuple) and len(state_size) == 1 else state_size
     model = build(size, num_actions, *([config] if takes_config else []))
-    return _fitting(model, num_actions, f"{name} must return")
+    return _fitting(model, num_actions, f"{name} must return", config)
 
 
-def _fitting(model: Any, num_actions: int, what_must: str) -> Model:
+def _fitting(model: Any, num_actions: int, what_must: str, config: AnyConfig) -> Any:
+    names = AGENTS[config.agent].networks
+    if len(names) > 1:
+        if not isinstance(model, tuple | list) or len(model) != len(names):
+            raise UserError(f"{what_must} {listed(names, 'and')} for {config.agent.upper()}, not {model!r:.200}")
+        for part in model:
+            require_keras_3(part, "model")
+        return tuple(model)
     require_keras_3(model, "model")
     if not isinstance(model, Model) or model.output_shape != (None, num_actions):
         shown = f"one with outputs {model.output_shape}" if isinstance(model, Model) else repr(model)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from kerasrl.config import Config
+from kerasrl.config import AnyConfig
 from kerasrl.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class OwnParts:
     """Environment to train in, or a function that makes one, optionally from `render_mode`."""
     model: Any = None
     """Keras model from states [B, window_length, *observation] to Q-values [B, num_actions], which is itself trained,
-    or a function that builds one, as for the setting `network`."""
+    or what else the agent has in its place, or a function that builds it, as for the setting `network`."""
     processor: Any = None
     """rl.core.Processor between environment and agent."""
     callbacks: Sequence[Any] | None = None
@@ -43,7 +43,7 @@ class OwnParts:
         names = [field.name for field in fields(self)]
         return [name for name in names if name in listed and getattr(self, name) is None]
 
-    def make_env(self, config: Config, render_mode: str | None = None) -> Any:
+    def make_env(self, config: AnyConfig, render_mode: str | None = None) -> Any:
         """Return a new environment, independent of the given one if that can be copied; `UserError` if that fails."""
         from kerasrl import environments  # here, so that --help does not wait for gym
 
@@ -51,7 +51,7 @@ class OwnParts:
             return environments.make(config.env, render_mode)
         return environments.another(self.env, render_mode)
 
-    def training_env(self, config: Config, render_mode: str | None) -> Any:
+    def training_env(self, config: AnyConfig, render_mode: str | None) -> Any:
         """Return the environment to train in, the given one itself; raises as `make_env`."""
         from kerasrl import environments
 
@@ -60,7 +60,7 @@ class OwnParts:
         environments.require_able_to_draw(self.env, render_mode)
         return self.env
 
-    def copies_of(self, env: Any, config: Config, render_mode: str | None = None) -> "Copies":
+    def copies_of(self, env: Any, config: AnyConfig, render_mode: str | None = None) -> "Copies":
         """Return where to play while `env` is trained in, which `training_env` returned; raises as `Copies`."""
         from kerasrl import environments
 
@@ -78,7 +78,8 @@ class OwnParts:
     @contextlib.contextmanager
     def unchanged(self) -> Iterator["OwnParts"]:
         """Yield objects to play with; afterwards model and processor are as they were. Raises as `copied`."""
-        before = [(variable, variable.numpy()) for variable in getattr(self.model, "variables", [])]
+        models = self.model if isinstance(self.model, tuple | list) else [self.model]
+        before = [(variable, variable.numpy()) for model in models for variable in getattr(model, "variables", [])]
         try:
             yield replace(self, processor=copied(self.processor))
         finally:

@@ -8,18 +8,20 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from keras import Model
 from rl.callbacks import Callback
 from rl.core import Processor
 
 from kerasrl import signals
+from kerasrl.agents import Agent
 from kerasrl.callbacks import Evaluation
 from kerasrl.callbacks.callback_list import checked
-from kerasrl.config import Config
+from kerasrl.config import AnyConfig
+from kerasrl.config.agents import AGENTS
 from kerasrl.config.files import to_toml
 from kerasrl.environments.processors import OneHotProcessor
 from kerasrl.environments.spaces import Spaces, describe_spaces
@@ -39,7 +41,7 @@ from kerasrl.training.start import Prepared, nb_weights
 class Run:
     """An environment, and what an agent for it is made of: all that a recipe's `build` needs."""
 
-    config: Config
+    config: AnyConfig
     env: Any
     state_size: StateSize
     """Size of an observation for the network: its length, its shape, or for a Dict the shape of each part by key."""
@@ -50,7 +52,7 @@ class Run:
     parts: OwnParts
 
     @classmethod
-    def of(cls, config: Config, env: Any, parts: OwnParts, **others: Any) -> Any:
+    def of(cls, config: AnyConfig, env: Any, parts: OwnParts, **others: Any) -> Any:
         """Inspect an environment, and the processor that is given, named or needed.
 
         Raises:
@@ -72,8 +74,8 @@ class Run:
 
     @property
     def num_actions(self) -> int:
-        """Number of actions; raises `UserError` if they are not Discrete, as DQN needs them to be."""
-        return self.spaces.require_discrete("DQN")
+        """Number of actions, or of numbers in a continuous one; raises `UserError` if the agent takes others."""
+        return self.spaces.require(AGENTS[self.config.agent].actions, self.config.agent.upper())
 
     @property
     def nb_weights(self) -> int | None:
@@ -82,9 +84,17 @@ class Run:
             return None
         return nb_weights(self.state_size, self.num_actions, self.config)
 
-    def own_network(self) -> Model | None:
-        """Return the network given or that `--network` names, None if neither; raises `UserError` if it is unusable."""
+    def own_network(self) -> Any:
+        """Return the network given or that `--network` names, None if neither; raises `UserError` if it is unusable.
+
+        It is a Keras model, or for an agent with several networks a tuple.
+        """
         return own_network(self.state_size, self.num_actions, self.config, self.parts.model)
+
+    def build_other(self) -> Agent:
+        """Return the agent that the settings name if it is not DQN: kerasrl/agents/NAME/recipe.py builds it."""
+        agent: Agent = import_module(f"kerasrl.agents.{self.config.agent}.recipe").build(self)
+        return agent
 
     @property
     def options(self) -> dict[str, Any]:
@@ -98,7 +108,7 @@ class Run:
         }
 
 
-def _own_processor(config: Config, given: Any) -> tuple[Processor, Processor]:
+def _own_processor(config: AnyConfig, given: Any) -> tuple[Processor, Processor]:
     """Return the given or named processor, and another one to try out, since it may have state."""
     if given is None:
         return _named_processor(config.processor), _named_processor(config.processor)
@@ -202,10 +212,12 @@ class TrainingRun(Run):
 
         It plays where evaluations will, or else, since there may be no second environment, in the training's own.
         """
-        nb_steps = self.config.window_length + self.config.n_step + 7
-        config = dataclasses.replace(
-            self.config, nb_steps_warmup=0, train_interval=1, memory_limit=nb_steps, jit_compile=False
-        )  # compiling would take seconds, for only a few updates
+        known = vars(self.config)
+        nb_steps = known.get("window_length", 1) + known.get("n_step", 1) + 7
+        at_once: dict[str, Any] = {"nb_steps_warmup": 0, "nb_steps_warmup_actor": 0, "nb_steps_warmup_critic": 0}
+        at_once |= {"train_interval": 1, "jit_compile": False}  # which would take seconds, for only a few updates
+        at_once |= {"memory_limit": nb_steps} if "n_step" in known else {}
+        config = dataclasses.replace(self.config, **{name: value for name, value in at_once.items() if name in known})
         env = self.env if self.evaluation is None else self.evaluation.eval_env
         with self.parts.unchanged() as parts:
             run = Run.of(config, env, parts)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrl import environments
-from kerasrl.config import Config
+from kerasrl.config import AnyConfig
+from kerasrl.config.agents import AGENTS, DQN
 from kerasrl.config.commands import PlayConfig
 from kerasrl.config.resuming import from_metadata
 from kerasrl.config.trust import require_trust
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class Saved:
     """Saved weights and what they are for, found without TensorFlow, so that mistakes are reported at once."""
 
-    config: Config
+    config: AnyConfig
     """The settings that they were trained with, or those given instead."""
     env: Any
     parts: OwnParts
@@ -70,10 +71,12 @@ def find(config: PlayConfig, parts: OwnParts, what: str, render_mode: str | None
         what: Name of the calling function, for messages.
         render_mode: Of the environment.
     """
-    saved = weights.read(config.weights)
-    trained = _settings(config, saved.metadata)
+    file, agent = _with_settings(config.weights)
+    saved = weights.read(file)
+    trained = _settings(config, saved.metadata, agent)
     if saved.metadata is None:
-        print(f"written by {saved.origin}, without settings: using the tutorial's model and {trained.env}")
+        model = "the tutorial's model" if agent == DQN else f"the default networks of {agent}"
+        print(f"written by {saved.origin}, without settings: using {model} and {trained.env}")
     require_recipe(trained.recipe)
     _require(parts, saved.metadata, config, what)
     env = parts.make_env(trained, render_mode)
@@ -81,17 +84,34 @@ def find(config: PlayConfig, parts: OwnParts, what: str, render_mode: str | None
     return Saved(trained, env, parts, config, saved)
 
 
-def _settings(config: PlayConfig, metadata: dict[str, Any] | None) -> Config:
-    trained = from_metadata(metadata, config.weights)
-    # Nothing will be stored.
-    trained = dataclasses.replace(trained, memory_limit=trained.window_length + trained.n_step + 2)
+def _with_settings(name: str) -> tuple[str, str]:
+    """Return which file has the settings of the weights of this name, and an agent that writes them so.
+
+    An agent's weights may be in several files; then the name is that of one of them, or of all without what tells them
+    apart.
+    """
+    path = Path(name)
+    for agent, kind in AGENTS.items():
+        of_one = [path.stem.removesuffix(suffix) for suffix in kind.suffixes if suffix and path.stem.endswith(suffix)]
+        for stem in [*of_one, path.stem] if len(kind.suffixes) > 1 else []:
+            files = [path.with_name(f"{stem}{suffix}{path.suffix}") for suffix in kind.suffixes]
+            if all(file.is_file() for file in files) and (stem != path.stem or not path.exists()):
+                return str(files[0]), agent
+    return name, DQN
+
+
+def _settings(config: PlayConfig, metadata: dict[str, Any] | None, agent: str) -> AnyConfig:
+    trained: Any = from_metadata(metadata, config.weights, agent)
+    if "n_step" in vars(trained):  # it has a replay memory, in which nothing will be stored
+        trained = dataclasses.replace(trained, memory_limit=trained.window_length + trained.n_step + 2)
     names = ("env", "network", "processor", "recipe")
     given = {name: getattr(config, name) for name in names if getattr(config, name)}
     if not config.trust:
         require_trust(config.weights, {**dataclasses.asdict(trained), "callback": (), **given}, given)
     if config.env is not None:
         given["env"] = environments.full_name(config.env)
-    return dataclasses.replace(trained, **given)
+    changed: AnyConfig = dataclasses.replace(trained, **given)
+    return changed
 
 
 def _require(parts: OwnParts, metadata: dict[str, Any] | None, config: PlayConfig, what: str) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from kerasrl import environments
-from kerasrl.config import Config, checks
+from kerasrl.config import AnyConfig, checks
+from kerasrl.config.agents import AGENTS, agents_for, listed
 from kerasrl.config.files import changes
 from kerasrl.config.resuming import from_metadata, id_of, new_id, resumed
 from kerasrl.config.trust import require_trust
@@ -28,7 +29,7 @@ from kerasrl.storage import TrainingState
 from kerasrl.storage.earlier import EARLIER
 from kerasrl.storage.files import exclusive
 from kerasrl.storage.state import OutdatedError
-from kerasrl.training.files import RunFiles
+from kerasrl.training.files import RunFiles, states
 from kerasrl.training.own_parts import OwnParts
 from kerasrl.training.recipe import require_recipe
 
@@ -37,7 +38,7 @@ from kerasrl.training.recipe import require_recipe
 class Prepared:
     """A training ready to begin: seeded settings, the environment, where it writes and what it resumes."""
 
-    config: Config
+    config: AnyConfig
     env: Any
     parts: OwnParts
     files: RunFiles
@@ -52,7 +53,7 @@ class Prepared:
 
 
 @contextlib.contextmanager
-def started(config: Config, parts: OwnParts, given: Collection[str] | None = None) -> Iterator[Prepared]:
+def started(config: AnyConfig, parts: OwnParts, given: Collection[str] | None = None) -> Iterator[Prepared]:
     """Check what can be checked at once, and keep other trainings out of the folders.
 
     Args:
@@ -85,11 +86,12 @@ def started(config: Config, parts: OwnParts, given: Collection[str] | None = Non
         if config.stop_when_solved and threshold is None:
             stop_at = to_type("--stop-at", "stop_at=...")
             raise UserError(f"{config.env} has no reward threshold at which it is solved; give one with {stop_at}")
-        files = RunFiles(config.env, Path(config.checkpoint_dir), Path(config.log_dir))
+        files = RunFiles(config.env, Path(config.checkpoint_dir), Path(config.log_dir), config.agent)
         stack.enter_context(exclusive(config.checkpoint_dir, config.log_dir))
         state = TrainingState(files.state, config.state_interval, config.save_memory)
-        if saved is not None and config.learning_rate != from_metadata(saved["metadata"]).learning_rate:
-            state.learning_rate = config.learning_rate
+        if saved is not None:
+            rate, before = (getattr(c, "learning_rate", None) for c in (config, from_metadata(saved["metadata"])))
+            state.learning_rate = rate if rate != before else None
         completed = files.complete()
         if saved is None:
             _require_replaceable(config, state)
@@ -112,61 +114,74 @@ def started(config: Config, parts: OwnParts, given: Collection[str] | None = Non
 
 
 @contextlib.contextmanager
-def _training_env(config: Config, parts: OwnParts) -> Iterator[Any]:
+def _training_env(config: AnyConfig, parts: OwnParts) -> Iterator[Any]:
     """Yield the environment to train in; it can draw what its copies are filmed for."""
     env = parts.training_env(config, "human" if config.visualize else "rgb_array" if config.record_every else None)
     with parts.closing(env):
         yield env
 
 
-def check_spaces(config: Config, env: Any) -> None:
+def check_spaces(config: AnyConfig, env: Any) -> None:
     """Raise `UserError` for unsupported spaces; with a custom recipe, the agent decides which actions it can take."""
     spaces = describe_spaces(env)
-    if not config.recipe:
-        spaces.require_discrete("DQN")
+    if config.recipe:
+        return
+    wanted = AGENTS[config.agent].actions
+    if spaces.kind not in (None, wanted):
+        agents = agents_for(spaces.kind)
+        classes = [AGENTS[agent].settings.__name__ for agent in agents]
+        cure = to_type(f"--agent {listed(agents, 'or')}", f"train with {listed(classes, 'or')}")
+        raise UserError(f"{config.env} has {spaces.kind} actions: {cure}")
+    spaces.require(wanted, config.agent.upper())
 
 
-def nb_weights(shape: Any, num_actions: int, config: Config) -> int | None:
-    """Return how many weights, not counting biases, the recipe's network has, None if the settings name another."""
+def nb_weights(shape: Any, num_actions: int, config: AnyConfig) -> int | None:
+    """Return how many weights, not counting biases, the recipe's network has, None if the settings name another.
+
+    Of several networks, it is the one that acts.
+    """
     if config.network or config.recipe:
         return None
     sizes = list(shape.values()) if isinstance(shape, dict) else [shape]
-    inputs = config.window_length * sum(int(np.prod(size)) for size in sizes)
+    inputs = vars(config).get("window_length", 1) * sum(int(np.prod(size)) for size in sizes)
     return checks.nb_weights([inputs, *config.hidden_layers, num_actions])
 
 
-def _named_in_full(config: Config) -> Config:
+def _named_in_full(config: AnyConfig) -> AnyConfig:
     """Add the version to the environment's name, by which files and metadata are named."""
     env = environments.full_name(config.env)
     return config if env == config.env else dataclasses.replace(config, env=env)
 
 
-def _state_to_resume(config: Config, given: Collection[str] | None) -> Path:
+def _state_to_resume(config: AnyConfig, given: Collection[str] | None) -> Path:
     """Return the state of the run that `config` names by folder and environment, or else the only one in the folder."""
     folder = Path(config.checkpoint_dir)
-    own = RunFiles(config.env, folder, Path(config.log_dir)).state
-    is_named = config.env != Config.env or "env" in (given or ()) or (own.exists() and not given)
-    found = [] if is_named else sorted(folder.glob("dqn_*_state"))
+    own = RunFiles(config.env, folder, Path(config.log_dir), config.agent).state
+    is_named = config.env != type(config).env or "env" in (given or ()) or (own.exists() and not given)
+    found = {} if is_named else states(folder, config.agent)
     if len(found) > 1:
-        names = ", ".join(file.name.removeprefix("dqn_").removesuffix("_state") for file in found)
+        names = ", ".join(found)
         raise UserError(f"{folder} holds several runs to resume: {names}; name one with {to_type('--env', 'env=...')}")
-    return found[0] if found else own
+    others = [agent for agent in AGENTS if states(folder, agent)]
+    if not found and not own.exists() and others and config.agent not in others:
+        raise UserError(f"{folder} has no run of {config.agent} to resume, but of {listed(others, 'and')}")
+    return next(iter(found.values()), own)
 
 
 def _resumed(
-    config: Config,
+    config: AnyConfig,
     given: Collection[str] | None,
     parts: OwnParts,
     metadata: dict[str, Any] | None,
     state: Path,
-) -> Config:
+) -> AnyConfig:
     place = Path(config.checkpoint_dir)
-    if place.parent.name == EARLIER and "log_dir" not in (changes(config, Config()) if given is None else given):
+    if place.parent.name == EARLIER and "log_dir" not in (changes(config, type(config)()) if given is None else given):
         # What has been moved as a whole goes on as a whole.
         config = dataclasses.replace(config, log_dir=str(Path(config.log_dir, EARLIER, place.name)))
     found = resumed(config, given, metadata, state)
     before = from_metadata(metadata).log_dir
-    if place.parent.name != EARLIER and found.log_dir == Config.log_dir != before:
+    if place.parent.name != EARLIER and found.log_dir == type(config).log_dir != before:
         chosen = to_type(f"--log-dir {before}", f"log_dir={before!r}")
         warnings.warn(f"the log goes on in {found.log_dir}; {chosen} is where it was before", Note, stacklevel=3)
     if not config.trust:
@@ -180,7 +195,7 @@ def _resumed(
     return found
 
 
-def _require_replaceable(config: Config, state: TrainingState) -> None:
+def _require_replaceable(config: AnyConfig, state: TrainingState) -> None:
     """Raise `UserError` if there is an unfinished run, unless it is to be replaced."""
     if config.overwrite:
         return

@@ -476,6 +476,50 @@ def test_start_steps_are_not_learned_from():
     assert not set(seen) & set(stored) and len(stored) > 20
 
 
+def test_the_first_actions_of_a_training_may_be_random_and_are_remembered_so():
+    class Zero(rl.policy.Policy):
+        def select_action(self, q_values):
+            return 0
+
+    agent, env, taken = build_agent(policy=Zero(), test_policy=Zero()), ScriptedEnv([3]), []
+    step = env.step
+    env.step = lambda action: (taken.append(action), step(action))[1]
+    agent.nb_random_steps = 5
+    agent.fit(env, 9, verbose=0)
+    assert taken == [1, 0, 1, 0, 1, 0, 0, 0, 0]
+    actions = [agent.memory.actions[i] for i in range(agent.memory.nb_entries)]
+    assert [actions[i] for i in (0, 1, 2, 4, 5, 6, 8, 9, 10)] == taken  # after each episode, its last observation
+    taken.clear()
+    agent.test(env, 2, visualize=False, verbose=0)
+    assert taken == [0] * 6
+
+
+def test_rewards_that_are_learned_from_may_be_scaled_and_are_reported_as_they_are():
+    agent = build_agent()
+    agent.reward_scale = 0.5
+    history = agent.fit(ScriptedEnv([2, 3]), 5, verbose=0).history["episode_reward"]
+    rewards = [agent.memory.rewards[i] for i in (0, 1, 3, 4, 5)]
+    assert history == [2 * sum(rewards[:2]), 2 * sum(rewards[2:])] != [0, 0]
+
+
+def test_actions_within_bounds_are_remembered_as_they_were_chosen():
+    class Choosing(rl.policy.Policy):
+        def select_action(self, q_values):
+            return 7
+
+    agent, env, taken = build_agent(policy=Choosing(), test_policy=Choosing()), ScriptedEnv([3]), []
+    step = env.step
+    env.step = lambda action: (taken.append(action), step(float(action.sum())))[1]
+    agent.bounds = np.array([[-1.0], [-2.0]], np.float32), np.array([[1.0], [8.0]], np.float32)
+    with pytest.raises(ValueError, match="reshape"):  # one number is no action of two
+        agent.fit(env, 3, verbose=0)
+    agent.bounds = np.array([[-1.0]], np.float32), np.array([[1.0]], np.float32)
+    agent.fit(env, 3, verbose=0)
+    assert [(action.tolist(), action.dtype) for action in taken] == [([[1.0]], np.float32)] * 3
+    assert agent.memory.actions[0] == 7
+    assert agent.act(np.zeros(2, np.float32)).tolist() == [[1.0]]
+
+
 def test_environment_is_seeded_for_each_episode():
     class Seeded(ScriptedEnv):
         def reset(self, *, seed=None, options=None):

@@ -19,6 +19,7 @@ import pytest
 from kerasrl import Config
 from kerasrl.cli.door import run as run_command
 from kerasrl.cli.layers import parse_config
+from kerasrl.config.agents import AGENTS
 from kerasrl.config.files import read_toml
 from kerasrl.tools.tune.search import Search
 from kerasrl.tools.tune.space import Choice, Range, read_space
@@ -206,7 +207,8 @@ def test_a_study_with_rows_without_end_is_refused(tmp_path, damage, refused):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "spaces").glob("*.toml")), ids=lambda file: file.stem)
 def test_shipped_spaces_hold_the_defaults_and_say_why(file):
-    space, config = read_space(file, Config(), {}), Config()
+    config = AGENTS[file.stem].settings()
+    space = read_space(file, config, {})
     for name, part in space.items():
         default = getattr(config, name)
         if isinstance(part, Range):

@@ -9,13 +9,13 @@ import re
 import unicodedata
 from typing import Any
 
+import numpy as np
+
 from kerasrl.environments.processors import OneHotProcessor  # first: it lets Keras-RL import
 
 # isort: split
 
 import rl.core
-
-from kerasrl.tools.export.formats import OUTPUT
 
 
 def input_names(model: Any, by_key: bool) -> list[str]:
@@ -25,9 +25,9 @@ def input_names(model: Any, by_key: bool) -> list[str]:
     return [tensor.name for tensor in model.inputs] if by_key or len(model.inputs) > 1 else ["state"]
 
 
-def plain_names(names: list[str]) -> list[str]:
-    """Return names like these with only those characters that all formats take, each another one."""
-    taken = [OUTPUT]
+def plain_names(names: list[str], output: str) -> list[str]:
+    """Return names like these with only those characters that all formats take, each another one than `output`, too."""
+    taken = [output]
     for name in names:
         plain = _plain(name)
         numbered = (f"{plain}_{k}" for k in itertools.count(2))
@@ -46,12 +46,13 @@ def about(env_name: str, agent: Any, names: list[str], keys: list[str], action_r
 
     Args:
         env_name: Environment that the network acts in.
-        agent: DQNAgent.
+        agent: The agent.
         names: Names of the inputs.
         keys: What `input_names` calls them.
         action_repetition: How many times each action is taken.
     """
-    model, processor, window = agent.model, agent.processor, agent.memory.window_length
+    model, processor, output = agent.acting_model, agent.processor, agent.output_name
+    window = 1 if agent.memory is None else agent.memory.window_length
     one_hot = processor.parts if isinstance(processor, OneHotProcessor) else []
     own = None if processor is None or one_hot else f"{type(processor).__module__}:{type(processor).__name__}"
     inputs = [
@@ -61,13 +62,13 @@ def about(env_name: str, agent: Any, names: list[str], keys: list[str], action_r
     return {
         "environment": env_name,
         "inputs": inputs,
-        "outputs": [_tensor(OUTPUT, model.outputs[0])],
+        "outputs": [_tensor(output, model.outputs[0])],
         "processor": own,
         "one_hot": [{"key": key, "n": n, "start": start} for key, n, start in one_hot],
         "window_length": window,
         "action_repetition": action_repetition,
         "observation": _observation(processor, own, one_hot, window, inputs),
-        "action": _action(processor, own, action_repetition),
+        "action": _action(agent, own, action_repetition),
     }
 
 
@@ -93,10 +94,18 @@ def _observation(processor: Any, own: str | None, one_hot: Any, window: int, inp
     return [*said, f"feed it as {shapes}"]
 
 
-def _action(processor: Any, own: str | None, action_repetition: int) -> list[str]:
-    said = [f"the index of the largest of the {OUTPUT}, counting from 0"]
-    if own and _has_own(processor, "process_action"):
+def _action(agent: Any, own: str | None, action_repetition: int) -> list[str]:
+    is_action = agent.output_name == "action"
+    said = [
+        "the action itself" if is_action else f"the index of the largest of the {agent.output_name}, counting from 0"
+    ]
+    if own and _has_own(agent.processor, "process_action"):
         said.append(f"pass it to {own}.process_action")
+    if agent.bounds is not None:
+        low, high = (np.ravel(bound).tolist() for bound in agent.bounds)
+        said.append(f"clip it to the bounds from {low} to {high}")
+        if np.ndim(agent.bounds[0]) != 1:
+            said.append(f"give it the shape {list(np.shape(agent.bounds[0]))}")
     if action_repetition > 1:
         said.append(f"take it {action_repetition} times")
     return said

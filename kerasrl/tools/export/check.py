@@ -6,9 +6,10 @@ from unittest import mock
 
 import numpy as np
 
-from kerasrl.tools.export.formats import QValues
+from kerasrl.tools.export.formats import Outputs
 
 _TIED = 1e-5  # of the largest Q-value: sums of 32-bit floats in a different order differ by as much
+_CLOSE = 1e-5  # of an action, or of 1 if it is smaller: the same
 
 
 @dataclass
@@ -22,38 +23,49 @@ class Agreement:
     nb_tied: int = 0
     """States in which another action is as good."""
     difference: float = 0.0
-    """The greatest difference between two Q-values."""
+    """The greatest difference between two numbers that the networks put out."""
 
 
-def play(agent: Any, env: Any, exported: QValues, names: list[str], **how: Any) -> Agreement:
+def play(agent: Any, env: Any, exported: Outputs, names: list[str], **how: Any) -> Agreement:
     """Play episodes with an exported network, and ask the agent as well what it would do in each state.
 
     Args:
-        agent: DQNAgent.
+        agent: The agent.
         env: Environment.
         exported: The exported network.
         names: Names of its inputs, in the order of the agent's model's.
         how: Arguments for `agent.test`.
     """
     found = Agreement([])
-    dtypes = [tensor.dtype for tensor in agent.model.inputs]
-    own_q_values = agent.compute_q_values
+    dtypes = [tensor.dtype for tensor in agent.acting_model.inputs]
+    is_action = agent.output_name == "action"
+    # What Keras-RL's agents choose by, or choose with.
+    values = hasattr(agent, "compute_q_values")
+    own_output = agent.compute_q_values if values else agent.output
 
-    def q_values(state: list[Any]) -> np.ndarray:
+    def output(state: list[Any], *_: Any, **__: Any) -> Any:
         arrays = [array.astype(kind) for array, kind in zip(agent.states([state]), dtypes, strict=True)]
-        own = own_q_values(state)
+        own = own_output(state)
         other: np.ndarray = exported(dict(zip(names, arrays, strict=True)))[0]
-        _compare(own, other, found)
-        return other
+        (_compare_actions if is_action else _compare)(own, other, found)
+        return other if values or is_action else int(np.argmax(other))
 
-    with mock.patch.object(agent, "compute_q_values", q_values):
+    with mock.patch.object(agent, "compute_q_values" if values else "select_action", output):
         history = agent.test(env, visualize=False, **how).history
     found.rewards = history.get("episode_reward", [])
     return found
 
 
+def _compare_actions(own: np.ndarray, other: np.ndarray, found: Agreement) -> None:
+    """Add what a state's continuous actions say about both."""
+    found.nb_states += 1
+    difference = np.abs(own - other)
+    found.difference = float(np.maximum(found.difference, difference.max()))  # NaN if either is
+    found.nb_different += not (difference <= _CLOSE * np.maximum(1, np.abs(own))).all()
+
+
 def _compare(own: np.ndarray, other: np.ndarray, found: Agreement) -> None:
-    """Add what a state's Q-values [num_actions] say about both."""
+    """Add what a state's Q-values [num_actions], or the like, say about both."""
     found.nb_states += 1
     found.difference = float(np.maximum(found.difference, np.abs(own - other).max()))  # NaN if either is
     ours, theirs = int(np.argmax(own)), int(np.argmax(other))

@@ -74,10 +74,10 @@ def _write_and_check(config: ExportConfig, kind: formats.Format, saved: Saved, b
     with saved.fitting():
         agent = recipe.build(run)
         agent.load_weights(run.weights)
-    keys = input_names(agent.model, by_key=isinstance(run.state_size, dict))
-    names = keys if kind.takes_any_name else plain_names(keys)
+    keys = input_names(agent.acting_model, by_key=isinstance(run.state_size, dict))
+    names = keys if kind.takes_any_name else plain_names(keys, agent.output_name)
     known = about(trained.env, agent, names, keys, trained.action_repetition)
-    exported = formats.write(kind, agent.model, names, beside, known)
+    exported = formats.write(kind, agent.acting_model, names, beside, known)
     found = check.play(
         agent,
         run.env,
@@ -88,16 +88,17 @@ def _write_and_check(config: ExportConfig, kind: formats.Format, saved: Saved, b
         nb_max_episode_steps=trained.nb_max_episode_steps or None,
         seed=config.seed,
     )
+    what = {"q_values": "Q-values", "action": "actions"}.get(agent.output_name, agent.output_name)
     if found.nb_different:
         raise UserError(
             f"{config.to} would not act like the agent: in {found.nb_different:,} of {found.nb_states:,} states "
-            f"another action is better, and Q-values differ by up to {found.difference:.2g}; nothing was written"
+            f"another action is better, and {what} differ by up to {found.difference:.2g}; nothing was written"
         )
     tied = f", but for {found.nb_tied:,} where two are equally good" if found.nb_tied else ""
     reward = reward_text(sum(found.rewards) / len(found.rewards))
     print(
         f"played in {formats.installed_as(kind.runtime)}: mean reward {reward}, the agent's action in all "
-        f"{found.nb_states:,} states{tied}, Q-values within {found.difference:.2g}"
+        f"{found.nb_states:,} states{tied}, {what} within {found.difference:.2g}"
     )
     for tensor in (*known["inputs"], *known["outputs"]):
         what = "output" if tensor in known["outputs"] else "input"

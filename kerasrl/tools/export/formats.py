@@ -18,10 +18,9 @@ from kerasrl.errors import UserError, one_line
 from kerasrl.phrases import to_install, to_type
 from kerasrl.storage.files import naming
 
-# From the arrays of a model's inputs, by name, to Q-values [B, num_actions].
-QValues = Callable[[dict[str, np.ndarray]], np.ndarray]
+# From the arrays of a model's inputs, by name, to what it puts out [B, num_actions].
+Outputs = Callable[[dict[str, np.ndarray]], np.ndarray]
 ABOUT = "kerasrl"  # name of the metadata in a file
-OUTPUT = "q_values"
 
 
 class Format(ABC):
@@ -41,8 +40,8 @@ class Format(ABC):
         """Write a Keras model, with its inputs renamed to `names`."""
 
     @abstractmethod
-    def open(self, path: Path, names: list[str]) -> QValues:
-        """Return the function that the file computes in its own runtime."""
+    def open(self, path: Path, names: list[str], output: str) -> Outputs:
+        """Return the function that the file computes in its own runtime; `output` is the name of what it returns."""
 
 
 class Onnx(Format):
@@ -55,21 +54,21 @@ class Onnx(Format):
         """Write; see `Format`."""
         import onnx
 
-        with_names(model, names).export(str(path), format="onnx", verbose=False)
+        with_names(model, names, output_of(about)).export(str(path), format="onnx", verbose=False)
         network = onnx.load(str(path))
         for tensor in (*network.graph.input, *network.graph.output):
             tensor.type.tensor_type.shape.dim[0].dim_param = "batch"  # which tf2onnx calls unk__20
         onnx.helper.set_model_props(network, {ABOUT: json.dumps(about)})
         onnx.save(network, str(path))
 
-    def open(self, path: Path, names: list[str]) -> QValues:
+    def open(self, path: Path, names: list[str], output: str) -> Outputs:
         """Open; see `Format`."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # more would get in each other's way
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        return lambda inputs: np.asarray(session.run([OUTPUT], inputs)[0])
+        return lambda inputs: np.asarray(session.run([output], inputs)[0])
 
 
 class LiteRt(Format):
@@ -83,16 +82,16 @@ class LiteRt(Format):
         import tensorflow as tf
 
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # Keras itself exports to LiteRT only from 3.13
-            with_names(model, names).export(folder, format="tf_saved_model", verbose=False)
+            with_names(model, names, output_of(about)).export(folder, format="tf_saved_model", verbose=False)
             path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
         _add_to_zip(path, about)
 
-    def open(self, path: Path, names: list[str]) -> QValues:
+    def open(self, path: Path, names: list[str], output: str) -> Outputs:
         """Open; see `Format`."""
         from ai_edge_litert.interpreter import Interpreter
 
         runner = Interpreter(str(path), num_threads=1).get_signature_runner()
-        return lambda inputs: np.array(runner(**inputs)[OUTPUT])  # a copy: the runner reuses its memory
+        return lambda inputs: np.array(runner(**inputs)[output])  # a copy: the runner reuses its memory
 
 
 class KerasFile(Format):
@@ -106,17 +105,17 @@ class KerasFile(Format):
         without_own_layers(model).save(path)
         _add_to_zip(path, about)
 
-    def open(self, path: Path, names: list[str]) -> QValues:
+    def open(self, path: Path, names: list[str], output: str) -> Outputs:
         """Open; see `Format`."""
         import keras
 
         model = keras.models.load_model(path, compile=False)
 
-        def q_values(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        def outputs(inputs: dict[str, np.ndarray]) -> np.ndarray:
             arrays = [inputs[name] for name in names]
             return np.asarray(model.predict_on_batch(keras.tree.pack_sequence_as(model.input, arrays)))
 
-        return q_values
+        return outputs
 
 
 class SavedModel(Format):
@@ -126,21 +125,21 @@ class SavedModel(Format):
 
     def write(self, model: Any, names: list[str], path: Path, about: dict[str, Any]) -> None:
         """Write; see `Format`."""
-        with_names(model, names).export(str(path), format="tf_saved_model", verbose=False)
+        with_names(model, names, output_of(about)).export(str(path), format="tf_saved_model", verbose=False)
         (path / "assets.extra").mkdir()
         (path / "assets.extra" / f"{ABOUT}.json").write_text(json.dumps(about))
 
-    def open(self, path: Path, names: list[str]) -> QValues:
+    def open(self, path: Path, names: list[str], output: str) -> Outputs:
         """Open; see `Format`."""
         import tensorflow as tf
 
         loaded = tf.saved_model.load(str(path))
         serve = loaded.signatures["serving_default"]
 
-        def q_values(inputs: dict[str, np.ndarray], _kept: Any = loaded) -> np.ndarray:  # the signature needs it alive
-            return np.asarray(serve(**{name: tf.constant(array) for name, array in inputs.items()})[OUTPUT])
+        def outputs(inputs: dict[str, np.ndarray], _kept: Any = loaded) -> np.ndarray:  # the signature needs it alive
+            return np.asarray(serve(**{name: tf.constant(array) for name, array in inputs.items()})[output])
 
-        return q_values
+        return outputs
 
 
 FORMATS: dict[str, Format] = {kind.ending: kind() for kind in (Onnx, LiteRt, KerasFile, SavedModel)}
@@ -198,7 +197,7 @@ def _explained(cannot: str) -> Iterator[None]:
         raise told
 
 
-def write(kind: Format, model: Any, names: list[str], path: Path, about: dict[str, Any]) -> QValues:
+def write(kind: Format, model: Any, names: list[str], path: Path, about: dict[str, Any]) -> Outputs:
     """Write a Keras model as `Format.write`, open it in its own runtime, and return what it computes there.
 
     Raises:
@@ -208,14 +207,19 @@ def write(kind: Format, model: Any, names: list[str], path: Path, about: dict[st
     with _explained(f"this network cannot be written as {kind.name}"), naming(path):
         kind.write(model, names, path, about)
     with _explained(f"{installed_as(kind.runtime)} cannot play this network"):
-        q_values = kind.open(path, names)
+        outputs = kind.open(path, names, output_of(about))
         zeros = [np.zeros([size or 1 for size in tensor.shape], tensor.dtype) for tensor in model.inputs]
-        q_values(dict(zip(names, zeros, strict=True)))  # LiteRT announces itself at its first computation
-    return q_values
+        outputs(dict(zip(names, zeros, strict=True)))  # LiteRT announces itself at its first computation
+    return outputs
 
 
-def with_names(model: Any, names: list[str]) -> Any:
-    """Wrap a Keras model so that its inputs have these names and its output the name `OUTPUT`."""
+def output_of(about: dict[str, Any]) -> str:
+    """Return the name of the network's output, according to what its file says about it."""
+    return str(about["outputs"][0]["name"])
+
+
+def with_names(model: Any, names: list[str], output: str) -> Any:
+    """Wrap a Keras model so that its inputs have these names and its output the name `output`."""
     import keras
 
     inputs = [
@@ -223,7 +227,7 @@ def with_names(model: Any, names: list[str]) -> Any:
         for tensor, name in zip(model.inputs, names, strict=True)
     ]
     given = keras.tree.pack_sequence_as(model.input, inputs)
-    named = keras.Model(given, {OUTPUT: model(given)})
+    named = keras.Model(given, {output: model(given)})
     named(given)  # Keras exports only models that have been called
     return named
 

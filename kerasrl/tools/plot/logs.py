@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrl.config.agents import AGENTS, DQN
 from kerasrl.config.checks import shown
 from kerasrl.config.files import decoded_toml
 from kerasrl.config.settings import EvaluationSettings, RunSettings
@@ -69,7 +71,7 @@ def read_log(path: Path, threshold: float | None) -> Log:
     solved = run.get("reward_threshold") if isinstance(run, dict) else None
     if threshold is None and isinstance(solved, int | float) and abs(solved) < _LARGEST:
         threshold = solved
-    name = str(settings.get("env", path.stem.removeprefix("dqn_").removesuffix("_log")))
+    name = str(settings.get("env", re.sub(f"^({'|'.join(AGENTS)})_", "", path.stem).removesuffix("_log")))
     shown = {key: value for key, value in settings.items() if key not in ("checkpoint_dir", "log_dir")}
     identity = run.get("id") if isinstance(run, dict) else None
     return Log(name, curves, shown, threshold, identity if isinstance(identity, str) else "")
@@ -98,9 +100,11 @@ def groups_of(runs: Sequence[Log]) -> list[tuple[str, list[Log]]]:
     groups: dict[str, list[Log]] = {}
     for run in runs:
         others = [other.settings for other in runs if other.name == run.name]
-        learning = {key: value for key, value in run.settings.items() if key not in _INCIDENTAL}
-        differing = [key for key, value in learning.items() if any(other.get(key) != value for other in others)]
-        label = ", ".join([run.name, *(f"{key} {_text(run.settings[key])}" for key in differing)])
+        alike = [other for other in others if _agent(other) == _agent(run.settings)]
+        learning = {key: value for key, value in run.settings.items() if key not in _INCIDENTAL and key != "agent"}
+        differing = [key for key, value in learning.items() if any(other.get(key) != value for other in alike)]
+        of_agent = [f"agent {_text(_agent(run.settings))}"] if len(alike) < len(others) else []
+        label = ", ".join([run.name, *of_agent, *(f"{key} {_text(run.settings[key])}" for key in differing)])
         groups.setdefault(label, []).append(run)
     named = []
     for label, group in groups.items():
@@ -110,6 +114,10 @@ def groups_of(runs: Sequence[Log]) -> list[tuple[str, list[Log]]]:
         has_glyphs = "".join(letter if letter.isprintable() and letter < "\u0250" else "?" for letter in label)
         named.append((textwrap.fill(has_glyphs, 42), group))
     return named
+
+
+def _agent(settings: dict[str, Any]) -> Any:
+    return settings.get("agent", DQN)
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kerasrl.config import Config
+from kerasrl.config import AnyConfig, Config
+from kerasrl.config.agents import DQN
 from kerasrl.config.commands import TuneConfig
 from kerasrl.errors import UserError
 from kerasrl.phrases import command_to_type, to_type
@@ -18,7 +19,7 @@ from kerasrl.tools.tune.search import Search
 
 
 def tune(
-    config: Config = Config(),
+    config: AnyConfig = Config(),
     *,
     seeds: int | str | None = None,
     space: str | Path | None = None,
@@ -61,7 +62,7 @@ def tune(
     return run(options, None, config) == 0
 
 
-def run(options: TuneConfig, preset: str | None, config: Config) -> int:
+def run(options: TuneConfig, preset: str | None, config: AnyConfig) -> int:
     """Do what the options say and return the exit status; the folder is named after `preset`. Raises as `tune`."""
     wanted = seeds.parse_seeds(options.seeds) if options.seeds is not None else []
     config, threshold = seeds.checked(config)
@@ -70,7 +71,8 @@ def run(options: TuneConfig, preset: str | None, config: Config) -> int:
         varied = space.read_space(Path(options.space), config, dataclasses.asdict(config))
         if not config.eval_interval:
             raise UserError("a search needs evaluations: eval_interval must not be 0")
-    name = preset or config.env.replace("/", "-").replace(":", "-")
+    of_agent = "" if config.agent == DQN else f"{config.agent}-"
+    name = preset or of_agent + config.env.replace("/", "-").replace(":", "-")
     folder = Path(options.folder or f"tune/{name}{'' if wanted else '-search'}")
     with contextlib.ExitStack() as stack:
         stack.enter_context(exclusive(folder))

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrl.compat.matplotlib import import_matplotlib
-from kerasrl.config import Config
+from kerasrl.config import AnyConfig
+from kerasrl.config.agents import DQN
 from kerasrl.config.files import changes
 from kerasrl.errors import UserError, WriteError, printable
 from kerasrl.phrases import command_to_type, reward_text
@@ -52,7 +53,7 @@ class Search:
         command: What the user typed.
     """
 
-    config: Config
+    config: AnyConfig
     space: Space
     folder: Path
     trial_seeds: int
@@ -234,7 +235,7 @@ class Search:
         trial = self.study.trials[number]
         settings = {
             name: value
-            for name, value in changes(self._config(trial), Config()).items()
+            for name, value in changes(self._config(trial), type(self.config)()).items()
             if name not in OWN and value is not None
         }
         about = {
@@ -246,7 +247,8 @@ class Search:
             "fresh_seeds": f"{FIRST_FRESH_SEED} to {FIRST_FRESH_SEED + self.trial_seeds - 1}, "
             f"{NB_EPISODES} greedy episodes each",
         }
-        write_whole(self.folder / BEST, tomli_w.dumps({**settings, "run": about}).encode())
+        named = {} if self.config.agent == DQN else {"agent": self.config.agent}
+        write_whole(self.folder / BEST, tomli_w.dumps({**named, **settings, "run": about}).encode())
 
     def _draw(self, name: str, draw: str) -> str:
         os.environ.setdefault("MPLBACKEND", "Agg")  # Optuna draws with pyplot, which would look for a screen
@@ -270,7 +272,7 @@ class Search:
     def _settings(self, trial: Any) -> dict[str, Any]:
         return {name: part.suggest(trial, name) for name, part in self.space.items() if name in trial.params}
 
-    def _config(self, trial: Any) -> Config:
+    def _config(self, trial: Any) -> AnyConfig:
         return dataclasses.replace(self.config, **self._settings(trial))
 
     def _last(self, trial: Any) -> str:

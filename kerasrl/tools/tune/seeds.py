@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrl import environments
-from kerasrl.config import Config
+from kerasrl.config import AnyConfig
 from kerasrl.config.checks import LARGE
 from kerasrl.config.trust import options
 from kerasrl.environments.spaces import describe_spaces
@@ -61,7 +61,7 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def checked(config: Config) -> tuple[Config, float | None]:
+def checked(config: AnyConfig) -> tuple[AnyConfig, float | None]:
     """Make the environment once; return the settings, with one thread, and the reward at which it counts as solved.
 
     Raises:
@@ -84,7 +84,7 @@ def checked(config: Config) -> tuple[Config, float | None]:
         environments.close(env)
 
 
-def claim(folder: Path, config: Config, others: dict[str, Any]) -> None:
+def claim(folder: Path, config: AnyConfig, others: dict[str, Any]) -> None:
     """Record the settings of the runs in a folder, or check that those recorded are the same.
 
     Raises:
@@ -106,7 +106,7 @@ def claim(folder: Path, config: Config, others: dict[str, Any]) -> None:
 
 
 def train_seeds(
-    config: Config,
+    config: AnyConfig,
     seeds: Sequence[int],
     folder: Path,
     cluster: "Cluster",
@@ -190,7 +190,7 @@ def steps_to_solve(results: Sequence[dict[str, Any]], threshold: float) -> str:
     return f"{statistics.median(reached):,.0f}" if reached else "never"
 
 
-def summarise(config: Config, folder: Path, results: dict[int, dict[str, Any]], threshold: float | None) -> None:
+def summarise(config: AnyConfig, folder: Path, results: dict[int, dict[str, Any]], threshold: float | None) -> None:
     """Print what can be said about all seeds, and draw their curves."""
     found = list(results.values())
     print(f"{len(found)} seeds of {config.env}, {NB_EPISODES} greedy episodes each: mean [95% bootstrap interval]")
@@ -201,12 +201,12 @@ def summarise(config: Config, folder: Path, results: dict[int, dict[str, Any]], 
         print(f"solved (at least {threshold:g}): {solved} of {len(found)}")
         print(f"steps to solve, median of those that do: {steps_to_solve(found, threshold)}")
     places = {seed: folder / f"seed-{seed}" for seed in results}
-    logs = [RunFiles(config.env, place, place).log for place in places.values()]
+    logs = [RunFiles(config.env, place, place, config.agent).log for place in places.values()]
     try:
         print(f"curves {plot(logs, folder / 'curves.png', threshold)}")
     except UserError as error:
         print(f"no curves: {error}")
     best = max(results, key=lambda seed: results[seed]["mean_best"])
-    files = RunFiles(config.env, places[best], places[best])
-    weights = files.best if files.best.exists() else files.weights
+    files = RunFiles(config.env, places[best], places[best], config.agent)
+    weights = files.best if files.exists(files.best) else files.weights
     print(f"play the best of them:\n{command_to_type('test', '--weights', str(weights), *options(vars(config)))}")

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasrl.config import Config
+from kerasrl.config import AnyConfig
 from kerasrl.config.checks import shown
 from kerasrl.config.files import read_toml, require_known, shown_path
 from kerasrl.config.trust import require_trust
 from kerasrl.errors import UserError
 from kerasrl.tools.tune.seeds import OWN
 
-_CHOSEN = {*OWN, "threads", "device", "env"}  # what tune chooses itself, and what would make trials incomparable
+_CHOSEN = {
+    *OWN,
+    "threads",
+    "device",
+    "env",
+    "agent",
+}  # what tune chooses itself, and what would make trials incomparable
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Choice:
 Space = Mapping[str, Range | Choice]
 
 
-def read_space(file: Path, config: Config, said: Mapping[str, Any]) -> Space:
+def read_space(file: Path, config: AnyConfig, said: Mapping[str, Any]) -> Space:
     """Return what a search may vary, according to a TOML file.
 
     Args:
@@ -71,7 +77,7 @@ def read_space(file: Path, config: Config, said: Mapping[str, Any]) -> Space:
     try:
         if not content:
             raise UserError("it names no setting to vary, such as batch_size = [32, 64]")
-        space = {name: _read(name, value) for name, value in content.items()}
+        space = {name: _read(name, value, type(config)) for name, value in content.items()}
         for name, part in space.items():
             for value in part.ends():
                 dataclasses.replace(config, **{name: value})
@@ -84,8 +90,8 @@ def read_space(file: Path, config: Config, said: Mapping[str, Any]) -> Space:
     return space
 
 
-def _read(name: str, value: Any) -> Range | Choice:
-    require_known(name, Config)
+def _read(name: str, value: Any, settings: Any) -> Range | Choice:
+    require_known(name, settings)
     if name in _CHOSEN:
         raise UserError(f"{name} cannot be varied in a search")
     if isinstance(value, list):
@@ -97,7 +103,7 @@ def _read(name: str, value: Any) -> Range | Choice:
         return Choice(tuple(tuple(one) if isinstance(one, list) else one for one in value))
     if not isinstance(value, dict):
         raise UserError(f"{name} must be a range {{low = ..., high = ...}} or a list of choices, not {shown(value)}")
-    kind = typing.get_type_hints(Config)[name]
+    kind = typing.get_type_hints(settings)[name]
     if kind not in (int, float, float | None, int | None):
         raise UserError(f"{name} cannot have a range; give a list of choices")
     if unknown := set(value) - {"low", "high", "log"}:

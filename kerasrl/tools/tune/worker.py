@@ -17,7 +17,8 @@ from filelock import FileLock, Timeout
 
 from kerasrl import environments
 from kerasrl.compat.keras_settings import choose_tensorflow
-from kerasrl.config import Config
+from kerasrl.config import AnyConfig
+from kerasrl.config.agents import AGENTS
 from kerasrl.config.commands import PlayConfig
 from kerasrl.config.trust import named_to_play
 from kerasrl.diagnosis import describe
@@ -38,7 +39,7 @@ class Job:
     """Seeds to train one after another, in one task."""
 
     name: str
-    config: Config
+    config: AnyConfig
     seeds: tuple[int, ...]
     folder: Path
     """Where each seed's folder is, or where it comes back to from another machine."""
@@ -119,7 +120,7 @@ def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], 
     import keras
 
     folder = job.away(seed)
-    files = RunFiles(environments.full_name(job.config.env), folder, folder)
+    files = RunFiles(environments.full_name(job.config.env), folder, folder, job.config.agent)
     resume = files.state.exists()
     config = dataclasses.replace(
         job.config, seed=seed, checkpoint_dir=str(folder), log_dir=str(folder), resume=resume, verbose=1
@@ -140,7 +141,7 @@ def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], 
         "seconds": None if resume else time.process_time() - begin,
     }
     if job.play:
-        result |= {"mean_best": _mean(files.best, config), "mean_last": _mean(files.weights, config)}
+        result |= {"mean_best": _mean(files, files.best, config), "mean_last": _mean(files, files.weights, config)}
         if result["mean_best"] is None:  # there were no evaluations
             result["mean_best"] = result["mean_last"]
     write_whole(folder / RESULT, json.dumps(result).encode())
@@ -165,9 +166,9 @@ def evaluations(log: Path) -> list[tuple[int, float]]:
     return [(step, reward) for step, reward in both if reward is not None]
 
 
-def _mean(weights: Path, config: Config) -> float | None:
+def _mean(files: RunFiles, weights: Path, config: AnyConfig) -> float | None:
     """Return the mean reward of 100 greedy episodes, None if the weights do not exist."""
-    if not weights.is_file():
+    if not files.exists(weights):
         return None
     seed = (FIRST_TEST_SEED + (config.seed or 0)) % 2**32
     # Somebody else may have written them: only what the user has named is imported.
@@ -252,5 +253,7 @@ def _in_its_place(command: Sequence[str]) -> Iterator[None]:
 
 def clear(folder: Path) -> None:
     """Remove intermediate weights and what only a resume needs: hundreds of trials would fill a disk."""
-    for file in [*folder.glob("seed-*/dqn_*_state*"), *folder.glob("seed-*/dqn_*_weights_*.h5f")]:
-        shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
+    for agent, kind in AGENTS.items():
+        numbered = [f"{agent}_*_weights_*{suffix}.h5f" for suffix in kind.suffixes]
+        for file in [found for name in (f"{agent}_*_state*", *numbered) for found in folder.glob(f"seed-*/{name}")]:
+            shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
