@@ -105,13 +105,15 @@ def fit(work: str, burst: int, seed: int, nb_steps: int, callback: rl.callbacks.
 
 def floor(nb_updates: int = 20_000) -> float:
     """Return the microseconds of an update when many of them are one call."""
+    from kerasrl.learning.batches import Batch  # here: an older checkout has none
+
     options = {"delta_clip": np.inf, "double": False, "tau": 0.01, "gradient_steps": nb_updates}
     update = Update(Trainable(build_model(4, 2), keras.optimizers.Adam(1e-3)), 2, Metrics(), **options)
     rng = np.random.default_rng(0)
     nb_transitions = 32 * nb_updates
     frames = rng.standard_normal((nb_transitions, 2, 4), np.float32)
     rest = [rng.integers(0, 2, nb_transitions), np.ones(nb_transitions), np.full(nb_transitions, 0.99)]
-    arguments = ([frames], [], rest, [frames[:1, :1]])
+    arguments = Batch([frames], rest, "frames"), [frames[:1, :1]]
     update(*arguments)
     start = time.perf_counter()
     update(*arguments)

@@ -13,7 +13,7 @@ from kerasrl.agents.base import Agent
 from kerasrl.agents.soundness import LARGEST, why_unsound
 from kerasrl.errors import DivergenceError, Note, UserError
 from kerasrl.learning import Metrics, ModelInputs, Trainable
-from kerasrl.learning.batches import Batches, why_not_finite
+from kerasrl.learning.batches import Batches
 from kerasrl.overrides import overrides
 from kerasrl.plain import plain
 from kerasrl.replay.transitions import NothingToDraw
@@ -156,7 +156,7 @@ class ReplayAgent(Agent):
         # Steps to be stored before there is one to draw, 0 if the memory has to know itself.
         self._nb_steps_to_draw = self._nb_needed() if hasattr(memory, "nb_entries") and not samples else 0
         of_states = self.states if overrides(self, "process_state_batch") else None
-        self._batches = Batches(self._inputs, of_states, by_sample=samples or not hasattr(memory, "draw"))
+        self._batches = Batches(self._inputs, memory, of_states, by_sample=samples or not hasattr(memory, "draw"))
         if not overrides(self, "backward") and (self._own_models or (self.compiled and not self.trainables)):
             raise UserError(
                 f"{type(self).__name__}.compile has to leave the models to super().compile(optimizer, metrics), unless "
@@ -275,27 +275,24 @@ class ReplayAgent(Agent):
 
     def _train(self) -> list[float]:
         """Update the networks and compute, in the same call, the output for the observation to act on next."""
-        memory = self._memory
         try:
-            states0, states1, rest, rows = self._batches.draw(
-                memory, self.recent_observation, self.batch_size, self.gradient_steps, self.n_step, self.gamma
+            batch = self._batches.draw(
+                self.recent_observation, self.batch_size, self.gradient_steps, self.n_step, self.gamma
             )
         except NothingToDraw:  # no episode so far was longer than a step
             return [np.nan] * len(self._own_metrics_names)
         if self._next_observation is None or not self._looks_ahead:  # there is none, or it is asked for: any will do
-            # Without states1, states0 has both.
-            state = [s[:1] for s in states1] or [s[:1, -memory.window_length :] for s in states0]
+            state = batch.first_state(self._memory.window_length)
         else:
             state = self._next_state = self._inputs.of_states([self._recent_state(self._next_observation)])
-        metrics, self._next_output, errors = self._update(states0, states1, rest, state)
+        metrics, self._next_output, errors = self._update(batch, state)
         result: list[float] = metrics.tolist()
         if not -LARGEST <= result[0] <= LARGEST:
             self.excess_step = self.step
             if not math.isfinite(result[0]):
-                why = why_not_finite([*states0, *states1], rewards=rest[1])
-                raise DivergenceError(f"the loss became {result[0]} at step {self.step}: {why}")
-        if rows is not None:
-            memory.update_priorities(rows, errors)
+                raise DivergenceError(f"the loss became {result[0]} at step {self.step}: {batch.why_not_finite()}")
+        if batch.rows is not None:
+            self._memory.update_priorities(batch.rows, errors)
         return result
 
     # For `Loop` and `kerasrl.storage`

@@ -31,9 +31,9 @@ class CompiledCalls:
     def __call__(self, name: Any, function: Callable[..., tf.Tensor], arrays: list[np.ndarray]) -> np.ndarray:
         """Return the result of a function, told apart from others by `name`, that takes a tensor for each array.
 
-        Vectors of any type become float32.
+        Floats and vectors of any type become float32.
         """
-        key = (name, *[(a.shape, a.ndim > 1 and a.dtype.char) for a in arrays])
+        key = (name, *[(a.shape, a.ndim > 1 and a.dtype.kind != "f" and a.dtype.char) for a in arrays])
         call = self._calls.get(key)
         if call is not None:
             return call(arrays)

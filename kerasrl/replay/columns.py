@@ -161,8 +161,8 @@ class Frames:
         return other
 
     def take(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Return the parts of observations as arrays [*rows, *part]."""
-        return [array.take(rows, 0) for array in self.arrays]
+        """Return the parts of observations as arrays [*rows, *part]; rows beyond the limit begin again."""
+        return [array.take(rows, 0, mode="wrap") for array in self.arrays]
 
     def restored(self, arrays: list[np.ndarray]) -> Any:
         """Return the observation that has these parts in the container in which observations were given."""

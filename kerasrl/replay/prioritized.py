@@ -83,8 +83,7 @@ class PrioritizedMemory(SequentialMemory):
             smallest = priorities.reshape(nb_batches, batch_size).min(axis=1).repeat(batch_size)
         # The number of transitions and the sum of the priorities cancel out.
         weights = (smallest / priorities) ** self.current_beta
-        indexes = rows if self.nb_appended <= self.limit else (rows - self.nb_appended) % self.limit
-        sample = self._gather(indexes + 1, n_step, gamma)
+        sample = self._gather(rows, n_step, gamma)
         return Transitions(*sample[:4], weights, rows)
 
     def update_priorities(self, rows: np.ndarray, errors: np.ndarray) -> None:

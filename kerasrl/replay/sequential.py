@@ -8,6 +8,7 @@ import rl.memory
 from kerasrl import seeds
 from kerasrl.errors import UserError
 from kerasrl.replay.columns import Column, Frames, as_given, resized
+from kerasrl.replay.packed import PackedLayout, PackedTransitions
 from kerasrl.replay.stored import StoredSteps
 from kerasrl.replay.transitions import NothingToDraw, Transitions, spans
 
@@ -51,12 +52,13 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         self._terminals = np.zeros(limit, np.bool_)  # the episode ended after this step
         self._terminated = np.zeros(limit, np.bool_)  # ... and not by a time limit
         self.nb_appended = 0  # steps ever stored
-        self._offsets = np.arange(-window_length, 1)
+        self._offsets = np.arange(1 - window_length, 2)  # of a transition's observations from its first step
 
     def _make_columns(self) -> None:
         self._frames = Frames(self.limit)
         self._actions = Column("action", self.limit, np.int64)
         self._rewards = Column("reward", self.limit, np.float64)
+        self._packed: PackedTransitions | None = None  # from the first draw of packed ones
 
     def seed(self, seed: int) -> None:
         """Seed the generator that draws samples."""
@@ -84,7 +86,9 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         self._actions.put(row, action)
         self._rewards.put(row, reward)
         self._terminals[row] = terminal
-        self._terminated[row] = terminal and not (truncated or self.is_truncated)
+        self._terminated[row] = terminated = terminal and not (truncated or self.is_truncated)
+        if self._packed is not None:
+            self._packed.put(row, self._frames.arrays[0][row], action, reward, not terminated)
         self.nb_appended += 1
 
     def truncate_episode(self, observation: Any) -> None:
@@ -111,82 +115,98 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
                 fewer where the episode ends.
             gamma: Discount factor of rewards and of the state after them.
         """
-        low, high = self.window_length + 1, self.nb_entries - n_step + 1
+        return self._gather(self._draw_rows(batch_size, nb_batches, n_step) + 1, n_step, gamma)
+
+    def draw_packed(self, batch_size: int, nb_batches: int = 1) -> np.ndarray:
+        """Return the transitions of one step that `draw` would return as rows of `packed`, which must not be None."""
+        assert self._packed is not None
+        return self._packed.array.take(self._draw_rows(batch_size, nb_batches, 1), 0, mode="wrap")
+
+    def packed(self) -> PackedTransitions | None:
+        """Return the transitions as rows of numbers, kept up to date from now on; None if they are no small vectors."""
+        if self._packed is None and self.nb_entries > 2 and self.window_length == 1 and not self.is_weighted:
+            observations, actions, rewards = self._frames.arrays[0], self._actions.array, self._rewards.array
+            layout = PackedLayout(observations.shape[1:], actions.shape[1:])
+            if len(self._frames.arrays) == 1 and layout.is_packable(observations.dtype) and rewards.ndim == 1:
+                self._packed = PackedTransitions(self.limit, layout)
+                rows = np.arange(self.nb_entries)
+                self._packed.put(rows, observations[rows], actions[rows], rewards[rows], ~self._terminated[rows])
+        return self._packed
+
+    def _oldest(self) -> int:
+        """Return the row of the oldest step. Rows counted from there may exceed the limit: then they begin again."""
+        return 0 if self.nb_appended <= self.limit else self.nb_appended % self.limit
+
+    def _draw_rows(self, batch_size: int, nb_batches: int, n_step: int) -> np.ndarray:
+        """Draw transitions; return the row of the step before each of them, counted from the oldest step's."""
+        oldest = self._oldest()
+        low, high = oldest + self.window_length - 1, oldest + self.nb_entries - n_step - 1
         if high <= low:
-            raise UserError(f"{self.nb_entries} steps are stored; a sample needs {low + n_step}")
-        draws = [self._draw_indexes(low, high, batch_size) for _ in range(nb_batches)]
-        indexes = self._skip_resets(draws[0] if nb_batches == 1 else np.concatenate(draws), high)
-        return self._gather(indexes, n_step, gamma)
+            raise UserError(f"{self.nb_entries} steps are stored; a sample needs {self.window_length + 1 + n_step}")
+        draws = [self._draw_batch(low, high, batch_size) for _ in range(nb_batches)]
+        return self._skip_resets(draws[0] if nb_batches == 1 else np.concatenate(draws), low, high)
 
-    def _draw_indexes(self, low: int, high: int, size: int) -> np.ndarray:
-        """Draw from [low, high), each index at most once if there are enough of them."""
-        indexes = self.rng.integers(low, high, size)
-        # Equal indexes are rare in a large memory, so it is faster to redraw them all than to avoid them.
-        if size <= high - low and len(set(indexes.tolist())) < size:
-            indexes = self.rng.choice(high - low, size, replace=False)
-            indexes += low
-        return indexes
+    def _draw_batch(self, low: int, high: int, size: int) -> np.ndarray:
+        """Draw from [low, high), each number at most once if there are enough of them."""
+        drawn = self.rng.integers(low, high, size)
+        # Equal numbers are rare in a large memory, so it is faster to redraw them all than to avoid them.
+        if size <= high - low and len(set(drawn.tolist())) < size:
+            drawn = self.rng.choice(high - low, size, replace=False)
+            drawn += low
+        return drawn
 
-    def _rows(self, indexes: np.ndarray) -> np.ndarray:
-        """Turn indexes that count from the oldest step into rows of the arrays."""
-        return indexes if self.nb_appended <= self.limit else (indexes + self.nb_appended) % self.limit
-
-    def _skip_resets(self, indexes: np.ndarray, high: int) -> np.ndarray:
-        """Redraw below `high`, in place, each index whose preceding step is a reset, which is not a transition.
+    def _skip_resets(self, rows: np.ndarray, low: int, high: int) -> np.ndarray:
+        """Redraw from [low, high), in place, the row of each end of an episode, after which there is no transition.
 
         As in Keras-RL, this may draw a transition that the batch already holds.
         """
-        low = self.window_length + 1
         for _ in range(100):
-            (resets,) = self._terminals.take(self._rows(indexes - 2)).nonzero()
+            (resets,) = self._terminals.take(rows, mode="wrap").nonzero()
             if not resets.size:
-                return indexes
-            indexes[resets] = self.rng.integers(low, high, resets.size)
+                return rows
+            rows[resets] = self.rng.integers(low, high, resets.size)
         candidates = np.arange(low, high)
-        candidates = candidates[~self._terminals[self._rows(candidates - 2)]]
+        candidates = candidates[~self._terminals.take(candidates, mode="wrap")]
         if not candidates.size:
             raise NothingToDraw
-        indexes[resets] = self.rng.choice(candidates, resets.size)
-        return indexes
+        rows[resets] = self.rng.choice(candidates, resets.size)
+        return rows
 
-    def _gather(self, indexes: np.ndarray, n_step: int = 1, gamma: float = 1.0) -> Transitions:
-        """Return the transitions whose first steps lead to the observations at `indexes`, counted from the oldest."""
+    def _gather(self, first: np.ndarray, n_step: int = 1, gamma: float = 1.0) -> Transitions:
+        """Return the transitions whose first steps are in these rows, which may exceed the limit."""
         if n_step > 1:
-            return self._gather_several(indexes, n_step, gamma)
+            return self._gather_several(first, n_step, gamma)
         window = self.window_length
-        history = indexes[:, None] + self._offsets  # [n, W + 1]
-        rows = self._rows(history)
-        frames = self._frames.take(rows)
+        history = first[:, None] + self._offsets  # [n, W + 1]
+        frames = self._frames.take(history)
         if window > 1 and not self.ignore_episode_boundaries:
             self._clear_foreign(history[:, :-2], [array[:, : window - 1] for array in frames])
-        rows = rows[:, -2]
-        discounts = gamma * ~self._terminated.take(rows)
-        actions, rewards = self._actions.array.take(rows, 0), self._rewards.array.take(rows, 0)
+        discounts = gamma * ~self._terminated.take(first, mode="wrap")
+        actions, rewards = (column.array.take(first, 0, mode="wrap") for column in (self._actions, self._rewards))
         return Transitions(frames, actions, rewards, discounts)
 
-    def _gather_several(self, indexes: np.ndarray, n_step: int, gamma: float) -> Transitions:
+    def _gather_several(self, first: np.ndarray, n_step: int, gamma: float) -> Transitions:
         window = self.window_length
         steps, factors, discounts, frames_of = spans(n_step, gamma, window)
-        first = indexes - 1
-        rows = self._rows(first[:, None] + steps)  # [n, N]
-        ends = self._terminals.take(rows)
+        rows = first[:, None] + steps  # [n, N]
+        ends = self._terminals.take(rows, mode="wrap")
         ends[:, -1] = True
         last = ends.argmax(axis=1)  # the first step that ended an episode, or else the last one
-        rewards = np.einsum("ij,ij->i", self._rewards.array.take(rows), factors.take(last, axis=0))
-        goes_on = ~self._terminated.take(self._rows(first + last))
+        rewards = np.einsum("ij,ij->i", self._rewards.array.take(rows, mode="wrap"), factors.take(last, axis=0))
+        goes_on = ~self._terminated.take(first + last, mode="wrap")
         history = first[:, None] + frames_of.take(last, axis=0)  # [n, 2W]
-        frames = self._frames.take(self._rows(history))
+        frames = self._frames.take(history)
         if window > 1 and not self.ignore_episode_boundaries:
             for state in (slice(0, window - 1), slice(window, -1)):
                 self._clear_foreign(history[:, state], [array[:, state] for array in frames])
-        actions = self._actions.array.take(rows[:, 0], 0)
+        actions = self._actions.array.take(first, 0, mode="wrap")
         return Transitions(frames, actions, rewards, discounts.take(last) * goes_on)
 
     def _clear_foreign(self, history: np.ndarray, frames: list[np.ndarray]) -> None:
-        """Overwrite the frames of earlier episodes with zeros; `history` has all frames' indexes, the oldest first."""
+        """Overwrite the frames of earlier episodes with zeros; `history` has all frames' rows, the oldest first."""
         # The step after an episode's end only holds its last observation. So a frame is from an earlier episode if the
         # step before it, or before a later frame, ended an episode.
-        ended = self._terminals.take(self._rows(history - 1))
+        ended = self._terminals.take(history - 1, mode="wrap")
         foreign = np.maximum.accumulate(ended[:, ::-1], axis=1)[:, ::-1]
         for array in frames:
             array[foreign] = 0
@@ -201,12 +221,13 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         if batch_idxs is None:
             sample = self.draw(batch_size)
         else:
-            indexes = np.asarray(batch_idxs)
+            indexes, oldest = np.asarray(batch_idxs), self._oldest()
             if len(indexes) != batch_size or indexes.min() < self.window_length or indexes.max() >= self.nb_entries - 1:
                 raise UserError(
                     f"batch_idxs must be {batch_size} indexes from {self.window_length} to {self.nb_entries - 2}"
                 )
-            sample = self._gather(self._skip_resets(indexes + 1, self.nb_entries))
+            low, high = oldest + self.window_length - 1, oldest + self.nb_entries - 2
+            sample = self._gather(self._skip_resets(indexes + (oldest - 1), low, high) + 1)
         before, after = self.states(sample)
         transitions = zip(before, sample.actions, sample.rewards, after, sample.discounts == 0.0, strict=True)
         return [rl.memory.Experience(s0, as_given(a), as_given(r), s1, bool(end)) for s0, a, r, s1, end in transitions]
@@ -226,7 +247,7 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         nb_rows = self.nb_entries
         columns = {name: getattr(self, name).resized(nb_rows) for name in ("_frames", "_actions", "_rewards")}
         ends = {name: getattr(self, name)[:nb_rows] for name in ("_terminals", "_terminated")}
-        return {**vars(self), **columns, **ends, "_copies": {}}
+        return {**vars(self), **columns, **ends, "_copies": {}, "_packed": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -235,23 +256,6 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         self._terminals, self._terminated = resized(self._terminals, self.limit), resized(self._terminated, self.limit)
 
     # For `TrainingState`
-
-    def _columns(self) -> dict[str, np.ndarray]:
-        frames = {f"frame{k}": array for k, array in enumerate(self._frames.arrays)}
-        columns = {"action": self._actions.array, "reward": self._rewards.array}
-        return {**frames, **columns, "terminal": self._terminals, "terminated": self._terminated}
-
-    def record_type(self) -> np.dtype:
-        """Return the type of one stored step as `steps` gives it."""
-        return np.dtype([(name, array.dtype, array.shape[1:]) for name, array in self._columns().items()])
-
-    def steps(self, first: int, end: int) -> np.ndarray:
-        """Return the steps numbered [first, end), counted since the first ever stored; they must still be stored."""
-        rows = np.arange(first, end) % self.limit
-        records = np.zeros(end - first, self.record_type())
-        for name, array in self._columns().items():
-            records[name] = array[rows]
-        return records
 
     def get_state(self) -> dict[str, Any]:
         """Return everything but the stored steps."""

@@ -29,12 +29,17 @@ class StoredSteps:
     nb_appended: int
     nb_entries: Any
     _frames: Frames
-    _rows: Any
+    _actions: Column
+    _rewards: Column
+    _terminals: np.ndarray
+    _terminated: np.ndarray
+    limit: int
+    _oldest: Any
     _copies: dict[str, tuple[int, np.ndarray]]
 
     def observation(self, index: int) -> Any:
         """Return a stored observation; `index` counts from the oldest."""
-        (row,) = self._rows(np.array([index]))
+        row = (self._oldest() + index) % self.limit
         return self._frames.restored([array[row].copy() for array in self._frames.arrays])
 
     @property
@@ -63,7 +68,26 @@ class StoredSteps:
         if known is None or known[0] != self.nb_appended:
             column = getattr(self, name)
             array = column.array if isinstance(column, Column) else column
-            known = self.nb_appended, array.take(self._rows(np.arange(self.nb_entries)), axis=0)
+            known = self.nb_appended, array.take(self._oldest() + np.arange(self.nb_entries), 0, mode="wrap")
             known[1].setflags(write=False)  # nobody would see what was written into a copy
             self._copies[name] = known
         return known[1]
+
+    # For `TrainingState`
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        frames = {f"frame{k}": array for k, array in enumerate(self._frames.arrays)}
+        columns = {"action": self._actions.array, "reward": self._rewards.array}
+        return {**frames, **columns, "terminal": self._terminals, "terminated": self._terminated}
+
+    def record_type(self) -> np.dtype:
+        """Return the type of one stored step as `steps` gives it."""
+        return np.dtype([(name, array.dtype, array.shape[1:]) for name, array in self._columns().items()])
+
+    def steps(self, first: int, end: int) -> np.ndarray:
+        """Return the steps numbered [first, end), counted since the first ever stored; they must still be stored."""
+        rows = np.arange(first, end) % self.limit
+        records = np.zeros(end - first, self.record_type())
+        for name, array in self._columns().items():
+            records[name] = array[rows]
+        return records

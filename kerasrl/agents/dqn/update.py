@@ -4,11 +4,15 @@ The call also returns the Q-values of the observation to act on next, so that le
 call.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
+from kerasrl.learning.batches import Batch, unpacked
 from kerasrl.learning.trainable import Trainable
 from kerasrl.learning.updates import Metrics, note_if_slow, several_updates
+from kerasrl.replay.packed import PackedLayout
 
 
 def huber_loss(error: tf.Tensor, clip_value: float) -> tf.Tensor:
@@ -53,16 +57,11 @@ class Update:
         if network.calls.jit_compile:
             note_if_slow(gradient_steps, network.has_convolutions, stacklevel=3)
 
-    def __call__(
-        self, states0: list[np.ndarray], states1: list[np.ndarray], rest: list[np.ndarray], following: list[np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __call__(self, batch: Batch, following: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Train on `gradient_steps` batches.
 
         Args:
-            states0: States before the actions, an array [n, W, *part] for each input, n = gradient_steps * batch_size;
-                or, with `states1` empty, both states as `Transitions.frames` holds them.
-            states1: States after the actions.
-            rest: Actions, rewards, discounts of the next states and, if `weighted`, weights, each [n].
+            batch: Their n = gradient_steps * batch_size transitions, with weights if `weighted`.
             following: The state to act on next, an array [1, W, *part] for each input.
 
         Returns:
@@ -71,11 +70,11 @@ class Update:
         """
         network = self._network
         network.take_over()
-        arrays = [*states0, *states1, *following, *rest]
-        result = network.calls(("update", len(states1)), self._update, arrays)
+        update = functools.partial(self._update, batch.kind)
+        result = network.calls(("update", batch.kind), update, [*following, *batch.states, *batch.rest])
         network.have_changed()
         nb_metrics = 1 + len(self._metrics)
-        nb_known = nb_metrics + (len(rest[0]) if self._weighted else 0)
+        nb_known = nb_metrics + (len(batch.states[0]) if self._weighted else 0)
         return result[:nb_metrics], result[nb_known:], result[nb_metrics:nb_known]
 
     def train_on_targets(self, states: list[np.ndarray], targets: np.ndarray, masks: np.ndarray) -> list[float]:
@@ -103,16 +102,10 @@ class Update:
             self._network.move_target(self._tau)
         return tf.stack([loss, *self._metrics.results(targets, seen[0])])
 
-    def _update(self, *arrays: tf.Tensor) -> tf.Tensor:
+    def _update(self, kind: str | PackedLayout, *tensors: tf.Tensor) -> tf.Tensor:
         nb_inputs = self._network.nb_inputs
-        nb_states = len(arrays) - (4 if self._weighted else 3)
-        states, (actions, *rest) = arrays[:nb_states], arrays[nb_states:]
-        transitions, following = states[:-nb_inputs], states[-nb_inputs:]
-        if len(transitions) == nb_inputs:
-            window = following[0].shape[1]
-            states0, states1 = [s[:, :window] for s in transitions], [s[:, -window:] for s in transitions]
-        else:
-            states0, states1 = list(transitions[:nb_inputs]), list(transitions[nb_inputs:])
+        following, transitions = tensors[:nb_inputs], tensors[nb_inputs:]
+        states0, states1, (actions, *rest) = unpacked(kind, transitions, nb_inputs, following[0].shape[1])
         if actions.shape.rank > 1:  # a policy may return arrays of one number
             actions = tf.reshape(actions, [-1])
         known = several_updates(
