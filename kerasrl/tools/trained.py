@@ -1,6 +1,8 @@
 """The result of a training: what is printed at its end, and what `train` returns."""
 
 import io
+import json
+import math
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +28,10 @@ class Trained:
 
     agent: Any = field(repr=False)
     history: dict[str, list[Any]] = field(repr=False)
-    """For each episode, as in Keras-RL's History: episode_reward, nb_episode_steps, nb_steps, evaluation_reward."""
+    """For each episode, as in Keras-RL's History: episode_reward, nb_episode_steps, nb_steps, evaluation_reward.
+
+    Besides, as in the log, the means over its steps: loss, mean_eps (epsilon) and the agent's other metrics.
+    """
     run: str
     """Id of the run, which all of its files carry."""
     best: tuple[float, int] | None
@@ -111,9 +116,17 @@ def finished(run: TrainingRun) -> Trained:
     env = environment_to_play_in(run)
     named = named_to_play(vars(run.config))
     named.pop("env", None)
-    return Trained(
-        agent, agent.history.history, run.id, best, last, status, run.parts, env, named, run.files, plays_best
-    )
+    history = agent.history.history | (_metrics(run) if has_log else {})
+    return Trained(agent, history, run.id, best, last, status, run.parts, env, named, run.files, plays_best)
+
+
+def _metrics(run: TrainingRun) -> dict[str, list[Any]]:
+    """Return the agent's metrics in each episode of its history; nothing if the log has other episodes."""
+    log, steps = json.loads(run.files.log.read_bytes()), run.agent.history.history.get("nb_steps", [])
+    if not steps or log.get("nb_steps", [])[-len(steps) :] != steps:  # a resumed run's log has those before, too
+        return {}
+    columns = {name: log[name][-len(steps) :] for name in run.agent.metrics_names if name in log}
+    return {name: [math.nan if value is None else value for value in values] for name, values in columns.items()}
 
 
 def environment_to_play_in(run: TrainingRun) -> Any:

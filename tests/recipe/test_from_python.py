@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import os
 import re
 import subprocess
@@ -37,6 +38,17 @@ def test_what_is_learned_is_played_and_filmed_and_told_in_python(capsys, tmp_pat
     assert trained.play(2, seed=3) == rewards
     # The agent may be shown as the last line of a cell.
     assert len(repr(trained)) < 500
+    assert_history_is_the_logs(trained)
+    assert_history_is_the_logs(
+        train(Config(**{**SHORT, "nb_steps": 800}, resume=True))
+    )  # the log has earlier ones, too
+
+
+def assert_history_is_the_logs(trained):
+    nb_episodes, log = len(trained.history["nb_steps"]), json.loads(trained.files.log.read_text())
+    for name in ("nb_steps", "loss", "mae", "mean_q", "mean_eps"):
+        np.testing.assert_array_equal(trained.history[name], np.array(log[name][-nb_episodes:], float), name)
+    assert np.isfinite(trained.history["loss"][1:]).all()
 
 
 @pytest.mark.long
