@@ -23,7 +23,8 @@ sys.path.insert(0, str(ROOT))
 
 from kerasrl import Config  # noqa: E402
 from kerasrl.storage.files import exclusive, write_whole  # noqa: E402
-from kerasrl.tools.plot.drawing import COLOURS, STYLE, mean_and_interval  # noqa: E402
+from kerasrl.tools.intervals import mean_and_interval  # noqa: E402
+from kerasrl.tools.plot.drawing import COLOURS, STYLE  # noqa: E402
 from kerasrl.tools.tune import seeds  # noqa: E402
 from kerasrl.tools.tune.cluster import Cluster  # noqa: E402
 
@@ -118,7 +119,7 @@ def draw(results: dict[str, dict[str, dict]]) -> None:
             for colour, option in zip(COLOURS, OPTIONS, strict=False):
                 runs = results.get(f"{preset}: {option}", {}).values()
                 curves = [tuple(np.transpose(np.asarray(run["evaluations"], float))) for run in runs]
-                average = mean_and_interval(curves) if len(curves) > 1 else None
+                average = mean_and_interval(curves)
                 if average is None:
                     continue
                 (steps, mean), band = average

@@ -60,8 +60,10 @@ def given_options(groups: Sequence[type], words: Sequence[str]) -> dict[str, Any
     """
     # --batch_size is --batch-size
     words = [re.sub("^--[^=]+", lambda option: option[0].replace("_", "-"), word) for word in words]
+    parser = _parser(groups, "")
+    parse_known = parser.parse_known_args if "--" in words else parser.parse_known_intermixed_args
     try:
-        found, unknown = _parser(groups, "").parse_known_args(words)
+        found, unknown = parse_known(words)
     except argparse.ArgumentError as error:
         option = error.argument_name or ""
         is_switch = "/" in option  # --x/--no-x
@@ -108,6 +110,11 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def _is_words(kind: Any, default: Any) -> bool:
+    """Return whether a field holds what is given without an option."""
+    return typing.get_origin(kind) is tuple and default is dataclasses.MISSING
+
+
 def _metavar(kind: Any) -> str:
     if typing.get_origin(kind) is Literal:
         return f"{{{','.join(map(str, typing.get_args(kind)))}}}"
@@ -134,6 +141,9 @@ def _parser(
     for flags, text in ((("-h", "--help"), "Show this help and exit."), ((DEBUG,), "Show whole tracebacks of errors.")):
         parser.add_argument(*flags, action="store_const", const=True, help=text)
     usage, known = ["%(prog)s"], set[str]()
+    # Beside words without an option, one that holds several values takes one each time that it is given.
+    has_words = any(_is_words(option.kind, option.default) for group in groups for option in options_of(group))
+    several_values = {"action": "append"} if has_words else {"nargs": "*"}
     for group in groups:
         title = f"{group_title(group)} options"
         section: Any = parser if len(groups) == 1 else parser.add_argument_group(title, group.__doc__)
@@ -149,10 +159,12 @@ def _parser(
             text = f"{about} ({', '.join(notes)})" if notes else about
             if needed:
                 usage.append(f"{metavar} [{metavar} ...]" if several else f"{flag(name)} {metavar}")
-            how: dict[str, Any] = {"nargs": "*" if several else None, "metavar": metavar}
+            how: dict[str, Any] = {"metavar": metavar}
+            if several:
+                how |= {"nargs": "*"} if needed else several_values
             if kind is bool:
                 how = {"action": argparse.BooleanOptionalAction}
-            section.add_argument(name if needed and several else flag(name), help=text.replace("%", "%%"), **how)
+            section.add_argument(name if _is_words(kind, default) else flag(name), help=text.replace("%", "%%"), **how)
     parser.usage = " ".join([*usage, "[OPTIONS]"])
     return parser
 

@@ -42,7 +42,13 @@ class PlotConfig:
     dqn_E_config.toml beside each log; without one, logs of the same name count as alike.
     """
 
-    logs: Annotated[tuple[Annotated[str, Meta(title="LOG")], ...], "Logs that train.py or Keras-RL's FileLogger wrote."]
+    logs: Annotated[
+        tuple[Annotated[str, Meta(title="LOG")], ...],
+        "Logs that train.py or Keras-RL's FileLogger wrote, or folders of runs, such as those that tune leaves.",
+    ]
+    label: Annotated[
+        tuple[Name, ...], "A name for each log or folder, in the same order; those with the same name share a colour."
+    ] = ()
     out: Annotated[
         File | None,
         "Picture to write, .png, .svg or .pdf. By default dqn_E_curve.png beside dqn_E_log.json, or curves.png.",

@@ -16,25 +16,27 @@ from matplotlib.figure import Figure
 
 from kerasrl import Config, plot
 from kerasrl.cli.door import run as run_command
+from kerasrl.cli.options import parse
+from kerasrl.config.commands import PlotConfig
 from kerasrl.config.settings import RunSettings
 from kerasrl.errors import UserError
-from kerasrl.tools.intervals import interval_of_mean
+from kerasrl.tools.intervals import interval_of_mean, mean_and_interval
 from kerasrl.tools.plot import drawing as plotting
-from kerasrl.tools.plot.drawing import mean_and_interval, running_mean
+from kerasrl.tools.plot.drawing import running_mean
 
 pytestmark = pytest.mark.curve
 ROOT = Path(__file__).parents[2]
 KERAS_RL = Path(__file__).parents[1] / "data" / "keras_rl_0.4.2_log.json"
 
 
-def write_log(folder, env="CartPole-v0", seed=0, nb_episodes=300, scale=1.0, settings="", without=()):
-    """Write a log and the settings beside it; the reward of episode k is k * scale."""
+def write_log(folder, env="CartPole-v0", seed=0, nb_episodes=300, scale=1.0, settings="", without=(), offset=0):
+    """Write a log and the settings beside it; episode k ends at step 10 k + 10 + offset, its reward is k * scale."""
     numbers = list(range(nb_episodes))
     columns = {
         "loss": [None, *(0.1 * k for k in numbers[1:])],
         "mean_eps": [1 - k / nb_episodes for k in numbers],
         "episode_reward": [k * scale for k in numbers],
-        "nb_steps": [10 * (k + 1) for k in numbers],
+        "nb_steps": [10 * (k + 1) + offset for k in numbers],
         "evaluation_reward": [k * scale if k % 50 == 49 else None for k in numbers],
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,6 +64,8 @@ def draw(tmp_path, monkeypatch):
     def run(*logs, **options):
         plot(logs, tmp_path / "picture.png", **options)
         return figures[-1]
+
+    run.figures = figures
 
     return run
 
@@ -230,7 +234,7 @@ def test_mean_and_band_end_with_the_shortest_run_and_stay_within_what_was_reache
     *runs, mean = lines(reward, plotting.COLOURS[0])
     reached = np.concatenate([run.get_ydata() for run in runs])
     assert (mean.get_xdata()[0], mean.get_xdata()[-1]) == (10, 1000)
-    assert np.abs(np.diff(mean.get_ydata())).max() < 1
+    assert np.abs(np.diff(mean.get_ydata())).max() < 2
     steps, values = reward.collections[0].get_paths()[0].vertices.T
     assert (steps.min(), steps.max()) == (10, 1000)
     assert reached.min() <= values.min() and values.max() <= reached.max()
@@ -276,20 +280,135 @@ def test_the_readmes_curve_is_of_todays_defaults():
     assert {name: drawn.get(name) for name in settings} == {name: defaults[name] for name in settings}
 
 
-def test_mean_and_interval_cover_the_steps_of_all_runs():
-    curves = [(np.array([0.0, 10.0]), np.array([0.0, 10.0])), (np.array([4.0, 20.0]), np.array([6.0, 22.0]))]
+def test_the_band_of_evaluations_is_computed_where_they_were_and_joined_by_lines(tmp_path, draw):
+    scales, offsets = [1.0, 3.0, 2.0], [4, 1, 7]
+    for seed, (scale, offset) in enumerate(zip(scales, offsets, strict=True)):
+        write_log(tmp_path / f"runs/seed-{seed}", seed=seed, scale=scale, offset=offset)
+    assert run_command("plot", [str(tmp_path / "runs")]) == 0
+    reward = draw.figures[0].axes[0]
+    mean, measured = lines(reward, plotting.COLOURS[1])[-1], np.arange(49, 300, 50)
+    steps = 10 * measured + 10 + 4  # the mean of the runs' own steps
+    np.testing.assert_allclose(mean.get_xydata(), np.column_stack([steps, 2 * measured]))
+    vertices = reward.collections[1].get_paths()[0].vertices
+    assert set(vertices[:, 0]) == set(steps)
+    for step, value in zip(steps, measured, strict=True):  # of three runs, the bootstrap's interval is their range
+        assert band(reward.collections[1], step) == (value, 3 * value)
+
+
+def curve(steps, values):
+    return np.array(steps, float), np.array(values, float)
+
+
+@pytest.mark.parametrize(
+    ("curves", "expected"),
+    [
+        (  # of two intervals, the longer; what is nearest
+            [curve([10, 20], [1, 2]), curve([10, 20], [1, 2]), curve([5, 11, 16, 19], [7, 4, 9, 5])],
+            ([31 / 3, 59 / 3], [2, 3], [[1, 2], [4, 5]]),
+        ),
+        (  # as far as the shortest goes, whose last is a little earlier than those of the others
+            [curve([9, 19], [1, 2]), curve([10, 20, 30], [1, 2, 3]), curve([11, 21, 31, 40], [4, 5, 6, 7])],
+            ([10, 20], [2, 3], [[1, 2], [4, 5]]),
+        ),
+        ([curve([10, 20], [1, 2])] * 2 + [curve([10], [1])], None),
+        ([curve([10, 20], [1, 2])] * 2 + [curve([100, 110], [1, 2])], None),
+        ([curve([10, 20], [1, 2])] * 2, None),
+        ([curve([10, 20], [1, 2])], None),
+    ],
+    ids=["intervals differ", "lengths differ", "one value", "no common step", "two runs", "one run"],
+)
+def test_mean_and_interval_are_of_values_that_were_measured(curves, expected):
+    found = mean_and_interval(curves)
+    assert (found is None) == (expected is None)
+    if expected is not None:
+        for array, values in zip((*found[0], found[1]), expected, strict=True):
+            np.testing.assert_allclose(array, values)
+
+
+def test_the_mean_of_thousands_of_episodes_has_500_places():
+    rng = np.random.default_rng(0)
+    curves = [curve(rng.integers(5, 15, 2_000 + k).cumsum(), [k] * (2_000 + k)) for k in range(4)]
     (steps, mean), ends = mean_and_interval(curves)
-    assert (steps[0], steps[-1]) == (4, 10)
-    np.testing.assert_allclose(mean, steps + 1)
-    np.testing.assert_allclose(ends, [steps, steps + 2])
+    assert len(steps) == 500 and (np.diff(steps) > 0).all()
+    assert steps[-1] == pytest.approx(min(steps[-1] for steps, _ in curves), abs=10)
+    assert set(mean) == {1.5} and (np.ptp(ends, axis=1) == 0).all() and 0 <= ends[0, 0] < ends[1, 0] <= 3
 
 
-def test_the_interval_is_the_bootstraps():
-    assert interval_of_mean([0.0, 2.0]).tolist() == [0, 2]
+def folder_of_runs(folder, *, seeds=3, **options):
+    """Write the logs of runs as `tune` leaves them."""
+    for seed in range(seeds):
+        write_log(folder / f"seed-{seed}", seed=seed, **{"scale": 1.0 + seed, **options})
+    (folder / "settings.json").write_text("{}")
+    return str(folder)
+
+
+def test_two_folders_of_tune_are_compared_under_labels_of_ones_own(tmp_path, capsys, draw):
+    plain = folder_of_runs(tmp_path / "plain", settings="n_step = 1")
+    n_step = folder_of_runs(tmp_path / "n-step", settings="n_step = 3", scale=0.5)
+    options = ["--label", "one step", plain, "--label", "three", n_step]
+    assert parse(PlotConfig, options, "") == parse(PlotConfig, [plain, n_step, *options[:2], *options[3:5]], "")
+    assert run_command("plot", options) == 0
+    assert capsys.readouterr() == (f"curve {tmp_path / 'curves.png'}\n", "")
+    (figure,) = draw.figures
+    assert legend(figure) == ["one step, 3 runs", "three, 3 runs", "reward threshold 195", plotting.INTERVAL]
+    assert figure.axes[0].get_title() == "CartPole-v0"
+    for panel in figure.axes[:2]:
+        assert [len(lines(panel, colour)) for colour in plotting.COLOURS[:2]] == [1, 1]
+        assert len(panel.collections) == 2
+    np.testing.assert_allclose(lines(figure.axes[1], plotting.COLOURS[1])[-1].get_ydata(), np.arange(49, 300, 50) / 2)
+    told = json.loads(PIL.Image.open(tmp_path / "curves.png").text["Keywords"])
+    assert [(run["label"], run["n_step"]) for run in told] == [("one step", 1)] * 3 + [("three", 3)] * 3
+
+
+def test_folders_without_labels_are_told_apart_by_their_settings(tmp_path, draw):
+    folders = [folder_of_runs(tmp_path / str(n), seeds=2, settings=f"n_step = {n}") for n in (1, 3)]
+    assert legend(draw(*folders))[:2] == ["CartPole-v0, n_step 1, 2 runs", "CartPole-v0, n_step 3, 2 runs"]
+
+
+def test_logs_with_the_same_label_are_one_kind_whatever_their_settings(tmp_path, draw):
+    logs = [write_log(tmp_path / str(run), f"E{run}-v0", settings=f"gamma = 0.{run}") for run in range(1, 4)]
+    figure = draw(*logs, labels=["old", "old", "new"])
+    assert legend(figure)[:2] == ["old, 2 runs", "new"]
+    assert figure.axes[0].get_title() == ""
+    assert plot(logs[:1], labels=["new"]) == logs[0].with_name("dqn_E1-v0_curve.png")
+
+
+def test_a_folder_gets_its_picture_itself(tmp_path):
+    folder = folder_of_runs(tmp_path / "runs", seeds=1)
+    write_log(tmp_path / "runs/earlier/1")  # replaced by a later run
+    drawn = plot(folder)
+    assert drawn == tmp_path / "runs/curves.png"
+    assert len(json.loads(PIL.Image.open(drawn).text["Keywords"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("logs --label one --label two", "2 are given for 1"),
+        ("logs logs --label one", "1 is given for 2"),
+        ("logs --label", "--label"),
+        (["logs", "--label", " "], "label"),
+        ("empty", "empty"),
+        ("--label one logs --labl two", "--label?"),
+    ],
+)
+def test_labels_and_folders_that_do_not_fit_are_told_on_one_line(tmp_path, said, capsys, monkeypatch, words, named):
+    monkeypatch.chdir(tmp_path)
+    write_log(tmp_path / "logs")
+    (tmp_path / "empty/a/b").mkdir(parents=True)
+    with pytest.raises(SystemExit) as stop:
+        run_command("plot", words.split() if isinstance(words, str) else words)
+    error = said(capsys.readouterr().err)
+    assert (stop.value.code, error.count("\n")) == (2, 1) and named in error
+    assert list(tmp_path.rglob("*.png")) == []
+
+
+def test_the_interval_is_the_bootstraps_and_needs_three_runs():
+    assert interval_of_mean([0.0, 2.0]) is interval_of_mean([3.0]) is None
     scores = [200.0, 150.0, 180.0, 170.0, 199.0, 120.0, 188.0, 177.0]
     means = np.random.default_rng(1).choice(scores, (20_000, len(scores))).mean(axis=1)
     assert interval_of_mean(scores) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=1)
-    assert interval_of_mean([3.0]).tolist() == interval_of_mean([3.0] * 5).tolist() == [3, 3]
+    assert interval_of_mean([3.0] * 5).tolist() == [3, 3]
     values = np.random.default_rng(0).normal([0, 100], [1, 5], (400, 2))
     half = 1.96 * values.std(axis=0) / 20
     expected = [values.mean(axis=0) - half, values.mean(axis=0) + half]

@@ -18,7 +18,7 @@ import pytest
 from kerasrl import Config, play, train
 from kerasrl.cli.door import run as run_command
 from kerasrl.storage import TrainingState
-from kerasrl.tools.tune.seeds import checked, parse_seeds
+from kerasrl.tools.tune.seeds import checked, parse_seeds, summarise
 
 ROOT = Path(__file__).parents[2]
 SHORT = ["--nb-steps", "900", "--eval-interval", "300", "--state-interval", "200"]
@@ -103,7 +103,7 @@ def test_a_seed_that_fails_is_shown_with_its_reason_and_the_others_go_on(ray, ow
     seed, reason = re.fullmatch(r"failed: seed (\d): (.*)", line).groups()
     assert reason.startswith("the environment failed: RuntimeError: I do not like this seed (moody.py, line 10)")
     assert f"seed {1 - int(seed)}: finished" in out
-    assert "1 seeds of moody:Moody-v0" in out
+    assert "1 seed of moody:Moody-v0" in out
     # The same command trains what failed, from its last state on.
     assert run_command("tune", arguments) == 0
     out, errors = capsys.readouterr()
@@ -140,6 +140,31 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, own, gate, tmp_path,
     alone = {"checkpoint_dir": str(tmp_path / "alone"), "log_dir": str(tmp_path / "alone"), "callback": ("gate:Gate",)}
     train(Config(seed=0, nb_steps=2500, eval_interval=1000, state_interval=500, **alone))
     same_training(tmp_path / "runs" / "seed-0", tmp_path / "alone")
+
+
+@pytest.mark.parametrize(
+    ("rewards", "told"),
+    [
+        ([150.0], ["1 seed of E-v0, 100 greedy episodes each: mean", "best weights 150.0", "last weights 75.0"]),
+        (
+            [150.0, 160.0],
+            ["2 seeds of E-v0, 100 greedy episodes each: mean", "best weights 155.0", "last weights 77.5"],
+        ),
+        (
+            [150.0, 160.0, 200.0],  # of three, the bootstrap's interval is their range
+            [
+                "3 seeds of E-v0, 100 greedy episodes each: mean [95% bootstrap interval]",
+                "best weights 170.0 [150.0, 200.0]",
+                "last weights 85.0 [75.0, 100.0]",
+            ],
+        ),
+    ],
+    ids=["one", "two", "three"],
+)
+def test_the_mean_of_three_seeds_or_more_has_an_interval(tmp_path, capsys, rewards, told):
+    results = {k: {"mean_best": one, "mean_last": one / 2, "evaluations": []} for k, one in enumerate(rewards)}
+    summarise(Config(env="E-v0"), tmp_path, results, None)
+    assert capsys.readouterr().out.splitlines()[:3] == told
 
 
 @pytest.mark.long

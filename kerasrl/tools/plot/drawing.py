@@ -1,11 +1,12 @@
 """Draw the learning curve of a run, or those of several runs or seeds with their mean and its 95% interval."""
 
+import contextlib
 import io
 import json
 import logging
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,15 @@ from numpy.typing import NDArray
 from kerasrl.compat.matplotlib import import_matplotlib
 from kerasrl.errors import UserError
 from kerasrl.storage.files import write_whole
-from kerasrl.tools.intervals import interval_of_mean
-from kerasrl.tools.plot.logs import Curve, Log, groups_of, read_log
+from kerasrl.tools.intervals import mean_and_interval
+from kerasrl.tools.plot.logs import Log, groups_of, read_logs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WINDOW = 100  # episodes in a running mean
-MOST_LINES = 10  # runs of a kind to draw one by one; more would hide each other
+MOST_LINES = 10  # runs to draw one by one beside their mean; more would hide each other
 FORMATS = (".png", ".svg", ".pdf")
 # Okabe and Ito's colours, which colour-blind people can tell apart, minus those too pale for a line on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -42,40 +43,48 @@ PANELS = {
 EACH_RUN, INTERVAL = "each run", "95% interval of the runs' mean"
 
 
-def plot(logs: Sequence[str | Path], out: str | Path | None = None, threshold: float | None = None) -> Path:
+def plot(
+    logs: str | Path | Sequence[str | Path],
+    out: str | Path | None = None,
+    threshold: float | None = None,
+    labels: Sequence[str] = (),
+) -> Path:
     """Draw a picture of logs, which carries their settings as JSON (in a PNG: text "Keywords"), and return its path.
 
-    Runs that differ only in the seed share a colour; seven or more such kinds get a panel each. Three or more runs of a
-    kind are drawn with their mean and its 95% interval, where all of them have values; more than ten, by these alone.
+    Runs that differ only in the seed, or have the same label, share a colour; seven or more such kinds get a panel
+    each. Three or more runs of a kind are drawn with their mean and its 95% interval, where all of them have values;
+    beside other kinds, or if they are more than ten, by these alone.
 
     Args:
-        logs: Logs that FileLogger wrote.
-        out: File to write, .png, .svg or .pdf. By default dqn_E_curve.png or curves.png, beside the first log.
+        logs: Logs that FileLogger wrote, or folders of runs, such as those that `tune` leaves; one or several.
+        out: File to write, .png, .svg or .pdf. By default dqn_E_curve.png or curves.png, beside the first log or
+            folder, or in the folder if there is but one.
         threshold: Reward to draw as a line. By default that of the settings beside each log.
+        labels: A name for each of `logs`, under which it is drawn. By default what differs in the settings.
 
     Raises:
-        UserError: A log or the settings beside it cannot be used, or the picture cannot be written.
+        UserError: A log or the settings beside it cannot be used, the labels do not fit, or the picture cannot be
+            written.
     """
-    paths = list(dict.fromkeys(Path(log) for log in logs))
+    paths = [Path(log) for log in ([logs] if isinstance(logs, str | Path) else logs)]
     if not paths:
         raise UserError("no log is named; name one, such as logs/dqn_CartPole-v0_log.json")
     if threshold is not None and not math.isfinite(threshold):
         raise UserError(f"threshold must be a finite number, not {threshold}")
-    runs = [read_log(path, threshold) for path in paths]
-    name = "curves.png" if len(paths) > 1 else f"{paths[0].stem.removesuffix('_log')}_curve.png"
-    out = paths[0].with_name(name) if out is None else Path(out)
+    runs = read_logs(paths, labels, threshold)
+    out = _default(paths) if out is None else Path(out)
     if out.suffix.lower() not in FORMATS:
         raise UserError(f"cannot draw {out}: its name must end in {', '.join(FORMATS)}")
     if not out.parent.is_dir():
         raise UserError(f"cannot write {out}: there is no folder {out.parent}")
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no notices of font and configuration folders
-    import_matplotlib()
-    import matplotlib.style  # here, so that --help does not wait for it
-
     picture = io.BytesIO()
-    told = [{**run.settings, **({"run": run.run} if run.run else {})} for run in runs]
+    names = [{"run": run.run, "label": run.label} for run in runs]
+    told = [
+        {**run.settings, **{key: text for key, text in name.items() if text}}
+        for run, name in zip(runs, names, strict=True)
+    ]
     about = {"Keywords": json.dumps(told, default=str)}  # all three formats have Keywords
-    with matplotlib.style.context(STYLE, after_reset=True):  # the user's own style could make it illegible
+    with styled():
         _figure(runs).savefig(picture, format=out.suffix.lower()[1:], dpi=150, metadata=about)
     try:
         write_whole(out, picture.getvalue())
@@ -84,19 +93,28 @@ def plot(logs: Sequence[str | Path], out: str | Path | None = None, threshold: f
     return out
 
 
+@contextlib.contextmanager
+def styled() -> Iterator[None]:
+    """Let Matplotlib draw in this project's style: the user's own could make a picture illegible."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no notices of font and configuration folders
+    import_matplotlib()
+    import matplotlib.style  # here, so that --help does not wait for it
+
+    with matplotlib.style.context(STYLE, after_reset=True):
+        yield
+
+
+def _default(paths: Sequence[Path]) -> Path:
+    """Return the picture to write: beside the first log or folder, or in the folder if there is but one."""
+    first = paths[0]
+    if len(set(paths)) > 1:
+        return first.parent / "curves.png"
+    return first / "curves.png" if first.is_dir() else first.with_name(f"{first.stem.removesuffix('_log')}_curve.png")
+
+
 def running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     """Return, at each place, the mean of the last `window` values, or of fewer at the beginning."""
     return np.convolve(values, np.ones(window))[: len(values)] / np.minimum(np.arange(1, len(values) + 1), window)
-
-
-def mean_and_interval(curves: Sequence[Curve]) -> tuple[Curve, NDArray[np.float64]] | None:
-    """Return the mean of two or more curves at 500 steps and the ends of its 95% interval; None without overlap."""
-    first, last = max(steps[0] for steps, _ in curves), min(steps[-1] for steps, _ in curves)
-    if first >= last:
-        return None
-    grid = np.linspace(first, last, 500)
-    values = np.array([np.interp(grid, *curve) for curve in curves])
-    return (grid, values.mean(axis=0)), interval_of_mean(values)
 
 
 def _figure(runs: Sequence[Log]) -> "Figure":
@@ -121,6 +139,8 @@ def _figure(runs: Sequence[Log]) -> "Figure":
     threshold = textwrap.fill(f"reward threshold {', '.join(f'{value:g}' for value in thresholds)}", 42)
     for axes, (key, drawn) in zip(figure.axes, panels, strict=True):
         _draw_panel(axes, key, drawn, threshold)
+    if alike and all(run.label for run in runs) and not figure.axes[0].get_title():
+        figure.axes[0].set_title(runs[0].name)  # labels do not say it
     for place, axes in enumerate(figure.axes):
         axes.set_ylabel("" if place % columns else axes.get_ylabel())
         if place + columns >= len(panels):
@@ -146,10 +166,11 @@ def _draw_panel(axes: "Axes", key: str, groups: Sequence[tuple[str, list[Log]]],
     single, is_reward = len(groups) == 1, key == "episode_reward"
     if is_reward and len(runs) == 1:
         axes.plot(*runs[0].curves[key], ".", color="0.5", alpha=0.6, markersize=4, mew=0, label="episode")
+    shows_each = single and len(runs) <= MOST_LINES
     for colour, (label, group) in zip(COLOURS, groups, strict=False):
-        _draw(axes, group, key, f"mean of the last {WINDOW} episodes" if single else label, color=colour)
+        _draw(axes, group, key, f"mean of the last {WINDOW} episodes" if single else label, shows_each, color=colour)
     if is_reward and single:
-        _draw(axes, runs, "evaluation_reward", "evaluation", color=COLOURS[1], linestyle="--")
+        _draw(axes, runs, "evaluation_reward", "evaluation", shows_each, color=COLOURS[1], linestyle="--")
         axes.set_title(groups[0][0])
     axes.set_ylabel(PANELS[key][0] + (f"\n(mean of the last {WINDOW})" if is_reward and not single else ""))
     for value in {run.threshold for run in runs if run.threshold is not None and key.endswith("reward")}:
@@ -158,17 +179,17 @@ def _draw_panel(axes: "Axes", key: str, groups: Sequence[tuple[str, list[Log]]],
         axes.set_ylim(-0.05, 1.05)
 
 
-def _draw(axes: "Axes", group: Sequence[Log], key: str, label: str, **style: Any) -> None:
+def _draw(axes: "Axes", group: Sequence[Log], key: str, label: str, shows_each: bool, **style: Any) -> None:
     window = WINDOW if key in ("episode_reward", "loss") else 1
     logged = [run.curves[key] for run in group if key in run.curves]
     curves = [(steps, running_mean(values, window)) for steps, values in logged]
-    average = mean_and_interval(curves) if len(curves) > 2 else None
-    if average is None or len(curves) <= MOST_LINES:
+    average, marker = mean_and_interval(curves), "o" if key == "evaluation_reward" else None
+    if average is None or shows_each:
         thin = {"label": label} if average is None else {"label": EACH_RUN, "linewidth": 0.6, "alpha": 0.5}
         for steps, values in curves:
-            marker = "o" if len(steps) == 1 or (average is None and key == "evaluation_reward") else None
-            axes.plot(steps, values, marker=marker, **style, **thin)
+            marked = "o" if len(steps) == 1 else marker if average is None else None
+            axes.plot(steps, values, marker=marked, **style, **thin)
     if average is not None:
         (steps, mean), band = average
-        axes.plot(steps, mean, label=label, **style)
+        axes.plot(steps, mean, marker=marker, label=label, **style)
         axes.fill_between(steps, *band, color=style["color"], alpha=0.2, linewidth=0, label=INTERVAL)

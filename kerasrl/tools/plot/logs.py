@@ -6,10 +6,9 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kerasrl.config.agents import AGENTS, DQN
 from kerasrl.config.checks import shown
@@ -17,6 +16,7 @@ from kerasrl.config.files import decoded_toml
 from kerasrl.config.settings import EvaluationSettings, RunSettings
 from kerasrl.errors import UserError
 from kerasrl.reading import parse_json, read_file
+from kerasrl.tools.intervals import Curve
 
 # Columns of a log that are drawn.
 COLUMNS = ("episode_reward", "evaluation_reward", "mean_eps", "loss")
@@ -24,8 +24,6 @@ _LARGEST = 1e100  # so that sums and squares stay finite
 _LONGEST = 300  # characters of a label
 # Settings that change what a run shows, how long it is and where it goes, but not what it learns.
 _INCIDENTAL = {field.name for group in (EvaluationSettings, RunSettings) for field in dataclasses.fields(group)}
-
-Curve: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]  # environment steps and values, finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +36,33 @@ class Log:
     threshold: float | None
     run: str
     """Id of the run, "" if it has none."""
+    label: str = ""
+    """Name that the user gives to its group; "": the settings name it."""
+
+
+def read_logs(names: Sequence[Path], labels: Sequence[str], threshold: float | None) -> list[Log]:
+    """Read logs, and those in folders of runs, each with its label if there are any; one named twice is read once.
+
+    Raises:
+        UserError: A log or the settings beside it cannot be used, a folder has none, or the labels do not fit.
+    """
+    if labels and len(labels) != len(names):
+        count = f"{len(labels)} {'is' if len(labels) == 1 else 'are'} given for {len(names)}"
+        raise UserError(f"each log or folder needs a label, in the same order: {count}")
+    if not all(label.strip() for label in labels):
+        raise UserError("a label must not be empty")
+    named = [(log, label) for name, label in zip(names, labels or [""] * len(names), strict=True) for log in _of(name)]
+    return [dataclasses.replace(read_log(log, threshold), label=label) for log, label in dict.fromkeys(named)]
+
+
+def _of(name: Path) -> list[Path]:
+    """Return the logs in a folder and in those in it, as `tune` leaves them; what is no folder is a log."""
+    if not name.is_dir():
+        return [name]
+    found = sorted([*name.glob("*_log.json"), *name.glob("*/*_log.json")])
+    if not found:
+        raise UserError(f"{name} has no logs, ..._log.json, nor have the folders in it")
+    return found
 
 
 def read_log(path: Path, threshold: float | None) -> Log:
@@ -96,7 +121,7 @@ def _decoded(path: Path, decode: Callable[[str], Any], kind: str, hint: str) -> 
 
 
 def groups_of(runs: Sequence[Log]) -> list[tuple[str, list[Log]]]:
-    """Group runs that differ only in the seed; name each group after the environment and what else differs."""
+    """Group runs by their labels, or those that differ only in the seed, after the environment and what differs."""
     groups: dict[str, list[Log]] = {}
     for run in runs:
         others = [other.settings for other in runs if other.name == run.name]
@@ -105,10 +130,11 @@ def groups_of(runs: Sequence[Log]) -> list[tuple[str, list[Log]]]:
         differing = [key for key, value in learning.items() if any(other.get(key) != value for other in alike)]
         of_agent = [f"agent {_text(_agent(run.settings))}"] if len(alike) < len(others) else []
         label = ", ".join([run.name, *of_agent, *(f"{key} {_text(run.settings[key])}" for key in differing)])
-        groups.setdefault(label, []).append(run)
+        groups.setdefault(run.label or label, []).append(run)
     named = []
     for label, group in groups.items():
-        seed = f", seed {_text(group[0].settings['seed'])}" if "seed" in group[0].settings else ""
+        has_seed = "seed" in group[0].settings and not group[0].label
+        seed = f", seed {_text(group[0].settings['seed'])}" if has_seed else ""
         label += f", {len(group)} runs" if len(group) > 1 else seed
         label = label[:_LONGEST]
         has_glyphs = "".join(letter if letter.isprintable() and letter < "\u0250" else "?" for letter in label)

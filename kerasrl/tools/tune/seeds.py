@@ -16,7 +16,7 @@ from kerasrl.environments.spaces import describe_spaces
 from kerasrl.errors import UserError
 from kerasrl.phrases import command_to_type, reward_text
 from kerasrl.storage.files import write_whole
-from kerasrl.tools.intervals import interval_of_mean
+from kerasrl.tools.intervals import FEWEST, interval_of_mean
 from kerasrl.tools.plot import plot
 from kerasrl.tools.tune.table import Table
 from kerasrl.tools.tune.worker import NB_EPISODES, Job, News, read_result
@@ -178,9 +178,14 @@ def run_jobs(
 
 
 def mean_text(values: Sequence[float]) -> str:
-    """Return a mean and its interval as text."""
-    low, high = map(float, interval_of_mean(values))
-    return f"{reward_text(statistics.fmean(values))} [{reward_text(low)}, {reward_text(high)}]"
+    """Return a mean, and its interval if there is one, as text."""
+    mean, ends = reward_text(statistics.fmean(values)), interval_of_mean(values)
+    return mean if ends is None else f"{mean} [{reward_text(float(ends[0]))}, {reward_text(float(ends[1]))}]"
+
+
+def what_is_told(nb_runs: int) -> str:
+    """Return what `mean_text` shows of so many runs, in words."""
+    return "mean [95% bootstrap interval]" if nb_runs >= FEWEST else "mean"
 
 
 def steps_to_solve(results: Sequence[dict[str, Any]], threshold: float) -> str:
@@ -193,7 +198,8 @@ def steps_to_solve(results: Sequence[dict[str, Any]], threshold: float) -> str:
 def summarise(config: AnyConfig, folder: Path, results: dict[int, dict[str, Any]], threshold: float | None) -> None:
     """Print what can be said about all seeds, and draw their curves."""
     found = list(results.values())
-    print(f"{len(found)} seeds of {config.env}, {NB_EPISODES} greedy episodes each: mean [95% bootstrap interval]")
+    number = f"{len(found)} seed{'s' if len(found) > 1 else ''}"
+    print(f"{number} of {config.env}, {NB_EPISODES} greedy episodes each: {what_is_told(len(found))}")
     print(f"best weights {mean_text([result['mean_best'] for result in found])}")
     print(f"last weights {mean_text([result['mean_last'] for result in found])}")
     if threshold is not None:
