@@ -15,12 +15,15 @@ from pathlib import Path
 
 import optuna
 import pytest
+from matplotlib.figure import Figure
 
 from kerasrl import Config
 from kerasrl.cli.door import run as run_command
 from kerasrl.cli.layers import parse_config
 from kerasrl.config.agents import AGENTS
 from kerasrl.config.files import read_toml
+from kerasrl.tools.plot.drawing import COLOURS
+from kerasrl.tools.tune.pictures import draw_pictures
 from kerasrl.tools.tune.search import Search
 from kerasrl.tools.tune.space import Choice, Range, read_space
 
@@ -66,10 +69,11 @@ def test_a_search_finds_settings_and_trains_the_best_again(ray, tmp_path, capsys
     first = next(line for line in told if line.startswith("1. "))
     assert first.startswith(f"1. trial {ranked[0]['trial']}: ")
     assert f"{float(ranked[0]['score']):.1f}"[:3] in first
-    for name in ("history.png", "importance.png"):
-        made = tmp_path / "runs" / name
-        assert f"{made.stem} {made}" in told
-        assert made.read_bytes().startswith(b"\x89PNG")
+    made = tmp_path / "runs" / "history.png"
+    assert f"history {made}" in told and made.read_bytes().startswith(b"\x89PNG")
+    count = f"{len(finished)} finished trial{'s' if len(finished) > 1 else ''}"
+    assert f"no picture of the importance: {count} cannot show it, 20 can" in told
+    assert not made.with_name("importance.png").exists()
 
     best = tmp_path / "runs" / "best.toml"
     about = read_toml(best)["run"]
@@ -166,6 +170,73 @@ def test_the_study_is_optunas_own_and_holds_no_pickle(ray, tmp_path, capsys, err
     assert all(not file.read_bytes().startswith((b"\x80\x04", b"\x80\x05")) for file in files)
     (tmp_path / "runs" / "study.db").write_bytes(b"from a stranger")
     assert "study.db cannot be used: " in error(*arguments)
+
+
+def searched(values, nb_stopped=0):
+    """A study whose trials reached `values`, before those that were stopped; learning_rate decides."""
+    study = optuna.create_study(direction="maximize")
+    for value in values:
+        learning_rate, batch_size = value / 200, ("32", "64")[len(study.trials) % 2]
+        params = {"learning_rate": learning_rate, "batch_size": batch_size}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=DISTRIBUTIONS, value=value))
+    for step in range(nb_stopped):
+        trial = study.ask(DISTRIBUTIONS)
+        trial.report(5.0 + step, 100)
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    return study
+
+
+DISTRIBUTIONS = {
+    "learning_rate": optuna.distributions.FloatDistribution(0, 1),
+    "batch_size": optuna.distributions.CategoricalDistribution(["32", "64"]),
+}
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Figures that are written."""
+    written, savefig = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **b: (written.append(self), savefig(self, *a, **b)))
+    return written
+
+
+@pytest.mark.curve
+def test_the_pictures_of_a_search_show_its_trials_and_which_setting_matters(tmp_path, figures):
+    values = [float(20 * (k % 4) + k) for k in range(20)]
+    study = searched(values, nb_stopped=2)
+    told = draw_pictures(study, {19: [70.0, 80.0], 15: [60.0, 62.0]}, tmp_path)
+    assert told == [f"{name} {tmp_path / name}.png" for name in ("history", "importance")]
+    assert all((tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in ("history", "importance"))
+    history, importance = (figure.axes[0] for figure in figures)
+    lines = {line.get_label(): line.get_xydata().tolist() for line in history.lines}
+    assert lines["finished"] == [[k, value] for k, value in enumerate(values)]
+    assert lines["stopped, when it lagged"] == [[20, 5], [21, 6]]
+    assert lines["best so far"] == [*([k, max(values[: k + 1])] for k in range(20)), [21, 79]]
+    assert lines["trained again, fresh seeds"] == [[19, 75], [15, 61]]
+    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == list(lines)
+    assert {line.get_color() for line in history.lines} <= {*COLOURS, "0.55"}
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.25)
+    expected = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    names = [label.get_text() for label in importance.get_yticklabels()]
+    shares = dict(zip(names, (bar.get_width() for bar in importance.patches), strict=True))
+    assert shares == pytest.approx(expected)
+    assert names[-1] == "learning_rate" and shares["learning_rate"] > 0.5  # the largest is on top
+    assert "20 finished trials" in importance.get_xlabel()
+
+
+@pytest.mark.curve
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([], "history: no trial is finished"),
+        ([1.0, 2.0, 3.0], "importance: 3 finished trials cannot show it, 20 can"),
+        ([200.0] * 3 + [9.0] * 17, "importance: too many trials have the same score"),
+    ],
+    ids=["none", "three", "the same"],
+)
+def test_no_importance_is_told_of_what_cannot_show_it(tmp_path, values, reason):
+    assert draw_pictures(searched(values), {}, tmp_path)[-1] == f"no picture of the {reason}"
+    assert [file.name for file in tmp_path.iterdir()] == (["history.png"] if values else [])
 
 
 def with_view(study):

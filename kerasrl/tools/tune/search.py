@@ -5,7 +5,6 @@ import csv
 import dataclasses
 import errno
 import io
-import os
 import re
 import sqlite3
 import statistics
@@ -15,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasrl.compat.matplotlib import import_matplotlib
 from kerasrl.config import AnyConfig
 from kerasrl.config.agents import DQN
 from kerasrl.config.files import changes
 from kerasrl.errors import UserError, WriteError, printable
 from kerasrl.phrases import command_to_type, reward_text
 from kerasrl.storage.files import write_whole
-from kerasrl.tools.tune.seeds import OWN, mean_text, run_jobs
+from kerasrl.tools.tune.pictures import draw_pictures
+from kerasrl.tools.tune.seeds import OWN, mean_text, run_jobs, what_is_told
 from kerasrl.tools.tune.space import Space, settings_text
 from kerasrl.tools.tune.table import Table
 from kerasrl.tools.tune.worker import NB_EPISODES, Job, News, clear, read_result
@@ -38,7 +37,6 @@ _KEPT = 3  # a third of the trials continues from each rung
 STUDY, BEST, TRIALS = "study.db", "best.toml", "trials.csv"
 # What makes SQLite compute: virtual tables, generated columns, checks, defaults, functions in an index.
 _COMPUTED = re.compile(r"\b(virtual|as|check|default)\b|^\s*create\s+(unique\s+)?index\b[^(]*\([^)]*\(", re.IGNORECASE)
-_HISTORY, _IMPORTANCE = "history.png", "importance.png"
 
 
 @dataclass
@@ -194,7 +192,9 @@ class Search:
         )
         if ranked:
             seeds = f"{self.trial_seeds} fresh seed{'s' if self.trial_seeds > 1 else ''}"
-            print(f"the {len(ranked)} best, trained again: score in the search, then mean [95% bootstrap interval] of")
+            print(
+                f"the {len(ranked)} best, trained again: score in the search, then {what_is_told(self.trial_seeds)} of"
+            )
             print(f"{NB_EPISODES} greedy episodes with each of {seeds}, by which they are ranked:")
         for place, (number, rewards) in enumerate(ranked.items(), 1):
             trial = self.study.trials[number]
@@ -203,8 +203,8 @@ class Search:
                 f"{place}. trial {number}: {score}, then {mean_text(rewards)}: {settings_text(self._settings(trial))}"
             )
         print(f"trials {self.folder / TRIALS}")
-        for name, draw in ((_HISTORY, "plot_optimization_history"), (_IMPORTANCE, "plot_param_importances")):
-            print(printable(self._draw(name, draw)))
+        for line in draw_pictures(self.study, ranked, self.folder):
+            print(printable(line))
         if ranked:
             best = next(iter(ranked))
             self._write_best(best, ranked[best])
@@ -249,25 +249,6 @@ class Search:
         }
         named = {} if self.config.agent == DQN else {"agent": self.config.agent}
         write_whole(self.folder / BEST, tomli_w.dumps({**named, **settings, "run": about}).encode())
-
-    def _draw(self, name: str, draw: str) -> str:
-        os.environ.setdefault("MPLBACKEND", "Agg")  # Optuna draws with pyplot, which would look for a screen
-        import_matplotlib()
-        import optuna.visualization.matplotlib as visualization
-        from matplotlib import pyplot
-
-        what = Path(name).stem
-        picture = io.BytesIO()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                figure = getattr(visualization, draw)(self.study).figure
-                figure.savefig(picture, format="png", dpi=150, bbox_inches="tight")
-                pyplot.close(figure)
-        except (ValueError, RuntimeError, ImportError) as error:  # of a backend whose library is not installed
-            return f"no picture of the {what}: {_first_line(error)}"
-        write_whole(self.folder / name, picture.getvalue())
-        return f"{what} {self.folder / name}"
 
     def _settings(self, trial: Any) -> dict[str, Any]:
         return {name: part.suggest(trial, name) for name, part in self.space.items() if name in trial.params}
