@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasrl.agents import Agent as Agent
+    from kerasrl.agents import DDPGAgent as DDPGAgent
     from kerasrl.agents import DQNAgent as DQNAgent
     from kerasrl.agents import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy
     from kerasrl.agents import seed as seed
@@ -53,6 +54,7 @@ _HOMES = {
     "CEMConfig": "kerasrl.config",
     "Config": "kerasrl.config",
     "DDPGConfig": "kerasrl.config",
+    "DDPGAgent": "kerasrl.agents",
     "DQNAgent": "kerasrl.agents",
     "ExponentialAnnealedPolicy": "kerasrl.agents",
     "FileLogger": "kerasrl.callbacks",

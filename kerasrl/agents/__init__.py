@@ -5,6 +5,7 @@ from kerasrl.compat import keras_rl as keras_rl  # first: it lets the modules be
 # isort: split
 
 from kerasrl.agents.base import Agent as Agent
+from kerasrl.agents.ddpg import DDPGAgent as DDPGAgent
 from kerasrl.agents.dqn import AbstractDQNAgent as AbstractDQNAgent
 from kerasrl.agents.dqn import DQNAgent as DQNAgent
 from kerasrl.agents.policies import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy

@@ -283,6 +283,10 @@ class Agent(rl.core.Agent):
         """Return the online networks' weights in the order of a weights file."""
         return weights.arrays(self._networks())
 
+    def weights_files(self, filepath: str | os.PathLike[str]) -> list[str]:
+        """Return the files that `write_weights` writes, the one with the metadata first."""
+        return [os.fspath(filepath)]
+
     def write_weights(self, filepath: str | os.PathLike[str], values: list[np.ndarray] | None = None) -> None:
         """Write the online networks' weights and the agent's `metadata` to one HDF5 file.
 
@@ -303,8 +307,9 @@ class Agent(rl.core.Agent):
             FileExistsError: The file exists and `overwrite` is False.
             OSError: The file cannot be written; an earlier one is left as it was.
         """
-        if not overwrite and os.path.exists(filepath):
-            raise FileExistsError(f"{os.fspath(filepath)} exists; pass overwrite=True to replace it")
+        existing = [] if overwrite else [file for file in self.weights_files(filepath) if os.path.exists(file)]
+        if existing:
+            raise FileExistsError(f"{existing[0]} exists; pass overwrite=True to replace it")
         self.write_weights(filepath)
 
     def load_weights(self, filepath: str | os.PathLike[str]) -> None:

@@ -17,6 +17,7 @@ from kerasrl.learning.batches import Batches
 from kerasrl.overrides import overrides
 from kerasrl.plain import plain
 from kerasrl.replay.transitions import NothingToDraw
+from kerasrl.storage.weights import Weights
 
 
 class ReplayAgent(Agent):
@@ -26,9 +27,9 @@ class ReplayAgent(Agent):
 
     - `_model` and `_acts_by`, the model from states to what an action is chosen by, and its name in `trainables`;
     - `_choose`, an action by the network's output, and `_act_on`, an action for a state as Keras-RL chooses it;
-    - `_make_update`, which returns the update with some options, to be called as `dqn.update.Update` is;
+    - `_make_update`, which returns the update with some options, to be called as a `BatchUpdate` is;
     - `_settings`, `_update_options` and `_require_sound`, if the agent has more settings than the ones below;
-    - `copy_targets`, which calls the method `_hard_update` names.
+    - the method that `_hard_update` names, which makes the targets equal to the networks.
 
     Attributes:
         gamma: Discount factor.
@@ -291,9 +292,21 @@ class ReplayAgent(Agent):
             self.excess_step = self.step
             if not math.isfinite(result[0]):
                 raise DivergenceError(f"the loss became {result[0]} at step {self.step}: {batch.why_not_finite()}")
-        if batch.rows is not None:
+        if batch.rows is not None and len(errors):  # there are none if what they belong to is still warming up
             self._memory.update_priorities(batch.rows, errors)
         return result
+
+    # Weights
+
+    def copy_targets(self) -> None:
+        """Make the target networks equal to the online networks, as Keras-RL's method does, or a user's own."""
+        if self.compiled:
+            getattr(self, self._hard_update)()
+
+    def assign_weights(self, saved: Weights) -> None:
+        """Put weights read from a file into the online and the target networks, before `compile` into the models."""
+        self._next_output = None
+        super().assign_weights(saved)
 
     # For `Loop` and `kerasrl.storage`
 

@@ -1,6 +1,7 @@
 """All trainable weights of a small network as one vector, which a compiled call handles faster than many variables."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,26 @@ def can_be_vector(variables: Sequence[Any], optimizer: Any) -> bool:
     """Return whether the optimizer treats one vector just as it does these variables, and whether that is faster."""
     return (
         type(optimizer) in _ELEMENTWISE
-        and optimizer.clipnorm is None  # a norm for each variable
+        # A norm for each variable, which `clipped` takes care of unless Keras changes gradients before it clips them.
+        and (
+            optimizer.clipnorm is None
+            or (optimizer.gradient_accumulation_steps is None and optimizer.loss_scale_factor is None)
+        )
         and optimizer.weight_decay is None  # may exclude variables by name
         and len({v.dtype for v in variables}) == 1
         and all(getattr(v, "constraint", None) is None for v in variables)
         and sum(int(np.prod(v.shape)) for v in variables) <= _VECTOR_LIMIT
     )
+
+
+@contextlib.contextmanager
+def clipped(optimizer: Any, gradients: Sequence[tf.Tensor]) -> Iterator[list[tf.Tensor]]:
+    """Yield gradients clipped to the optimizer's `clipnorm` each, which it is without while the block runs."""
+    norm, optimizer.clipnorm = optimizer.clipnorm, None
+    try:
+        yield [tf.clip_by_norm(gradient, norm) for gradient in gradients] if norm else list(gradients)
+    finally:
+        optimizer.clipnorm = norm
 
 
 def joined(variables: Sequence[Any]) -> tf.Tensor:

@@ -27,7 +27,12 @@ def fresh(optimizer: Any) -> Any:
     if optimizer.use_ema:
         raise ValueError("use_ema is not supported: this agent's moving average is its target network")
     # An optimizer's state belongs to one set of weights.
-    return type(optimizer).from_config(optimizer.get_config()) if optimizer.built else optimizer
+    return clone(optimizer) if optimizer.built else optimizer
+
+
+def clone(optimizer: Any) -> Any:
+    """Return another optimizer like a given one, which has not trained anything yet."""
+    return type(optimizer).from_config(optimizer.get_config())
 
 
 class Trainable:
@@ -269,7 +274,11 @@ class Trainable:
             loss = tf.add_n([loss_of(output), *losses])
             scaled_loss = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled_loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        self.optimizer.apply([flat_weights.joined(gradients)] if self._is_vector else gradients, self._online)
+        if self._is_vector:
+            with flat_weights.clipped(self.optimizer, gradients) as parts:
+                self.optimizer.apply([flat_weights.joined(parts)], self._online)
+        else:
+            self.optimizer.apply(gradients, self._online)
         for variable, old, new in zip(self.model.non_trainable_variables, others, new_others, strict=True):
             if new is not old:
                 variable.assign(new)

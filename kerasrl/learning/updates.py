@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasrl.errors import Note
@@ -56,6 +57,15 @@ def several_updates(
         lambda i, *_: i < nb_updates, next_update, [tf.constant(0), tf.zeros(nb_metrics), errors]
     )
     return total / nb_updates, errors.concat()
+
+
+def huber_loss(error: tf.Tensor, clip_value: float) -> tf.Tensor:
+    """Huber loss as in rl.util.huber_loss: x^2 / 2 up to `clip_value`, linear beyond."""
+    squared = 0.5 * tf.square(error)
+    if np.isinf(clip_value):
+        return squared
+    size = tf.abs(error)
+    return tf.where(size < clip_value, squared, clip_value * (size - 0.5 * clip_value))
 
 
 # What Keras 1 and 2 called some metrics -> today's name. Where there is another for a single output, it comes second.

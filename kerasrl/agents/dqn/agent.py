@@ -15,7 +15,6 @@ from kerasrl.agents.dqn.update import Update
 from kerasrl.errors import UserError, one_line
 from kerasrl.learning import Metrics, Trainable, fresh
 from kerasrl.learning.inputs import usable
-from kerasrl.storage.weights import Weights
 
 
 class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
@@ -174,19 +173,9 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
             return
         self._network.copy_target()
 
-    def copy_targets(self) -> None:
-        """Make the target network equal to the online network, as `update_target_model_hard` does, or a user's own."""
-        if self.compiled:
-            self.update_target_model_hard()
-
     def _networks(self) -> Any:
         self.synchronise()
         return self._model
-
-    def assign_weights(self, saved: Weights) -> None:
-        """Put weights that were read from a file into the online and the target network, before `compile` the model."""
-        self._next_output = None
-        super().assign_weights(saved)
 
     def _act_on(self, state: list[Any]) -> Any:
         return self._choose(self.compute_q_values(state))
