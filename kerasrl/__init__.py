@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasrl.agents import Agent as Agent
+    from kerasrl.agents import CEMAgent as CEMAgent
     from kerasrl.agents import DDPGAgent as DDPGAgent
     from kerasrl.agents import DQNAgent as DQNAgent
     from kerasrl.agents import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy
+    from kerasrl.agents import SARSAAgent as SARSAAgent
+    from kerasrl.agents import SarsaAgent as SarsaAgent
     from kerasrl.agents import seed as seed
     from kerasrl.callbacks import FileLogger as FileLogger
     from kerasrl.callbacks import ModelIntervalCheckpoint as ModelIntervalCheckpoint
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from kerasrl.errors import UserError as UserError
     from kerasrl.errors import WeightsError as WeightsError
     from kerasrl.learning.device import configure as configure
+    from kerasrl.replay import EpisodeParameterMemory as EpisodeParameterMemory
     from kerasrl.replay import PrioritizedMemory as PrioritizedMemory
     from kerasrl.replay import SequentialMemory as SequentialMemory
     from kerasrl.tools.export import export as export
@@ -52,10 +56,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "Agent": "kerasrl.agents",
     "CEMConfig": "kerasrl.config",
+    "CEMAgent": "kerasrl.agents",
     "Config": "kerasrl.config",
     "DDPGConfig": "kerasrl.config",
     "DDPGAgent": "kerasrl.agents",
     "DQNAgent": "kerasrl.agents",
+    "EpisodeParameterMemory": "kerasrl.replay",
     "ExponentialAnnealedPolicy": "kerasrl.agents",
     "FileLogger": "kerasrl.callbacks",
     "ModelIntervalCheckpoint": "kerasrl.callbacks",
@@ -65,6 +71,8 @@ _HOMES = {
     "Run": "kerasrl.training.run",
     "RunFiles": "kerasrl.training.files",
     "SARSAConfig": "kerasrl.config",
+    "SARSAAgent": "kerasrl.agents",
+    "SarsaAgent": "kerasrl.agents",
     "SequentialMemory": "kerasrl.replay",
     "TrainingRun": "kerasrl.training.run",
     "UserError": "kerasrl.errors",

@@ -5,8 +5,12 @@ from kerasrl.compat import keras_rl as keras_rl  # first: it lets the modules be
 # isort: split
 
 from kerasrl.agents.base import Agent as Agent
+from kerasrl.agents.cem import CEMAgent as CEMAgent
 from kerasrl.agents.ddpg import DDPGAgent as DDPGAgent
 from kerasrl.agents.dqn import AbstractDQNAgent as AbstractDQNAgent
 from kerasrl.agents.dqn import DQNAgent as DQNAgent
 from kerasrl.agents.policies import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy
+from kerasrl.agents.sarsa import SARSAAgent as SARSAAgent
 from kerasrl.agents.seeding import seed as seed
+
+SarsaAgent = SARSAAgent  # Keras-RL's other name

@@ -63,14 +63,13 @@ class Loop:
         """Train; see `Agent.fit`."""
         agent = self.agent
         if state is not None and agent.memory is not None and not has_state(agent.memory):
-            raise UserError("an exact resume needs a kerasrl.SequentialMemory")
+            kind = "EpisodeParameterMemory" if hasattr(agent.memory, "finalize_episode") else "SequentialMemory"
+            raise UserError(f"an exact resume needs a kerasrl.{kind}")
         if state is not None:
             check_own_state(agent)
         if resume and state is None:
             raise UserError("resume needs the state to resume from: fit(state=TrainingState(...), resume=True)")
-        if nb_steps < 1:
-            raise UserError(f"nb_steps must be at least 1, not {nb_steps}")
-        self._nb_steps = nb_steps
+        self._nb_steps = nb_steps = _whole(nb_steps, "nb_steps")
         if agent.nb_random_steps:
             self._choose = self._choose_at_random_first
         if self.playing.seed is not None:
@@ -188,8 +187,7 @@ class Loop:
     def test(self, nb_episodes: int, verbose: int) -> keras.callbacks.History:
         """Play; see `Agent.test`."""
         agent = self.agent
-        if nb_episodes < 1:
-            raise UserError(f"nb_episodes must be at least 1, not {nb_episodes}")
+        nb_episodes = _whole(nb_episodes, "nb_episodes")
         lines = rl.callbacks.TestLogger() if verbose >= 1 else None
         callbacks, history = self._callbacks([lines], {"nb_episodes": nb_episodes})
         with agent.acting(self.playing.seed):
@@ -328,6 +326,13 @@ class Loop:
         self.agent.forward(self.observation)
         self.agent.expect(None)
         self.agent.backward(0.0, terminal=False)
+
+
+def _whole(number: Any, name: str) -> int:
+    """Return a number of at least 1, which may be given as a float such as 5e4; raise `UserError` if it is none."""
+    if number < 1 or not float(number).is_integer():
+        raise UserError(f"{name} must be {'at least 1' if number < 1 else 'a whole number'}, not {number}")
+    return int(number)
 
 
 def _kept(action: Any) -> Any:

@@ -39,10 +39,7 @@ class Batch(NamedTuple):
     def why_not_finite(self) -> str:
         """Say why its loss is not a finite number, and what to do."""
         rewards = self.states[0][:, -2] if isinstance(self.kind, PackedLayout) else self.rest[1]
-        if all(np.isfinite(array).all() for array in (*self.states, rewards)):
-            largest = np.abs(rewards).max()
-            return f"lower the learning rate or scale down the rewards (the largest in this batch is {largest:g})"
-        return "the environment gave an observation or a reward that is not a finite number"
+        return why_not_finite(self.states, rewards)
 
 
 class Batches:
@@ -135,3 +132,11 @@ def _require_transition(memory: Any) -> None:
         ends = map(memory.terminals.__getitem__, range(memory.window_length - 1, memory.nb_entries - 2))
         if all(ends):  # what comes after an end is the last observation of the episode
             raise NothingToDraw
+
+
+def why_not_finite(states: list[np.ndarray], rewards: np.ndarray) -> str:
+    """Say why the loss of a batch is not a finite number, and what to do."""
+    if all(np.isfinite(array).all() for array in (*states, rewards)):
+        largest = np.abs(rewards).max()
+        return f"lower the learning rate or scale down the rewards (the largest in this batch is {largest:g})"
+    return "the environment gave an observation or a reward that is not a finite number"

@@ -54,6 +54,7 @@ class Trainable:
         calls: Runs functions that use this network as compiled calls.
         nb_inputs: Number of the model's inputs.
         handed_out: 'online', 'target': the networks that a caller may have changed, or has, since they were last read.
+        nb_changes: How often the weights have changed so far, apart from what `handed_out` says.
         is_in_loop: Whether `fit` or `test` is running.
         has_convolutions: Whether any of its weights have more than two dimensions.
     """
@@ -85,6 +86,7 @@ class Trainable:
         self._target = [tf.Variable(v.value, trainable=False) for v in self._copied if has_target]
         self._target_model: Any = None
         self.handed_out: set[str] = set()
+        self.nb_changes = 0
         self.is_in_loop = False
         self._model_is_behind = False
         self._of_one: OutputOfOne | None = None
@@ -162,6 +164,7 @@ class Trainable:
 
     def have_changed(self) -> None:
         """Note that the weights have changed; to be called after each call with `descend`."""
+        self.nb_changes += 1
         self._model_is_behind = self._is_vector
         if self._of_one:
             self._of_one.is_behind = True

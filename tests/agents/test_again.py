@@ -6,6 +6,7 @@ import gym
 import keras
 import numpy as np
 import pytest
+import rl.agents
 import rl.agents.dqn
 import rl.callbacks
 import rl.core
@@ -233,6 +234,9 @@ def order(function):
 
 PAIRS = [
     (DQNAgent, rl.agents.dqn.DQNAgent),
+    (kerasrl.SARSAAgent, rl.agents.SARSAAgent),
+    (kerasrl.CEMAgent, rl.agents.CEMAgent),
+    (kerasrl.EpisodeParameterMemory, rl.memory.EpisodeParameterMemory),
     (AbstractDQNAgent, rl.agents.dqn.AbstractDQNAgent),
     (kerasrl.agents.Agent, rl.core.Agent),
     (SequentialMemory, rl.memory.SequentialMemory),

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import rl.agents
 import rl.agents.dqn
 import rl.callbacks
 import rl.core
@@ -18,7 +19,7 @@ import rl.policy
 import rl.processors
 from keras import layers
 
-from kerasrl import DQNAgent, SequentialMemory
+from kerasrl import CEMAgent, DQNAgent, EpisodeParameterMemory, SARSAAgent, SequentialMemory
 from kerasrl.errors import Note
 
 # The public methods, hooks and properties of Keras-RL's classes, found by looking at them.
@@ -138,6 +139,8 @@ def build_theirs(
 
 
 def plain(value):
+    if isinstance(value, list) and len({np.shape(item) for item in value}) > 1:
+        return [np.shape(item) for item in value]
     if isinstance(value, np.ndarray | list | tuple):
         return np.shape(value)
     if isinstance(value, bool | np.bool_):
@@ -155,10 +158,10 @@ def tracing(calls, part, name, function):
     return traced
 
 
-def traced_class(calls, part, base, names=None):
-    """A subclass that overrides these methods and properties, or all of a part's."""
+def traced_class(calls, part, base, names):
+    """A subclass that overrides these methods and properties."""
     body = {}
-    for name in PARTS[part] if names is None else names:
+    for name in names:
         found = inspect.getattr_static(base, name, None)
         if isinstance(found, property):
             body[name] = property(tracing(calls, part, name, found.fget), found.fset)
@@ -169,17 +172,21 @@ def traced_class(calls, part, base, names=None):
 
 def run(agent, callback):
     """Train for four episodes and play one."""
-    agent.policy.nb_actions = agent.test_policy.nb_actions = 0
+    if hasattr(agent, "policy"):
+        agent.policy.nb_actions = agent.test_policy.nb_actions = 0
+    keras.utils.set_random_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Note)
         agent.fit(Env(), 13, verbose=0, callbacks=[callback])
         agent.test(Env(), 1, verbose=0, visualize=False, callbacks=[callback])
 
 
-def calls_of(build, bases, parts, names=None):
+def calls_of(build, bases, parts, table=PARTS):
     """What is called in `run` if some parts are of classes of somebody's own."""
     calls = []
-    kinds = {part: traced_class(calls, part, bases[part], names) if part in parts else bases[part] for part in bases}
+    kinds = {
+        part: traced_class(calls, part, base, table[part]) if part in parts else base for part, base in bases.items()
+    }
     callback = kinds.pop("callback")()
     run(build(**kinds), callback)
     return [call for call in calls if call[0] not in BY_PEOPLE]
@@ -275,3 +282,108 @@ def test_a_method_given_to_an_object_is_called_from_the_next_fit_on(part, name, 
     assert calls == expected
     run(agent, rl.callbacks.Callback())
     assert calls == expected
+
+
+# The agents without a replay memory
+
+
+def build_sarsa(agent, policy=Alternating, processor=Processor):
+    is_ours = issubclass(agent, SARSAAgent)
+    options = {"policy": policy(), "test_policy": policy(), "processor": processor(), "nb_steps_warmup": 5}
+    made = agent(build_model(1) if is_ours else Network(), 2, **options)
+    if is_ours:
+        made.compile("sgd")
+    made.compiled, made.trainable_model = True, Network()
+    return made
+
+
+class Weighing(Network):
+    """The model's weights, as Keras-RL's CEMAgent sees them."""
+
+    def get_weights(self):
+        return [np.zeros((4, 2)), np.zeros(2)]
+
+
+def build_cem(agent, memory, processor=Processor):
+    is_ours = issubclass(agent, CEMAgent)
+    options = {"batch_size": 3, "elite_frac": 0.5, "nb_steps_warmup": 5, "train_interval": 2}
+    memory, model, theta = memory(limit=5, window_length=2), build_model(2), np.zeros(20)  # all actions are as good
+    model.set_weights(Weighing().get_weights())
+    made = agent(model if is_ours else Weighing(), 2, memory, theta_init=theta, processor=processor(), **options)
+    made.compile() if is_ours else setattr(made, "compiled", True)
+    return made
+
+
+SHARED = {part: kind for part, kind in COMMON.items() if part != "policy"}
+OTHERS = {
+    "SARSAAgent": (build_sarsa, {**COMMON, "agent": rl.agents.SARSAAgent}, {**COMMON, "agent": SARSAAgent}),
+    "CEMAgent": (
+        build_cem,
+        {**SHARED, "agent": rl.agents.CEMAgent, "memory": rl.memory.EpisodeParameterMemory},
+        {**SHARED, "agent": CEMAgent, "memory": EpisodeParameterMemory},
+    ),
+}
+
+
+def methods_of(name):
+    """The public methods, hooks and properties of the parts that an agent has."""
+    _, bases, _ = OTHERS[name]
+    found = {part: PARTS[part] for part in bases}
+    found["agent"] = members(rl.core.Agent, bases["agent"])
+    if "memory" in bases:
+        found["memory"] = members(rl.memory.Memory, bases["memory"])
+    return found
+
+
+# Keras-RL's SARSA shows the next state to the processor three times, one after the other, and in other shapes.
+REPEATED = ("process_state_batch", "compute_q_values", "compute_batch_q_values")
+
+
+def without_repetitions(calls):
+    """Calls in order, those of `REPEATED` without arguments and, in each row of them, each once."""
+    found, row = [], set()
+    for call in calls:
+        if not call[0].endswith(REPEATED):
+            row.clear()
+        elif call[0] in row:
+            continue
+        else:
+            row.add(call[0])
+            call = call[:1]
+        found.append(call)
+    return [call for call in found if call[0] not in READ]
+
+
+@functools.cache
+def reference_of(name):
+    build, theirs, _ = OTHERS[name]
+    return calls_of(build, theirs, methods_of(name), methods_of(name))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_method_of_the_others_is_called_by_keras_rl_or_by_people(name):
+    every = {f"{part}.{method}" for part, names in methods_of(name).items() for method in names}
+    called = {call[0] for call in reference_of(name)}
+    assert every - called == BY_PEOPLE & every and called <= every and len(called) > 30
+
+
+@pytest.mark.parametrize(("name", "part"), [(name, part) for name in OTHERS for part in [*OTHERS[name][1], "all"]])
+def test_what_people_override_in_the_others_is_asked_in_the_same_order(name, part):
+    build, _, ours = OTHERS[name]
+    calls = calls_of(build, ours, methods_of(name) if part == "all" else [part], methods_of(name))
+    expected = [call for call in reference_of(name) if part == "all" or call[0].startswith(f"{part}.")]
+    assert {call[0] for call in calls} == {call[0] for call in expected}
+    assert without_repetitions(calls) == without_repetitions(expected)
+
+
+def test_the_table_of_the_others_has_what_they_have_more():
+    text = (Path(__file__).parents[2] / "docs/own-script.md").read_text()
+    table = text.partition("| of the others | method |")[2].partition("\n\n")[0]
+    rows = dict(re.findall(r"\n\| (\w+) (.*?)(?=\n\| \w|$)", table, re.DOTALL))
+    for name in OTHERS:
+        told = [method for row in rows[name].split("\n") for method in re.findall(r"`(\w+)`", row.split("|")[-3])]
+        more = {method for part, names in methods_of(name).items() for method in set(names) - set(PARTS[part])}
+        assert sorted(set(told) - {"sample"}) == sorted(more | (set(told) & VALUING))
+
+
+VALUING = {"compute_q_values", "compute_batch_q_values", "process_state_batch"}  # called at other moments

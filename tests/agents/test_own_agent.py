@@ -296,5 +296,5 @@ def test_a_memory_that_cannot_be_kept_is_refused(tmp_path, refused):
     agent = Climber()
     agent.memory = rl.memory.EpisodeParameterMemory(limit=10, window_length=1)
     agent.fit(Line(), 20, verbose=0)
-    with refused("kerasrl.SequentialMemory"):
+    with refused("kerasrl.EpisodeParameterMemory"):
         agent.fit(Line(), 20, verbose=0, state=TrainingState(tmp_path / "state"))
