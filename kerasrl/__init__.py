@@ -21,9 +21,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerasrl.agents import Agent as Agent
     from kerasrl.agents import CEMAgent as CEMAgent
+    from kerasrl.agents import ContinuousDQNAgent as ContinuousDQNAgent
     from kerasrl.agents import DDPGAgent as DDPGAgent
     from kerasrl.agents import DQNAgent as DQNAgent
     from kerasrl.agents import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy
+    from kerasrl.agents import NAFAgent as NAFAgent
+    from kerasrl.agents import NAFLayer as NAFLayer
     from kerasrl.agents import SARSAAgent as SARSAAgent
     from kerasrl.agents import SarsaAgent as SarsaAgent
     from kerasrl.agents import seed as seed
@@ -59,6 +62,7 @@ _HOMES = {
     "CEMAgent": "kerasrl.agents",
     "Config": "kerasrl.config",
     "DDPGConfig": "kerasrl.config",
+    "ContinuousDQNAgent": "kerasrl.agents",
     "DDPGAgent": "kerasrl.agents",
     "DQNAgent": "kerasrl.agents",
     "EpisodeParameterMemory": "kerasrl.replay",
@@ -66,6 +70,8 @@ _HOMES = {
     "FileLogger": "kerasrl.callbacks",
     "ModelIntervalCheckpoint": "kerasrl.callbacks",
     "NAFConfig": "kerasrl.config",
+    "NAFAgent": "kerasrl.agents",
+    "NAFLayer": "kerasrl.agents",
     "PlayRun": "kerasrl.training.run",
     "PrioritizedMemory": "kerasrl.replay",
     "Run": "kerasrl.training.run",

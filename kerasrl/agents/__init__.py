@@ -9,8 +9,10 @@ from kerasrl.agents.cem import CEMAgent as CEMAgent
 from kerasrl.agents.ddpg import DDPGAgent as DDPGAgent
 from kerasrl.agents.dqn import AbstractDQNAgent as AbstractDQNAgent
 from kerasrl.agents.dqn import DQNAgent as DQNAgent
+from kerasrl.agents.naf import NAFAgent as NAFAgent
+from kerasrl.agents.naf import NAFLayer as NAFLayer
 from kerasrl.agents.policies import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy
 from kerasrl.agents.sarsa import SARSAAgent as SARSAAgent
 from kerasrl.agents.seeding import seed as seed
 
-SarsaAgent = SARSAAgent  # Keras-RL's other name
+ContinuousDQNAgent, SarsaAgent = NAFAgent, SARSAAgent  # Keras-RL's other names

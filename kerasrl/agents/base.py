@@ -20,6 +20,7 @@ from kerasrl.agents.remembering import appending
 from kerasrl.agents.soundness import LARGEST, SUSPECT, why_unsound
 from kerasrl.environments.adapter import Playing
 from kerasrl.environments.spaces import within
+from kerasrl.errors import UserError
 from kerasrl.learning.trainable import Trainable
 from kerasrl.storage import TrainingState, weights
 from kerasrl.storage.object_state import restore
@@ -73,6 +74,8 @@ class Agent(rl.core.Agent):
     history: keras.callbacks.History | None = None  # of the last `fit`
     # What acting changes in an agent, and `undone` puts back.
     changed_by_acting: tuple[str, ...] = ("training", "step", "recent_observation", "recent_action", "recent_truncated")
+    _of_others: tuple[str, ...] = ()  # arguments of other agents that this one may be given by mistake
+    _learns_from = ""
     is_seeded = False  # whether any `fit` had a seed
     _is_in_loop = False
     _append: Any = None  # appends a step to the memory; see `appending`
@@ -91,6 +94,14 @@ class Agent(rl.core.Agent):
         self.excess_step: int | None = None
         self.is_fitting = self.stop_training = self.did_abort = False
         self._seen: list[Any] = []  # what `act` was shown in this episode
+
+    def _refuse_others(self, given: dict[str, Any]) -> None:
+        """Raise `UserError` for an argument of another agent."""
+        for name in self._of_others:
+            if name in given:
+                raise UserError(
+                    f"{type(self).__name__} has no {name}, since it learns from {self._learns_from}: leave it out"
+                )
 
     def fit(
         self,

@@ -16,14 +16,6 @@ class DiscreteAgent(Agent):
     nb_actions: int
     _model: Any = None
     _inputs: ModelInputs  # of the model
-    _of_others: tuple[str, ...] = ()  # arguments of other agents that this one is given by mistake
-    _learns_from = ""
-
-    def _refuse_others(self, given: dict[str, Any]) -> None:
-        for name in given.keys() & set(self._of_others):
-            raise UserError(
-                f"{type(self).__name__} has no {name}, since it learns from {self._learns_from}: leave it out"
-            )
 
     def _require(self, window_length: int, *counts: str) -> None:
         """Find out how the model takes states; raise `UserError` unless it fits, and `counts` are at least 1."""

@@ -41,9 +41,19 @@ class Weights:
     ordered: bool = True
 
 
-def _model_layers(model: Any) -> list[tuple[str, list[Any]]]:
-    """Return the name and the variables, trainable ones first, of each layer that has any."""
-    layers = [(layer.name, [*layer.trainable_weights, *layer.non_trainable_weights]) for layer in model.layers]
+def _leaves(model: Any) -> list[Any]:
+    """Return the layers of a model and, in the place of each model among them, its own."""
+    return [
+        leaf
+        for layer in model.layers
+        for leaf in (_leaves(layer) if hasattr(layer, "layers") and hasattr(layer, "inputs") else [layer])
+    ]
+
+
+def _model_layers(model: Any, within: bool = False) -> list[tuple[str, list[Any]]]:
+    """Return the name and the variables, trainable ones first, of each layer, or of those `within` models, with any."""
+    found = _leaves(model) if within else model.layers
+    layers = [(layer.name, [*layer.trainable_weights, *layer.non_trainable_weights]) for layer in found]
     return [(name, variables) for name, variables in layers if variables]
 
 
@@ -125,12 +135,12 @@ def read(path: str | os.PathLike[str]) -> Weights:
 
 
 def _read_checkpoint(name: str) -> Weights:
-    layers: dict[int, dict[str, np.ndarray]] = {}
+    layers: dict[tuple[int, ...], dict[str, np.ndarray]] = {}  # by their numbers in the model and the models within it
     try:
         for key, array in read_checkpoint(name).items():
-            layer, _, variable = key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").partition("/")
-            if key.endswith("/.ATTRIBUTES/VARIABLE_VALUE"):
-                layers.setdefault(int(layer.rpartition("-")[2]), {})[variable] = array
+            if found := re.fullmatch(r"((?:layer_with_weights-\d+/)+)(.+)/\.ATTRIBUTES/VARIABLE_VALUE", key):
+                place = tuple(map(int, re.findall(r"-(\d+)/", found[1])))
+                layers.setdefault(place, {})[found[2]] = array
     except (OSError, ValueError) as error:
         reason = one_line(error)[:120] or type(error).__name__
         raise WeightsError(f"{name} is a damaged TensorFlow checkpoint ({reason})") from error
@@ -148,7 +158,7 @@ def require_size(weights: Weights, nb_weights: int) -> None:
 
 def assign(model: Any, weights: Weights) -> None:
     """Set the weights of a Keras model; raise `WeightsError`, and keep its own, if they are another network's."""
-    layers = [variables for _, variables in _model_layers(model)]
+    layers = [variables for _, variables in _model_layers(model, within=not weights.ordered)]
     values = [list(arrays.values()) for arrays in weights.layers]
     found, wanted = _shapes(values), _shapes(layers)
     if not weights.ordered and len(values) == len(layers):

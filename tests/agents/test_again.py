@@ -235,6 +235,7 @@ def order(function):
 PAIRS = [
     (DQNAgent, rl.agents.dqn.DQNAgent),
     (kerasrl.SARSAAgent, rl.agents.SARSAAgent),
+    (kerasrl.NAFAgent, rl.agents.NAFAgent),
     (kerasrl.CEMAgent, rl.agents.CEMAgent),
     (kerasrl.EpisodeParameterMemory, rl.memory.EpisodeParameterMemory),
     (AbstractDQNAgent, rl.agents.dqn.AbstractDQNAgent),
