@@ -11,10 +11,10 @@ import rl.agents.ddpg
 import rl.core
 from rl.agents.ddpg import mean_q
 
+from kerasrl.agents.continuous import ContinuousAgent
 from kerasrl.agents.ddpg.files import pair, read_pair
 from kerasrl.agents.ddpg.models import CriticInputs
 from kerasrl.agents.ddpg.update import Update
-from kerasrl.agents.replay_agent import ReplayAgent
 from kerasrl.errors import Note, UserError, one_line
 from kerasrl.learning import Metrics, Trainable, clone, fresh
 from kerasrl.learning.batches import Batch
@@ -22,7 +22,7 @@ from kerasrl.learning.inputs import usable
 from kerasrl.storage import weights
 
 
-class DDPGAgent(ReplayAgent, rl.agents.ddpg.DDPGAgent):
+class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
     """Deep deterministic policy gradients (Lillicrap et al. 2015) with Keras-RL's arguments, defaults and methods.
 
     For continuous actions. A critic learns what an action in a state is worth, an actor to choose the action that the
@@ -63,7 +63,6 @@ class DDPGAgent(ReplayAgent, rl.agents.ddpg.DDPGAgent):
     """
 
     _acts_by = "actor"
-    _choosing = ("forward", "select_action", "process_state_batch")
     _hard_update = "update_target_models_hard"
     actor_optimizer: Any = None
     critic_optimizer: Any = None
@@ -237,46 +236,6 @@ class DDPGAgent(ReplayAgent, rl.agents.ddpg.DDPGAgent):
         for network in self.trainables.values():
             network.copy_target()
 
-    # A step
-
-    def reset_states(self) -> None:
-        """Forget the recent action and observation, and let the random process start anew."""
-        if self.random_process is not None:
-            self.random_process.reset_states()
-        super().reset_states()
-
-    def select_action(self, state: list[Any]) -> np.ndarray:
-        """Return the action [nb_actions] for a state, a list of observations; in training, with noise."""
-        return self._choose(self._network.output(self.states([state]))[0])
-
-    def _act_on(self, state: list[Any]) -> Any:
-        return self.select_action(state)
-
-    def _choose(self, output: np.ndarray) -> np.ndarray:
-        action: np.ndarray = np.array(output, np.float32).reshape(-1)
-        if self.training and self.random_process is not None:
-            noise = self.random_process.sample()
-            if np.shape(noise) != action.shape:
-                raise UserError(
-                    f"random_process gives noise of shape {np.shape(noise)} for actions of shape {action.shape}: make "
-                    f"it with size={self.nb_actions}"
-                )
-            action += noise
-        return action
-
-    def forward(self, observation: Any) -> Any:
-        """Choose an action for `observation`; what becomes of it outside does not change what is remembered."""
-        action = super().forward(observation)
-        self.recent_action = np.array(action)
-        return action
-
-    def random_action(self, env: Any) -> Any:
-        """Return an action of the environment's or, if it has none of the agent's shape, one from [-1, 1]."""
-        action = super().random_action(env) if hasattr(getattr(env, "action_space", None), "sample") else None
-        if action is not None and (self.processor is None or np.shape(action) == (self.nb_actions,)):
-            return action
-        return np.random.uniform(-1.0, 1.0, self.nb_actions).astype(np.float32)
-
     # Weights
 
     def _networks(self) -> Any:
@@ -306,13 +265,3 @@ class DDPGAgent(ReplayAgent, rl.agents.ddpg.DDPGAgent):
             WeightsError: A file is missing, damaged, or holds the weights of another network.
         """
         self.assign_weights(read_pair(filepath))
-
-    # For `Loop` and `kerasrl.storage`
-
-    def why_unsound(self) -> str:
-        """Look also at the action for the state that was seen last, without asking a processor for it again."""
-        return super().why_unsound() or self._output_soundness("the actions")
-
-    def parts(self) -> dict[str, Any]:
-        """Return the processor and the random process."""
-        return {**super().parts(), "random_process": self.random_process}
