@@ -1,6 +1,7 @@
 """What all tests share; TensorFlow is imported where they run, not where they are handed out to other processes."""
 
 import contextlib
+import gc
 import json
 import os
 import random
@@ -26,31 +27,39 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# XLA takes a second or more for each agent, a curve half a second: tests have them if they are marked `xla`, `curve`.
-_with_xla = _with_curve = False
+# XLA takes a second or more for each agent, a curve half a second, the process that reads a weights file a quarter:
+# tests have them if they are marked `xla`, `curve`, `apart`.
+_marked = set()
 
 
 def prepare_to_run_tests():
     """Choose the threads, which TensorFlow takes once in a process, and leave out what takes long."""
+    gc.disable()  # what is imported lives to the end: to look through it for garbage takes a second, now and later
     from kerasrl.learning import device
 
     device.configure((4,))  # what train.py chooses for vectors
     import pygame  # noqa: F401  # here: whatever it warns of when it is imported is no test's failure
 
     from kerasrl import DQNAgent
+    from kerasrl.storage import hdf5, hdf5_child
     from kerasrl.tools.plot import drawing
 
-    compiled, figure_of = DQNAgent.compile, drawing._figure
+    compiled, figure_of, answer_apart = DQNAgent.compile, drawing._figure, hdf5._answer
 
     def compile_as_marked(self, optimizer, metrics=(), jit_compile="auto"):
-        compiled(self, optimizer, metrics, False if jit_compile == "auto" and not _with_xla else jit_compile)
+        compiled(self, optimizer, metrics, False if jit_compile == "auto" and "xla" not in _marked else jit_compile)
 
     def figure_as_marked(runs):
         from matplotlib.figure import Figure
 
-        return figure_of(runs) if _with_curve else Figure((1, 1))
+        return figure_of(runs) if "curve" in _marked else Figure((1, 1))
 
-    DQNAgent.compile, drawing._figure = compile_as_marked, figure_as_marked
+    def answer_as_marked(name, content):
+        return answer_apart(name, content) if "apart" in _marked else hdf5_child.answer(content)
+
+    DQNAgent.compile, drawing._figure, hdf5._answer = compile_as_marked, figure_as_marked, answer_as_marked
+    gc.freeze()
+    gc.enable()
 
 
 # The wording of messages stands in messages.json: a text, or a list of them in order, for each test that says any.
@@ -163,8 +172,8 @@ def refused(said):
 
 
 def pytest_runtest_setup(item):
-    global _with_xla, _with_curve
-    _with_xla, _with_curve = (item.get_closest_marker(name) is not None for name in ("xla", "curve"))
+    _marked.clear()
+    _marked.update(mark.name for mark in item.iter_markers())
 
 
 @pytest.fixture(autouse=True)

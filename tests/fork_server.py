@@ -10,6 +10,7 @@ the number of the process; to a number in place of a request, the exit status of
 input.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -153,6 +154,7 @@ def status_of(call, *arguments):
 
 plain, legacy = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
 waiting = {plain: import_plainly, legacy: import_translated}
+gc.disable()
 for listener in ready(waiting):
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # as both set it
     with quiet_stderr():
@@ -160,5 +162,7 @@ for listener in ready(waiting):
     import_for_it = waiting.pop(listener)
     if not os.fork():
         import_for_it()
+        gc.freeze()  # forks share these pages until somebody writes to them
+        gc.enable()
         serve(listener)
     listener.close()

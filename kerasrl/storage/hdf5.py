@@ -23,17 +23,7 @@ def read_hdf5(name: str, content: bytes) -> tuple[list[dict[str, np.ndarray]], s
     Raises:
         WeightsError: The content is damaged, or is not what Keras writes.
     """
-    command = [sys.executable, "-I", "-S", "-c", _START, str(_CHILD), *filter(None, sys.path)]
-    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # several would take memory
-    try:
-        child = subprocess.run(command, input=content, capture_output=True, env=one_thread, timeout=_LONGEST)
-    except subprocess.TimeoutExpired:
-        raise WeightsError(f"{name} is damaged (reading it never ends); use another file") from None
-    head, _, data = child.stdout.partition(b"\n")
-    if child.returncode != 0 or not head:
-        last = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        why = last if "ModuleNotFound" in last else "reading it fails, or takes too much time or memory"
-        raise WeightsError(f"{name} is damaged ({why}); use another file")
+    head, _, data = _answer(name, content).partition(b"\n")
     answer = parse_json(head)
     if answer.get("refused") == "it holds none":
         raise WeightsError(f"{name} is HDF5, but holds no weights that Keras-RL wrote")
@@ -50,3 +40,17 @@ def read_hdf5(name: str, content: bytes) -> tuple[list[dict[str, np.ndarray]], s
             layers[-1][weight] = array
             start += array.nbytes
     return [layer for layer in layers if layer], answer["metadata"]
+
+
+def _answer(name: str, content: bytes) -> bytes:
+    command = [sys.executable, "-I", "-S", "-c", _START, str(_CHILD), *filter(None, sys.path)]
+    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # several would take memory
+    try:
+        child = subprocess.run(command, input=content, capture_output=True, env=one_thread, timeout=_LONGEST)
+    except subprocess.TimeoutExpired:
+        raise WeightsError(f"{name} is damaged (reading it never ends); use another file") from None
+    if child.returncode != 0 or not child.stdout:
+        last = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        why = last if "ModuleNotFound" in last else "reading it fails, or takes too much time or memory"
+        raise WeightsError(f"{name} is damaged ({why}); use another file")
+    return child.stdout

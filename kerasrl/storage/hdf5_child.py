@@ -101,24 +101,27 @@ def _rehearse() -> None:
         _read(file, 10_000)
 
 
-def _main() -> None:
-    content = sys.stdin.buffer.read()
-    _rehearse()
-    _limit(len(content))
+def answer(content: bytes) -> bytes:
+    """Return what goes to stdout for a file's content."""
     arrays = []
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             layers, metadata = _read(file, len(content))
         arrays = [array for layer in layers for _, array in layer]
         listed = [[(name, array.dtype.str, array.shape) for name, array in layer] for layer in layers]
-        answer: dict[str, Any] = {"layers": listed, "metadata": metadata}
+        found: dict[str, Any] = {"layers": listed, "metadata": metadata}
     except _RefusedError as error:
-        answer = {"refused": str(error)}
+        found = {"refused": str(error)}
     except Exception as error:  # h5py raises anything from OSError to RuntimeError
-        answer = {"damaged": " ".join(str(error).split())[:120] or type(error).__name__}
-    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
-    for array in arrays:
-        sys.stdout.buffer.write(array.tobytes())
+        found = {"damaged": " ".join(str(error).split())[:120] or type(error).__name__}
+    return b"".join([json.dumps(found).encode(), b"\n", *(array.tobytes() for array in arrays)])
+
+
+def _main() -> None:
+    content = sys.stdin.buffer.read()
+    _rehearse()
+    _limit(len(content))
+    sys.stdout.buffer.write(answer(content))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from kerasrl.storage import files, weights
 from model import build_model
 
 DATA = Path(__file__).parents[1] / "data"
+pytestmark = pytest.mark.apart
+
 HDF5 = DATA / "keras_rl_0.4.2_hdf5.h5f"
 CHECKPOINT = DATA / "keras_rl2_tf24_checkpoint.h5f"
 
