@@ -1,4 +1,4 @@
-"""One Ray on this machine for all these tests: to start it takes seconds."""
+"""One Ray on this machine for all these tests, and those that follow in the process: to start it takes seconds."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ def no_cluster(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def own(tmp_path_factory):
     """A folder for modules of one's own, which this process and Ray's workers find."""
     folder = tmp_path_factory.mktemp("own")
@@ -40,7 +40,7 @@ def gate(own, tmp_path):
     return ["--callback", "gate:Gate"], file
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def ray(own):
     with Cluster(jobs=2) as cluster:
         yield cluster

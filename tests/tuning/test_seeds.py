@@ -113,6 +113,24 @@ def test_a_seed_that_fails_is_shown_with_its_reason_and_the_others_go_on(ray, ow
 
 
 @pytest.mark.long
+def test_a_command_works_where_it_is_given_though_ray_was_started_elsewhere(ray, tmp_path, monkeypatch):
+    for name in ("here", "imported"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.syspath_prepend(tmp_path / "imported")
+    Path("looking.py").write_text("from seen import Look\n")
+    (tmp_path / "imported/seen.py").write_text(
+        "import rl.callbacks\nfrom pathlib import Path\n"
+        "class Look(rl.callbacks.Callback):\n"
+        "    def on_train_begin(self, logs): Path('seen').touch()\n"
+    )
+    options = ["--callback", "looking:Look", "--nb-steps", "20", "--eval-interval", "0", "--no-jit-compile"]
+    assert run_command("tune", ["--seeds", "1", "--folder", "runs", *options]) == 0
+    assert {path.name for path in Path().iterdir() if path.suffix != ".py"} >= {"runs", "seen"}
+    assert Path("runs/seed-0/result.json").exists()
+
+
+@pytest.mark.long
 @pytest.mark.xla  # as the workers do, whose bits it has
 def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, own, gate, tmp_path, capsys, same_training):
     waits, is_open = gate

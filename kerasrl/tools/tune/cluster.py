@@ -8,7 +8,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,17 @@ class Board:
         return news
 
 
-def run_job(job: Job, board: Any) -> str:
-    """Do a job in a worker's main thread."""
+def run_job(job: Job, board: Any, folder: str, paths: Sequence[str]) -> str:
+    """Do a job in a worker's main thread: in the command's folder, with its search path for modules.
+
+    A worker has those that Ray was started with, which may be another command's of the same process. Both are empty
+    for another machine.
+    """
     import ray
+
+    if folder:
+        os.chdir(folder)
+    sys.path.extend(path for path in paths if path not in sys.path)
 
     def tell(news: News) -> bool:
         waits = job.can_end and news.reward is not None
@@ -165,10 +173,11 @@ class Cluster:
         """
         running: dict[Any, Job] = {}
         answers: dict[str, bool] = {}
+        here = ("", []) if self.storage else (str(Path.cwd()), _paths())
         try:
             while True:
                 while len(running) < self.room and (job := next_job()) is not None:
-                    running[self._run.remote(job, self._board)] = job
+                    running[self._run.remote(job, self._board, *here)] = job
                 if not running:
                     return
                 # In this order: the news that a job sent before it ended is read before its end is noticed.
