@@ -17,7 +17,7 @@ from rl.random import GaussianWhiteNoiseProcess, OrnsteinUhlenbeckProcess
 
 from kerasrl import DDPGAgent, PrioritizedMemory, SequentialMemory, UserError, WeightsError
 from kerasrl.agents import Agent
-from kerasrl.learning.compiled_call import CompiledCall
+from kerasrl.learning.compiled_call import CompiledCalls
 from kerasrl.storage import TrainingState, weights
 
 
@@ -342,9 +342,9 @@ def test_it_is_keras_rls_class_with_its_arguments_and_metrics():
 
 
 def test_a_training_step_is_one_call(monkeypatch):
-    nb_calls, call = [0], CompiledCall.__call__
+    nb_calls, call = [0], CompiledCalls.__call__
     monkeypatch.setattr(
-        CompiledCall, "__call__", lambda *args: (nb_calls.__setitem__(0, nb_calls[0] + 1), call(*args))[1]
+        CompiledCalls, "__call__", lambda *args: (nb_calls.__setitem__(0, nb_calls[0] + 1), call(*args))[1]
     )
     agent = build_agent(random_process=GaussianWhiteNoiseProcess(size=2))
     train(agent, 15)  # three episodes

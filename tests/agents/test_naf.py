@@ -19,7 +19,7 @@ from rl.random import GaussianWhiteNoiseProcess, OrnsteinUhlenbeckProcess
 import kerasrl
 from kerasrl import NAFAgent, NAFLayer, PrioritizedMemory, SequentialMemory, UserError, WeightsError
 from kerasrl.agents import Agent
-from kerasrl.learning.compiled_call import CompiledCall
+from kerasrl.learning.compiled_call import CompiledCalls
 from kerasrl.storage import TrainingState, weights
 
 
@@ -371,9 +371,9 @@ def shared():
 
 
 def test_a_training_step_is_one_call(monkeypatch, shared):
-    nb_calls, call = [0], CompiledCall.__call__
+    nb_calls, call = [0], CompiledCalls.__call__
     monkeypatch.setattr(
-        CompiledCall, "__call__", lambda *args: (nb_calls.__setitem__(0, nb_calls[0] + 1), call(*args))[1]
+        CompiledCalls, "__call__", lambda *args: (nb_calls.__setitem__(0, nb_calls[0] + 1), call(*args))[1]
     )
     train(shared, 15)  # three episodes
     nb_calls[0] = 0
