@@ -1,5 +1,6 @@
 """What all tests share; TensorFlow is imported where they run, not where they are handed out to other processes."""
 
+import collections
 import contextlib
 import gc
 import json
@@ -21,6 +22,9 @@ from kerasrl.errors import Note, UserError
 ROOT = Path(__file__).parents[1]
 
 os.environ["PYTHONPATH"] = str(ROOT)  # what tests start is this checkout, not an installed copy
+
+# Ray's workers would give way to everything else: beside other tests, what a test waits for would hardly go on.
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
 
 # What is started with nohup or in the background ignores these, and so would every process that a test starts.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -84,10 +88,36 @@ def pytest_configure(config):
         config.add_cleanup(server.close)
 
 
-@pytest.hookimpl(tryfirst=True)  # before any test is deselected
+# Files that take long for the number of their tests; those that start first, so that none is left alone at the end.
+LONGEST = ["test_seeds.py", "test_search.py", "test_cluster.py", "test_resume.py", "test_package.py", "test_export.py"]
+LONGEST += ["test_own_names.py", "test_command_line.py", "test_whole_scripts.py", "test_project.py", "test_notebook.py"]
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config, items):
-    config.stash[collected] = {item.path for item in items}
+    config.stash[collected] = {item.path for item in items}  # before any test is deselected
     config.stash[speakers] = {key_of(item) for item in items if "said" in item.fixturenames}
+    yield
+    nb_tests = collections.Counter(item.path for item in items)
+
+    def rank(item):
+        name = item.path.name
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST), -nb_tests[item.path], item.path
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        """Files are handed out whole, in the order of the tests, and as one those that share a Ray."""
+
+        def _split_scope(self, nodeid):
+            return "tests/tuning" if nodeid.startswith("tests/tuning/") else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -218,7 +218,7 @@ def test_each_line_of_the_readme_runs_in_its_order(tmp_path, monkeypatch, shown)
     Path("checkpoints").mkdir()
     shutil.copy(ROOT / "checkpoints/dqn_CartPole-v0_pretrained.h5f", "checkpoints")
     short = ["--nb-steps", "40", "--eval-interval", "20", "--eval-episodes", "1"]
-    shorter = {"train": [*short, "--verbose", "0"], "test": ["--episodes", "1"], "tune": short}
+    shorter = {"train": [*short, "--verbose", "0"], "test": ["--episodes", "1"], "tune": [*short, "--no-jit-compile"]}
     done = []
     for name, words in readmes_lines():
         resumes = "--resume" in words

@@ -1,5 +1,6 @@
 """DQNAgent: its fast path against a plain eager implementation, what it learns, and every option it takes."""
 
+import functools
 import itertools
 import random
 
@@ -178,8 +179,8 @@ def test_tutorial_on_cartpole_equals_eager():
         environments.make("CartPole-v0"),
         build_model(hidden=(16, 16, 16)),
         lambda: SequentialMemory(limit=50000, window_length=1, seed=5),
-        lambda: annealed(150),
-        nb_steps=220,
+        lambda: annealed(75),
+        nb_steps=110,
         options={"nb_steps_warmup": 10, "target_model_update": 1e-2, "batch_size": 32},
         nb_max_episode_steps=25,  # some episodes are truncated, some are not
     )
@@ -384,25 +385,30 @@ def as_dict(position):
     return {"position": vector(position)[:1], "rest": vector(position)[1:]}
 
 
-@pytest.fixture(scope="module", params=[1, 3])
-def one_input(request):
-    """Window length, a model, and what it learns."""
-    keras.utils.set_random_seed(6)
-    model = build_model(2, request.param)
-    return request.param, copy_of(model), fit_line(model, vector, window_length=request.param)
+@pytest.fixture(scope="module")
+def one_input():
+    """A function that returns, for a window length, a model and what it learns."""
+
+    @functools.cache
+    def learned(window_length):
+        keras.utils.set_random_seed(6)
+        model = build_model(2, window_length)
+        return copy_of(model), fit_line(model, vector, window_length=window_length)
+
+    return learned
 
 
 @pytest.mark.parametrize(
-    ("observe", "processor", "names"),
+    ("observe", "processor", "names", "window_length"),
     [
-        (as_tuple, None, ["position", "rest"]),
-        (as_tuple, rl.processors.MultiInputProcessor(2), ["position", "rest"]),
-        (as_dict, None, ["rest", "position"]),  # found by name, not by order
-        (as_dict, rl.processors.MultiInputProcessor(2), ["rest", "position"]),
+        (as_tuple, None, ["position", "rest"], 3),
+        (as_tuple, rl.processors.MultiInputProcessor(2), ["position", "rest"], 1),
+        (as_dict, None, ["rest", "position"], 1),  # found by name, not by order
+        (as_dict, rl.processors.MultiInputProcessor(2), ["rest", "position"], 3),
     ],
 )
-def test_two_inputs_learn_what_one_learns(observe, processor, names, one_input):
-    window_length, model, expected = one_input
+def test_two_inputs_learn_what_one_learns(observe, processor, names, window_length, one_input):
+    model, expected = one_input(window_length)
     assert_same_learning(fit_line(two_input_model(model, names), observe, processor, window_length), expected)
 
 

@@ -90,7 +90,7 @@ KINDS = {
         "network": "atari:build_atari_network",
     },
 }
-# Acts by what a file says of itself, where neither TensorFlow nor Keras can be imported.
+# Acts by what files say of themselves, where neither TensorFlow nor Keras can be imported.
 PLAYER = """
 import sys
 sys.modules["tensorflow"] = sys.modules["keras"] = sys.modules["rl"] = None
@@ -99,17 +99,16 @@ import numpy as np
 from PIL import Image
 from kerasrl import environments
 
-path, limit, nb_episodes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-if path.endswith(".onnx"):
-    import onnxruntime
-    session = onnxruntime.InferenceSession(path)
-    about = json.loads(session.get_modelmeta().custom_metadata_map["kerasrl"])
-    q_values = lambda inputs: session.run(["q_values"], inputs)[0][0]
-else:
+def read(path):
+    if path.endswith(".onnx"):
+        import onnxruntime
+        session = onnxruntime.InferenceSession(path)
+        about = json.loads(session.get_modelmeta().custom_metadata_map["kerasrl"])
+        return about, lambda inputs: session.run(["q_values"], inputs)[0][0]
     from ai_edge_litert.interpreter import Interpreter
     about = json.loads(zipfile.ZipFile(path).read("kerasrl.json"))
     runner = Interpreter(path).get_signature_runner()
-    q_values = lambda inputs: runner(**inputs)["q_values"][0]
+    return about, lambda inputs: runner(**inputs)["q_values"][0]
 
 def prepared(observation):
     if about["processor"] == "kerasrl.environments.processors:AtariProcessor":
@@ -123,37 +122,43 @@ def prepared(observation):
     observation = observation if isinstance(observation, dict) else {"state": observation}
     return {str(key): part for key, part in observation.items()}
 
-module, _, name = about["environment"].rpartition(":")
-if module:
-    importlib.import_module(module)
-if name.startswith("MinAtar/"):
-    import gymnasium, minatar.gym
-    minatar.gym.register_envs()
-    env = gymnasium.make(name)
-else:
-    env = environments.make(name)
-for episode in range(nb_episodes):
-    seed = int(np.random.SeedSequence([0, episode]).generate_state(1)[0] >> 1)
-    observation, _ = env.reset(seed=seed)
-    window, total, done, nb_steps = collections.deque(maxlen=about["window_length"]), 0.0, False, 0
-    while not done and nb_steps < limit:
-        seen = prepared(observation)
-        window.extend([] if window else [{key: np.zeros_like(part) for key, part in seen.items()}] * window.maxlen)
-        window.append(seen)
-        inputs = {}
-        for tensor in about["inputs"]:
-            state = np.array([[part[tensor.get("key", tensor["name"])] for part in window]], tensor["dtype"])
-            assert list(state.shape[1:]) == tensor["shape"][1:]
-            inputs[tensor["name"]] = state
-        action = int(np.argmax(q_values(inputs)))
-        for _ in range(about["action_repetition"]):
-            observation, reward, terminated, truncated, _ = env.step(action)
-            total += reward
-            done = terminated or truncated
-            if done:
-                break
-        nb_steps += 1
-    print(total)
+def play(limit, nb_episodes):
+    module, _, name = about["environment"].rpartition(":")
+    if module:
+        importlib.import_module(module)
+    if name.startswith("MinAtar/"):
+        import gymnasium, minatar.gym
+        minatar.gym.register_envs()
+        env = gymnasium.make(name)
+    else:
+        env = environments.make(name)
+    for episode in range(nb_episodes):
+        seed = int(np.random.SeedSequence([0, episode]).generate_state(1)[0] >> 1)
+        observation, _ = env.reset(seed=seed)
+        window, total, done, nb_steps = collections.deque(maxlen=about["window_length"]), 0.0, False, 0
+        while not done and nb_steps < limit:
+            seen = prepared(observation)
+            window.extend([] if window else [{key: np.zeros_like(part) for key, part in seen.items()}] * window.maxlen)
+            window.append(seen)
+            inputs = {}
+            for tensor in about["inputs"]:
+                state = np.array([[part[tensor.get("key", tensor["name"])] for part in window]], tensor["dtype"])
+                assert list(state.shape[1:]) == tensor["shape"][1:]
+                inputs[tensor["name"]] = state
+            action = int(np.argmax(q_values(inputs)))
+            for _ in range(about["action_repetition"]):
+                observation, reward, terminated, truncated, _ = env.step(action)
+                total += reward
+                done = terminated or truncated
+                if done:
+                    break
+            nb_steps += 1
+        print(total)
+
+limit, nb_episodes = map(int, sys.argv[1:3])
+for path in sys.argv[3:]:
+    about, q_values = read(path)
+    play(limit, nb_episodes)
 assert "kerasrl.agents" not in sys.modules
 """
 
@@ -200,29 +205,34 @@ def refused(*arguments, capsys):
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("file", FILES)
-def test_a_file_acts_as_the_agent_does(kind, file, weights, tmp_path, capfd, monkeypatch):
-    path = tmp_path / file
-    assert (
-        run_command("export", ["--weights", str(weights(kind)), "--to", str(path), "--trust", "--episodes", "3"]) == 0
-    )
-    out, errors = capfd.readouterr()
-    assert errors == ""
-    ((nb_states, difference),) = re.findall(r"the agent's action in all ([\d,]+) states.*, Q-values within (\S+)", out)
-    assert int(nb_states.replace(",", "")) >= 12
-    assert float(difference) < 1e-4
-    assert "output q_values: float32 [batch, " in out
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
-    if not file.endswith((".onnx", ".tflite")):
-        return
+def test_files_act_as_the_agent_does(kind, weights, tmp_path, capfd, monkeypatch):
+    for file in FILES:
+        to = ["--to", str(tmp_path / file), "--trust", "--episodes", "3"]
+        assert run_command("export", ["--weights", str(weights(kind)), *to]) == 0
+        out, errors = capfd.readouterr()
+        assert errors == ""
+        found = re.findall(r"the agent's action in all ([\d,]+) states.*, Q-values within (\S+)", out)
+        ((nb_states, difference),) = found
+        assert int(nb_states.replace(",", "")) >= 12
+        assert float(difference) < 1e-4
+        assert "output q_values: float32 [batch, " in out
+    assert {path.name for path in tmp_path.iterdir()} == set(FILES)
     limit = KINDS[kind].get("nb_max_episode_steps", 1000)
-    command = [sys.executable, "-c", PLAYER, str(path), str(limit), "3"]
+    command = [
+        sys.executable,
+        "-c",
+        PLAYER,
+        str(limit),
+        "3",
+        str(tmp_path / "policy.onnx"),
+        str(tmp_path / "policy.tflite"),
+    ]
     folders = os.pathsep.join([str(ROOT), str(weights(kind).parent)])
     environment = os.environ | {"PYTHONPATH": folders}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     agents = play(weights(kind), 3, seed=0, trust=True)
-    assert [float(line) for line in done.stdout.split()] == pytest.approx(agents)
+    assert [float(line) for line in done.stdout.split()] == pytest.approx([*agents, *agents])
 
 
 @pytest.mark.parametrize(

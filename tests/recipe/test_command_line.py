@@ -81,8 +81,9 @@ def trained(python, tmp_path_factory):
 
 
 @pytest.fixture
-def short(tmp_path):
-    """The options of a training, too short for an update, into a folder of its own."""
+def short(tmp_path, monkeypatch):
+    """The options of a training, too short for an update and not rehearsed, into a folder of its own."""
+    monkeypatch.setattr("kerasrl.training.run.TrainingRun._rehearse", lambda _: None)
     folders = ["--checkpoint-dir", str(tmp_path / "weights"), "--log-dir", str(tmp_path / "logs")]
     return ["--nb-steps", "10", "--checkpoint-interval", "5", *folders]
 

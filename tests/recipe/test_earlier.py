@@ -23,7 +23,7 @@ from kerasrl.training.run import TrainingRun
 EVERYTHING = ["--tensorboard", "--record-every", "20", "--eval-interval", "20", "--eval-episodes", "1"]
 EVERYTHING += ["--checkpoint-interval", "30", "--state-interval", "20"]
 REHEARSE = TrainingRun._rehearse
-SHORT = ["--nb-steps", "50", "--eval-interval", "0"]
+SHORT = ["--nb-steps", "50", "--nb-steps-warmup", "50", "--eval-interval", "0"]  # without an update
 
 
 @pytest.fixture(autouse=True)

@@ -67,7 +67,7 @@ def test_every_kind_of_observation_can_be_learned_from(kind, window_length, tmp_
     folders = {"checkpoint_dir": str(tmp_path), "log_dir": str(tmp_path)}
     settings = Config(
         env=f"Signs-{kind}-v0", nb_steps=2_500, eps_nb_steps=800, learning_rate=3e-3, seed=2, verbose=0, gamma=0.5,
-        window_length=window_length, threads=1, eval_interval=500, eval_episodes=1, **folders,
+        window_length=window_length, threads=1, eval_interval=250, eval_episodes=1, stop_at=8, **folders,
     )  # fmt: skip
     assert train(settings).best[0] == 8
 

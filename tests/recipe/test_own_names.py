@@ -58,8 +58,13 @@ def folder(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("env", ["my_env:Mine-v0", "run:Mine-v1"])
-@pytest.mark.parametrize("project", ["elsewhere", "below", "linked", "by its name"])
+@pytest.mark.parametrize(
+    ("env", "project"),
+    [
+        ("my_env:Mine-v0", "elsewhere"),
+        *(("run:Mine-v1", project) for project in ("elsewhere", "below", "linked", "by its name")),  # imports my_env
+    ],
+)
 def test_a_module_of_ones_own_is_found_and_finds_its_own(folder, env, project, python):
     scripts = ROOT if project in ("elsewhere", "by its name") else folder / "project"
     if scripts != ROOT:

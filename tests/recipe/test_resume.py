@@ -377,9 +377,9 @@ def test_a_higher_reward_may_be_wanted_of_a_solved_run(run, tmp_path, monkeypatc
 @pytest.mark.long
 def test_a_finished_run_that_goes_on_is_unfinished(run, tmp_path, monkeypatch):
     assert run("--seed", "1") == (0, "")
-    killed_before(monkeypatch, loop.Loop, "_begin_episode", run, "--resume", "--nb-steps", "5000")
+    killed_before(monkeypatch, loop.Loop, "_begin_episode", run, "--resume", "--nb-steps", "800")
     assert "unfinished" in run()[1]
-    assert run("--resume", "--nb-steps", "5000") == (0, "")
+    assert run("--resume", "--nb-steps", "800") == (0, "")
 
 
 @pytest.mark.long

@@ -33,7 +33,7 @@ learning_rate = {low = 1e-4, high = 1e-2, log = true}
 batch_size = [16, 32]
 hidden_layers = [[16], [24, 24]]
 """
-SHORT = ["--nb-steps", "600", "--eval-interval", "200", "--trial-seeds", "2"]
+SHORT = ["--nb-steps", "600", "--eval-interval", "200", "--trial-seeds", "2", "--no-jit-compile"]
 
 
 def search(folder, *arguments):
@@ -108,7 +108,7 @@ def test_what_lags_is_stopped_and_what_fails_is_told(ray, tmp_path, capsys):
         "learning_rate = [1e-9, 1e-3, 1e38]\neps_max = [0.1, 1.0]\neps_min = [0.05, 0.2]\n"
     )
     arguments = ["--space", str(tmp_path / "space.toml"), "--folder", str(tmp_path / "runs"), "--trials", "12"]
-    arguments += ["--nb-steps", "600", "--eval-interval", "100"]
+    arguments += ["--nb-steps", "600", "--eval-interval", "100", "--no-jit-compile"]
     run_command("tune", [*arguments, "--trial-seeds", "1"])
     out, _ = capsys.readouterr()
     table = trials(tmp_path)
@@ -126,7 +126,6 @@ def test_what_lags_is_stopped_and_what_fails_is_told(ray, tmp_path, capsys):
 
 
 @pytest.mark.long
-@pytest.mark.xla  # as the workers do, whose bits it has
 def test_a_search_that_was_killed_goes_on_with_what_it_was_at(ray, own, gate, tmp_path, capsys, same_training):
     waits, is_open = gate
     options = search(tmp_path, "--trials", "1", "--nb-steps", "2500", "--state-interval", "500")

@@ -97,6 +97,7 @@ def test_a_seed_that_fails_is_shown_with_its_reason_and_the_others_go_on(ray, ow
         "gym.register('Moody-v0', lambda: Moody(), max_episode_steps=200)\n"
     )
     arguments = ["--env", "moody:Moody-v0", "--seeds", "2", "--folder", str(tmp_path / "runs"), *SHORT]
+    arguments += ["--no-jit-compile"]
     assert run_command("tune", arguments) == 1
     out, errors = capsys.readouterr()
     (line,) = errors.splitlines()
@@ -131,11 +132,10 @@ def test_a_command_works_where_it_is_given_though_ray_was_started_elsewhere(ray,
 
 
 @pytest.mark.long
-@pytest.mark.xla  # as the workers do, whose bits it has
 def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, own, gate, tmp_path, capsys, same_training):
     waits, is_open = gate
     options = ["--seeds", "1", "--folder", str(tmp_path / "runs"), "--nb-steps", "2500", "--eval-interval", "1000"]
-    options += ["--state-interval", "500", *waits]
+    options += ["--state-interval", "500", "--no-jit-compile", *waits]
     command = [sys.executable, "-m", "kerasrl", "tune", *options]
     before = set(Path("/tmp").glob("kerasrl-ray-*.tmp"))
     with subprocess.Popen(
@@ -156,7 +156,7 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, own, gate, tmp_path,
     assert run_command("tune", options) == 0
     assert re.search(r"^seed 0: continues from step [\d,]+$", capsys.readouterr().out, re.MULTILINE)
     alone = {"checkpoint_dir": str(tmp_path / "alone"), "log_dir": str(tmp_path / "alone"), "callback": ("gate:Gate",)}
-    train(Config(seed=0, nb_steps=2500, eval_interval=1000, state_interval=500, **alone))
+    train(Config(seed=0, nb_steps=2500, eval_interval=1000, state_interval=500, jit_compile=False, **alone))
     same_training(tmp_path / "runs" / "seed-0", tmp_path / "alone")
 
 
