@@ -263,7 +263,7 @@ class Agent(rl.core.Agent):
     @property
     def acting_model(self) -> Any:
         """The network from states to what an action is chosen by, or to the action itself."""
-        return self.model
+        return self._network.online()
 
     def states(self, batch: list[Any]) -> list[np.ndarray]:
         """Return states as the network that acts takes them: an array for each of its inputs."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrl.config.resuming import LEARNING_RATES
 from kerasrl.errors import DivergenceError, Note, UserError, one_line
 from kerasrl.phrases import to_type
 from kerasrl.reading import MOST, read_file
@@ -50,7 +51,8 @@ class TrainingState:
             raise UserError(f"the interval of the training state must be at least 1, not {interval}")
         self.path, self.interval, self.save_memory = Path(path), interval, save_memory
         self.observers: Sequence[Any] = ()
-        self.learning_rate: float | None = None  # with which a resume goes on, if not with that of the state
+        # Those with which a resume goes on instead of the state's, by the network's name, "" for any other.
+        self.learning_rates: dict[str, float] = {}
         self._steps: MemoryFile | None = None
         self._kept = KeptAttributes([], [])
         self._known: set[str] | None = None  # places of objects when the run began
@@ -106,7 +108,7 @@ class TrainingState:
         if why := getattr(agent, "why_unsound", str)():  # agents of one's own need not say
             if self.saved_step < 0:
                 raise DivergenceError(f"the training cannot begin: {why}")
-            self._note(why)
+            self._note(why, agent)
             return
         resumable = self._resumable(callbacks)
         tree = {
@@ -138,13 +140,16 @@ class TrainingState:
         if self._steps is not None:
             self._steps.forget_others()
 
-    def _note(self, why: str) -> None:
+    def _note(self, why: str, agent: Any) -> None:
         if self._has_noted:
             return
         self._has_noted = True
+        known = agent.metadata if isinstance(agent.metadata, dict) else {}
+        rates = [name for name in known if name in LEARNING_RATES] or ["learning_rate"]
+        lower = " or ".join(to_type(f"--{name.replace('_', '-')}", name) for name in rates)
         warnings.warn(
             f"{why}, so states and best weights are not kept; {to_type('--resume', 'resume=True')} continues from step "
-            f"{self.saved_step}, with a lower {to_type('--learning-rate', 'learning_rate')} if you give one",
+            f"{self.saved_step}, with a lower {lower} if you give one",
             Note,
             stacklevel=4,
         )
@@ -240,10 +245,10 @@ class TrainingState:
                 self._steps = MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
                 self._steps.read(steps, agent.memory, agent.observation_sizes)
         agent.set_state(tree["agent"], warm_up=agent.memory is not None and tree["memory"] is None)
-        if self.learning_rate is not None:
-            for network in agent.trainables.values():
-                if hasattr(network.optimizer.learning_rate, "assign"):  # a schedule is the agent's own
-                    network.optimizer.learning_rate = self.learning_rate
+        for name, network in agent.trainables.items():
+            rate = self.learning_rates.get(name, self.learning_rates.get(""))
+            if rate is not None and hasattr(network.optimizer.learning_rate, "assign"):  # a schedule is the agent's own
+                network.optimizer.learning_rate = rate
         resumable = self._resumable(callbacks)
         if [type(callback).__qualname__ for callback in resumable] != [held.name for held in tree["callbacks"]]:
             names = ", ".join(held.name for held in tree["callbacks"])

@@ -20,7 +20,7 @@ from kerasrl import environments
 from kerasrl.config import AnyConfig, checks
 from kerasrl.config.agents import AGENTS, agents_for, listed
 from kerasrl.config.files import changes
-from kerasrl.config.resuming import from_metadata, id_of, new_id, resumed
+from kerasrl.config.resuming import LEARNING_RATES, from_metadata, id_of, new_id, resumed
 from kerasrl.config.trust import require_trust
 from kerasrl.environments.spaces import describe_spaces
 from kerasrl.errors import Note, UserError
@@ -90,8 +90,11 @@ def started(config: AnyConfig, parts: OwnParts, given: Collection[str] | None = 
         stack.enter_context(exclusive(config.checkpoint_dir, config.log_dir))
         state = TrainingState(files.state, config.state_interval, config.save_memory)
         if saved is not None:
-            rate, before = (getattr(c, "learning_rate", None) for c in (config, from_metadata(saved["metadata"])))
-            state.learning_rate = rate if rate != before else None
+            changed = changes(config, from_metadata(saved["metadata"]))
+            rates = {name: rate for name, rate in changed.items() if name in LEARNING_RATES}
+            state.learning_rates = {
+                name.removesuffix("learning_rate").rstrip("_"): rate for name, rate in rates.items()
+            }
         completed = files.complete()
         if saved is None:
             _require_replaceable(config, state)

@@ -92,7 +92,7 @@ def spoil_weights(agent, value):
 
 
 def spoil_q_values(agent, value):
-    agent._next_q_values = np.array([value, 0.0], np.float32)
+    agent._next_output = np.array([value, 0.0], np.float32)
 
 
 def spoil_loss(agent, value):
