@@ -15,6 +15,7 @@ class ContinuousAgent(ReplayAgent):
         random_process: rl.random.RandomProcess, whose samples [nb_actions] are added to actions in training, or None.
     """
 
+    output_name = "action"
     _choosing = ("forward", "select_action", "process_state_batch")
     random_process: Any = None
 

@@ -27,6 +27,7 @@ with contextlib.suppress(ImportError):
 # gym/logger.py:17 shows the DeprecationWarnings of every module below gym, whatever the user chose.
 with warnings.catch_warnings():
     import gym as gym
+    from gym.envs.classic_control.pendulum import PendulumEnv
 
 
 def _reset(self: Any, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -52,6 +53,12 @@ def _step(self: Any, action: Any) -> tuple[Any, Any, bool, bool, Any]:
 gym.wrappers.compatibility.EnvCompatibility.step = _step  # type: ignore[method-assign]
 # gym/wrappers/compatibility.py:92 draws an older environment before its reset, when there is nothing to draw yet.
 gym.wrappers.compatibility.EnvCompatibility.reset = _reset  # type: ignore[method-assign]
+
+# gym/envs/classic_control/pendulum.py:231 hands pygame a size in 32 bits, of which it takes no float but Python's, if
+# the action had 32 bits, as those of networks have.
+PendulumEnv.last_u = property(
+    lambda self: vars(self)["last_u"], lambda self, u: vars(self).update(last_u=None if u is None else float(u))
+)
 
 # pygame/pkgdata.py:25 imports pkg_resources, whose deprecation notice is for pygame's authors.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")

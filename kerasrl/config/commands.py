@@ -10,14 +10,18 @@ from kerasrl.config.checks import check
 from kerasrl.config.settings import Count, CountOrZero, File, Folder, ModuleName, Name, Reward, Seed
 from kerasrl.errors import UserError
 
+Weights = Annotated[
+    File,
+    "Weights that train.py saved, or that keras-rl or keras-rl2 saved for the tutorial's model; of a pair, either "
+    "file.",
+]
+
 
 @dataclass(frozen=True)
 class PlayConfig:
     """Play with saved weights. A weights file carries its settings, so no other options are needed."""
 
-    weights: Annotated[
-        File, "Weights that train.py saved, or that keras-rl or keras-rl2 saved for the tutorial's model."
-    ]
+    weights: Weights
     episodes: Annotated[Count, "Episodes to play."] = 5
     visualize: Annotated[bool, "Show the environment in a window, at natural speed."] = False
     record: Annotated[File, "Film the episodes to a .gif or .mp4 file. Needs no screen."] = ""
@@ -62,9 +66,7 @@ class PlotConfig:
 class ExportConfig:
     """Write a trained network to a file for other programs, and check that it acts the same there."""
 
-    weights: Annotated[
-        File, "Weights that train.py saved, or that keras-rl or keras-rl2 saved for the tutorial's model."
-    ]
+    weights: Weights
     to: Annotated[
         File, "File to write, .onnx, .tflite or .keras; without an extension, a folder for TensorFlow Serving."
     ]

@@ -95,9 +95,13 @@ def _with_settings(name: str) -> tuple[str, str]:
         of_one = [path.stem.removesuffix(suffix) for suffix in kind.suffixes if suffix and path.stem.endswith(suffix)]
         for stem in [*of_one, path.stem] if len(kind.suffixes) > 1 else []:
             files = [path.with_name(f"{stem}{suffix}{path.suffix}") for suffix in kind.suffixes]
-            if all(file.is_file() for file in files) and (stem != path.stem or not path.exists()):
+            if all(map(_exists, files)) and (stem != path.stem or not path.exists()):
                 return str(files[0]), agent
     return name, DQN
+
+
+def _exists(file: Path) -> bool:
+    return file.is_file() or file.with_name(f"{file.name}.index").is_file()  # a checkpoint of keras-rl2
 
 
 def _settings(config: PlayConfig, metadata: dict[str, Any] | None, agent: str) -> AnyConfig:

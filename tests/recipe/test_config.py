@@ -200,7 +200,10 @@ def test_help_of_a_single_dataclass(capsys):
     assert out.isascii()
     out = " ".join(out.split())
     assert re.match(r"usage: \S+ --weights FILE \[OPTIONS\] Play with saved weights\.", out)
-    assert "for the tutorial's model. (required) --episodes INT Episodes to play. (at least 1, default: 5)" in out
+    assert (
+        "tutorial's model; of a pair, either file. (required) --episodes INT Episodes to play. (at least 1, default: 5)"
+        in out
+    )
     assert "--seed INT Seed of the episodes. Without it, they are random. (between 0 and 4294967295)" in out
     assert out.endswith("Whole numbers may also be written as 50_000 or 5e4.")
 

@@ -54,6 +54,7 @@ class CEMAgent(DiscreteAgent, rl.agents.cem.CEMAgent):
     _of_others = ("policy", "test_policy", "gamma", "delta_clip", "target_model_update", "gradient_steps", "n_step")
     _learns_from = "whole episodes, not by gradients"
     _num_best: int | None = None
+    output_name = "scores"
 
     def __init__(
         self,
