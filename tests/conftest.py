@@ -44,14 +44,15 @@ def prepare_to_run_tests():
     device.configure((4,))  # what train.py chooses for vectors
     import pygame  # noqa: F401  # here: whatever it warns of when it is imported is no test's failure
 
-    from kerasrl import DQNAgent
+    from kerasrl.learning import Trainable
     from kerasrl.storage import hdf5, hdf5_child
     from kerasrl.tools.plot import drawing
 
-    compiled, figure_of, answer_apart = DQNAgent.compile, drawing._figure, hdf5._answer
+    make, figure_of, answer_apart = Trainable.__init__, drawing._figure, hdf5._answer
 
-    def compile_as_marked(self, optimizer, metrics=(), jit_compile="auto"):
-        compiled(self, optimizer, metrics, False if jit_compile == "auto" and "xla" not in _marked else jit_compile)
+    def make_as_marked(self, *args, jit_compile="auto", **options):
+        jit_compile = False if jit_compile == "auto" and "xla" not in _marked else jit_compile
+        make(self, *args, jit_compile=jit_compile, **options)
 
     def figure_as_marked(runs):
         from matplotlib.figure import Figure
@@ -61,7 +62,7 @@ def prepare_to_run_tests():
     def answer_as_marked(name, content):
         return answer_apart(name, content) if "apart" in _marked else hdf5_child.answer(content)
 
-    DQNAgent.compile, drawing._figure, hdf5._answer = compile_as_marked, figure_as_marked, answer_as_marked
+    Trainable.__init__, drawing._figure, hdf5._answer = make_as_marked, figure_as_marked, answer_as_marked
     gc.freeze()
     gc.enable()
 

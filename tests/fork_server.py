@@ -110,14 +110,14 @@ def prepare(folder, environment, files):
 
 def leave_xla_out():
     """Let agents compile without XLA, which takes a second or more, where nobody asks for it."""
-    from kerasrl import DQNAgent
+    from kerasrl.learning import Trainable
 
-    compiled = DQNAgent.compile
+    make = Trainable.__init__
 
-    def compile_without(self, optimizer, metrics=(), jit_compile="auto"):
-        compiled(self, optimizer, metrics, False if jit_compile == "auto" else jit_compile)
+    def make_without(self, *args, jit_compile="auto", **options):
+        make(self, *args, jit_compile=False if jit_compile == "auto" else jit_compile, **options)
 
-    DQNAgent.compile = compile_without
+    Trainable.__init__ = make_without
 
 
 def run(command, environment):

@@ -43,7 +43,7 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
             raise UserError(f"limit must be at least 1, not {limit}")
         # Past rl.memory.SequentialMemory.__init__, which allocates its deques.
         rl.memory.Memory.__init__(self, window_length, ignore_episode_boundaries)
-        self.limit = limit
+        self.limit = limit = int(limit)  # scripts of Python 2 write 1e5
         self.rng = np.random.default_rng(seed)
         if seed is not None:
             seeds.mark(self)

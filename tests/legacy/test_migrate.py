@@ -143,6 +143,11 @@ REWRITTEN = {
         "try:\n    dqn.load_weights('w')\nexcept OSError:\n    pass",
         "try:\n    dqn.load_weights('w')\nexcept (OSError, WeightsError):\n    pass",
     ),
+    "missing weights among others": (
+        "try:\n    dqn.load_weights('w')\nexcept (IOError, OSError) as e:\n    pass",
+        "try:\n    dqn.load_weights('w')\nexcept (IOError, OSError, WeightsError) as e:\n    pass",
+    ),
+    "progress": ("load_model('m.keras').predict(x)", "load_model('m.keras').predict(x, verbose=0)"),
     "NumPy's names": ("np.zeros(2, np.float), np.Inf", "np.zeros(2, float), np.inf"),
     "NumPy's function": ("np.asscalar(x)", "np.asarray(x).item()"),
 }  # fmt: skip

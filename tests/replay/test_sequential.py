@@ -538,3 +538,8 @@ def test_returns_of_several_steps_have_continuous_actions():
     first = sample.frames[0][:, 0, 0]
     np.testing.assert_array_equal(sample.actions, np.stack([first.astype(float) / 7, -first], 1))
     np.testing.assert_allclose(sample.rewards, (first + (first + 1) / 2 + (first + 2) / 4) / 10, 1e-6)
+
+
+def test_a_limit_may_be_written_as_a_float():
+    memory = SequentialMemory(1e1)
+    assert (memory.limit, type(memory.limit)) == (10, int)

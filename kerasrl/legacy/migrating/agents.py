@@ -136,9 +136,9 @@ class Agents(Rule):
     def on_excepthandler(self, original: cst.ExceptHandler, updated: Any) -> Any:
         """Let `except OSError` around load_weights also catch what kerasrl raises for a missing file."""
         block, caught = self.script.parents.get(original), updated.type
-        if not isinstance(block, cst.Try) or not isinstance(caught, cst.Name):
-            return updated
-        if caught.value not in ("OSError", "IOError", "FileNotFoundError"):
+        names = [e.value for e in caught.elements] if isinstance(caught, cst.Tuple) else [caught]
+        texts = [dotted(name) for name in names]
+        if not isinstance(block, cst.Try) or {"OSError", "IOError", "FileNotFoundError"}.isdisjoint(texts):
             return updated
         if not any(
             self.is_of(node, "agent", "load_weights") or self.is_of(node, "model", "load_weights")
@@ -146,4 +146,4 @@ class Agents(Rule):
         ):
             return updated
         error = self.script.imported("kerasrl", "WeightsError")
-        return updated.with_changes(type=cst.parse_expression(f"({caught.value}, {error})"))
+        return updated.with_changes(type=cst.parse_expression(f"({', '.join([*texts, error])})"))

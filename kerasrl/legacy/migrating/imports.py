@@ -148,7 +148,7 @@ class Imports(Rule):
         """Rewrite a name in full, such as `keras.layers.core.Dense` or `rl.agents.dqn.DQNAgent`."""
         if isinstance(self.script.parents.get(original), cst.Attribute) or self.script.is_in_import(original):
             return updated
-        full = self.script.name(original)
+        full = self.script.name(original) if dotted(original)[:1] != "." else None  # of what a call returns
         if full is None or self.script.code(original) == full.rpartition(".")[2]:
             return updated
         home, _, name = full.rpartition(".")

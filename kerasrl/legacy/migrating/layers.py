@@ -35,6 +35,8 @@ class Layers(Rule):
         if kind is not None:
             updated = self._arguments(kind, updated)
             return self._input(kind, original, updated) if keras3.is_layer(kind) else updated
+        if self.is_of(original, "model", "predict") and argument(original, "verbose", 2) is None:
+            return with_argument(updated, "verbose", "0")  # it showed progress only when asked to
         func: Any = original.func
         is_model = method(original) == "fit" and self.what(func.value) != "agent"
         return self._arguments("fit", updated) if is_model else updated
