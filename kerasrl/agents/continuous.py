@@ -51,10 +51,11 @@ class ContinuousAgent(ReplayAgent):
         return action
 
     def random_action(self, env: Any) -> Any:
-        """Return an action of the environment's or, if it has none of the agent's shape, one from [-1, 1]."""
-        action = super().random_action(env) if hasattr(getattr(env, "action_space", None), "sample") else None
-        if action is not None and (self.processor is None or np.shape(action) == (self.nb_actions,)):
-            return action
+        """Return an action of the environment's as the agent would choose it or, if it has none, one from [-1, 1]."""
+        if hasattr(getattr(env, "action_space", None), "sample"):
+            action = np.asarray(super().random_action(env))
+            if action.size == self.nb_actions and action.dtype.kind in "biuf":
+                return action.reshape(-1)
         return np.random.uniform(-1.0, 1.0, self.nb_actions).astype(np.float32)
 
     def why_unsound(self) -> str:

@@ -318,9 +318,7 @@ class Loop:
         agent = self.agent
         action = agent.forward(observation)
         if agent.step < agent.nb_random_steps:
-            is_within = agent.bounds is not None
-            action = np.ravel(self.env.action_space.sample()) if is_within else agent.random_action(self.env)
-            agent.recent_action = action
+            action = agent.recent_action = agent.random_action(self.env)
         return action
 
     def _leave_episode(self) -> None:

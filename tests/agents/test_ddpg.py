@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import types
 
 import h5py
 import keras
@@ -430,12 +431,16 @@ def test_what_is_set_later_or_written_into_a_model_counts():
     agent.reference.assert_equal(agent)
 
 
-def test_what_asks_for_each_action_learns_the_same():
+def test_what_asks_for_each_action_and_for_frames_learns_the_same():
     class Asked(DDPGAgent):
         def select_action(self, state):
             return super().select_action(state)
 
-    agents = [build_agent(kind=kind, random_process=GaussianWhiteNoiseProcess(size=2)) for kind in (DDPGAgent, Asked)]
+    process = functools.partial(GaussianWhiteNoiseProcess, size=2)
+    agents = (
+        build_agent(random_process=process()),
+        build_agent(recording(SequentialMemory), kind=Asked, random_process=process()),
+    )
     one, other = (train(agent, 15) for agent in agents)
     np.testing.assert_allclose(one.metrics, other.metrics, 1e-4, 1e-6)
     np.testing.assert_allclose(one.actions, other.actions, 1e-4, 1e-6)
@@ -624,9 +629,11 @@ def test_random_actions():
     agent, env = build_agent(), Env()
     actions = [agent.random_action(env) for _ in range(20)]
     assert np.shape(actions) == (20, 2) and -1 <= np.min(actions) < 0 < np.max(actions) <= 1
-    env.action_space = keras.utils.CustomObjectScope({})
-    env.action_space.sample = lambda: np.array([3.0, 4.0])
+    env.action_space = types.SimpleNamespace()
+    env.action_space.sample = lambda: np.array([[3.0], [4.0]])
     assert agent.random_action(env).tolist() == [3.0, 4.0]
+    env.action_space.sample = lambda: {"left": 1.0, "right": 2.0}
+    assert agent.random_action(env).shape == (2,)
 
 
 # Weights
