@@ -20,7 +20,7 @@ import rl.processors
 from keras import layers
 from rl.random import GaussianWhiteNoiseProcess
 
-from kerasrl import CEMAgent, DQNAgent, EpisodeParameterMemory, NAFAgent, SARSAAgent, SequentialMemory
+from kerasrl import CEMAgent, DDPGAgent, DQNAgent, EpisodeParameterMemory, NAFAgent, SARSAAgent, SequentialMemory
 from kerasrl.errors import Note
 
 # The public methods, hooks and properties of Keras-RL's classes, found by looking at them.
@@ -353,6 +353,33 @@ def build_naf(agent, memory, process=GaussianWhiteNoiseProcess, processor=Contin
     return made
 
 
+class Critic(Values):
+    input, inputs = ("action", None), (None, None)
+
+    def predict_on_batch(self, batch):
+        return super().predict_on_batch(batch[0])
+
+
+class Actor(Values):
+    inputs = (None,)
+
+
+def build_ddpg(agent, memory, process=GaussianWhiteNoiseProcess, processor=Continuous):
+    is_ours = issubclass(agent, DDPGAgent)
+    state, action, memory = keras.Input((2, 2)), keras.Input((1,)), memory(limit=50, window_length=2)
+    value = layers.Dense(1)(layers.Concatenate()([action, layers.Flatten()(state)]))
+    actor = keras.Sequential([keras.Input((2, 2)), layers.Flatten(), layers.Dense(1, None, False, "zeros")])
+    models = (actor, keras.Model([action, state], value), action) if is_ours else (Actor(), Critic(), "action")
+    options = {"batch_size": 3, "target_model_update": 3, "nb_steps_warmup_critic": 5, "nb_steps_warmup_actor": 5}
+    made = agent(1, *models, memory, random_process=process(), processor=processor(), **options)
+    if is_ours:
+        made.compile(keras.optimizers.SGD(0.0))
+    else:
+        made.compiled, made.target_actor, made.target_critic = True, Actor(), Critic()
+        made.actor_train_fn = lambda inputs: [np.zeros((3, 1))]
+    return made
+
+
 SHARED = {part: kind for part, kind in COMMON.items() if part != "policy"}
 NOISY = {**SHARED, "processor": Continuous, "process": GaussianWhiteNoiseProcess}
 OTHERS = {
@@ -361,6 +388,11 @@ OTHERS = {
         build_cem,
         {**SHARED, "agent": rl.agents.CEMAgent, "memory": rl.memory.EpisodeParameterMemory},
         {**SHARED, "agent": CEMAgent, "memory": EpisodeParameterMemory},
+    ),
+    "DDPGAgent": (
+        build_ddpg,
+        {**NOISY, "agent": rl.agents.DDPGAgent, "memory": rl.memory.SequentialMemory},
+        {**NOISY, "agent": DDPGAgent, "memory": SequentialMemory},
     ),
     "NAFAgent": (
         build_naf,
