@@ -8,19 +8,27 @@ import numpy as np
 
 def number(value: Any) -> int | float | None:
     """Return a real number, alone or in an array of one, as Python's int or float; None for anything else."""
-    if type(value) is float or type(value) is int:
-        return value
-    if isinstance(value, numbers.Number) and not isinstance(value, np.generic | int | float):  # a Fraction, a Decimal
+    kind = type(value)
+    if kind is float or kind is int or kind is bool:
+        return value  # type: ignore[no-any-return]
+    if kind is str or value is None:
+        return None
+    if isinstance(value, np.generic | np.ndarray):  # first: an environment's info may have hundreds
+        return _item(value)
+    if isinstance(value, numbers.Number) and not isinstance(value, int | float):  # a Fraction, a Decimal
         return float(value) if hasattr(value, "__float__") else None
     if isinstance(value, str | bytes | dict | list | tuple):
         return None
     try:
-        array = np.asarray(value)
+        return _item(np.asarray(value))
     except Exception:  # whatever an object does when it is asked for its array
         return None
-    if array.size != 1 or array.dtype.kind not in "biuf":
+
+
+def _item(value: np.generic | np.ndarray) -> int | float | None:
+    if value.size != 1 or value.dtype.kind not in "biuf":
         return None
-    item = array.item()
+    item = value.item()
     return item if isinstance(item, int | float) else float(item)
 
 

@@ -154,14 +154,10 @@ class Loop:
             agent.expect(None if is_last else self.observation, truncated=truncated and not terminated)
             metrics = agent.backward(reward, terminal=turn.done)
             turn.reward += reward
-            logs = {
-                "action": action,
-                "observation": self.observation,
-                "reward": reward,
-                **({"metrics": metrics} if agent.training else {}),
-                "episode": episode,
-                "info": info,
-            }
+            logs = {"action": action, "observation": self.observation, "reward": reward}
+            if agent.training:
+                logs["metrics"] = metrics
+            logs["episode"], logs["info"] = episode, info
             callbacks.on_step_end(turn.nb_steps, logs)
             turn.nb_steps += 1
             agent.step += 1
@@ -304,8 +300,9 @@ class Loop:
             callbacks.on_action_end(action)
             total_reward += reward
             for key, value in info.items():
-                if (amount := number(value)) is not None:
-                    totals[key] = totals.get(key, 0) + amount
+                kind = type(value)
+                if kind is float or kind is int or (value := number(value)) is not None:
+                    totals[key] = totals.get(key, 0) + value
             if terminated or truncated:
                 break
         most = self.playing.nb_max_episode_steps
