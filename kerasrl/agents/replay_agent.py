@@ -240,8 +240,7 @@ class ReplayAgent(Agent):
 
     def expect(self, observation: Any, truncated: bool = False) -> None:
         """Learn, before `backward`, what will be acted on next, so that the call that trains can value it, too."""
-        self._next_observation = observation
-        super().expect(observation, truncated)
+        self._next_observation, self.recent_truncated = observation, truncated
 
     def backward(self, reward: float, terminal: bool = False) -> list[float]:
         """Store the step that `forward` began, train when it is due, and return the metrics."""
@@ -258,7 +257,9 @@ class ReplayAgent(Agent):
             and self.step % self.train_interval == 0
             and (not self._nb_steps_to_draw or self._memory.nb_entries >= self._nb_steps_to_draw)
         ):
-            metrics = [*self._train(), *[plain(value) for part in self._reporting() for value in part.metrics]]
+            metrics = self._train()
+            for part in self._reporting():
+                metrics += map(plain, part.metrics)
         else:
             metrics = [np.nan] * len(self.metrics_names)
         if not self._moves_target_in_call and self.step % int(self.target_model_update) == 0:

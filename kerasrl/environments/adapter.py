@@ -172,7 +172,8 @@ class EnvironmentAdapter:
             self._render()
         if self._has_window:
             self._look_at_window()
-        return self._checked(observation, "step"), reward, terminated, truncated, info
+        observation = observation.copy() if type(observation) is np.ndarray else self._checked(observation, "step")
+        return observation, reward, terminated, truncated, info
 
     def _truth(self, value: Any, name: str) -> bool:
         """Return a value as a bool; raise `UserError` if it is neither true nor false."""

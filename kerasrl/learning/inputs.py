@@ -60,11 +60,13 @@ class ModelInputs:
 
     def of_states(self, states: list[Any]) -> list[np.ndarray]:
         """Return an array [B, W, *part] for each input of the model."""
-        if len(states) == 1:
+        observation = states[0][0]
+        if type(observation) is np.ndarray and len(states) == len(states[0]) == 1:  # the usual one in a step
+            arrays = [observation[None, None]]
+        elif len(states) == 1:
             arrays = [array[None] for array in _stacked(states[0])]
         else:
             arrays = [np.stack(part) for part in zip(*map(_stacked, states), strict=True)]
-        observation = states[0][0]
         return self._processed(arrays, observation) if self.are_processed else self.ordered(arrays, observation)
 
     def ordered(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:

@@ -117,6 +117,12 @@ class Frames:
 
     def put(self, row: int, observation: Any) -> None:
         """Store an observation; `UserError` if it does not hold numbers, or differs in structure from the first."""
+        if type(observation) is type(self._first) is np.ndarray:  # as usual, in a third of the time
+            (frames,) = self.arrays
+            if observation.shape == frames.shape[1:] and observation.dtype == frames.dtype:
+                frames[row] = observation
+                self._nb_rows = max(self._nb_rows, row + 1)
+                return
         arrays = parts(observation)
         if self._first is None:
             self._begin(observation, arrays)

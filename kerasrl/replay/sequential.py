@@ -78,7 +78,8 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         `truncated` says that a time limit ended it. Without `training` the observation only becomes part of the recent
         state. Raises `UserError` for anything but numbers, or if a shape differs from the first one's.
         """
-        rl.memory.Memory.append(self, observation, action, reward, terminal, training=training)
+        self.recent_observations.append(observation)
+        self.recent_terminals.append(terminal)
         if not training:
             return
         row = self.nb_appended % self.limit
@@ -143,16 +144,23 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         low, high = oldest + self.window_length - 1, oldest + self.nb_entries - n_step - 1
         if high <= low:
             raise UserError(f"{self.nb_entries} steps are stored; a sample needs {self.window_length + 1 + n_step}")
-        draws = [self._draw_batch(low, high, batch_size) for _ in range(nb_batches)]
-        return self._skip_resets(draws[0] if nb_batches == 1 else np.concatenate(draws), low, high)
+        return self._skip_resets(self._draw_batches(low, high, batch_size, nb_batches), low, high)
 
-    def _draw_batch(self, low: int, high: int, size: int) -> np.ndarray:
-        """Draw from [low, high), each number at most once if there are enough of them."""
-        drawn = self.rng.integers(low, high, size)
+    def _draw_batches(self, low: int, high: int, size: int, nb_batches: int) -> np.ndarray:
+        """Draw batches from [low, high), which have each number at most once if there are enough of them."""
+        before = None if nb_batches == 1 else self.rng.bit_generator.state
+        drawn = self.rng.integers(low, high, nb_batches * size)
+        if size > high - low:
+            return drawn
         # Equal numbers are rare in a large memory, so it is faster to redraw them all than to avoid them.
-        if size <= high - low and len(set(drawn.tolist())) < size:
-            drawn = self.rng.choice(high - low, size, replace=False)
-            drawn += low
+        numbers = drawn.tolist()
+        if all(len(set(numbers[start : start + size])) == size for start in range(0, len(numbers), size)):
+            return drawn
+        if before is not None:  # at once it takes a quarter of the time, and gives the same numbers
+            self.rng.bit_generator.state = before
+            return np.concatenate([self._draw_batches(low, high, size, 1) for _ in range(nb_batches)])
+        drawn = self.rng.choice(high - low, size, replace=False)
+        drawn += low
         return drawn
 
     def _skip_resets(self, rows: np.ndarray, low: int, high: int) -> np.ndarray:

@@ -91,6 +91,17 @@ def test_policy_acts_while_the_agent_learns(name):
         assert set(log.actions) == {0, 1, 2}
 
 
+@pytest.mark.parametrize("name", ["eps greedy", "greedy", "linear, eps", "linear, tau"])
+def test_keras_rls_own_policies_choose_as_their_methods_do(name):
+    plain, log = POLICIES[name](), Log()
+    build_agent(plain).fit(Env(), 30, callbacks=[log], verbose=0, seed=1)
+    keras.utils.set_random_seed(0)
+    spy, expected = Spy(POLICIES[name]()), Log()
+    build_agent(spy).fit(Env(), 30, callbacks=[expected], verbose=0, seed=1)
+    assert [(type(action), action) for action in log.actions] == [(type(action), action) for action in expected.actions]
+    assert plain.get_config() == spy.policy.get_config()  # with the rate of exploration as it became
+
+
 def test_policy_sees_the_q_values_of_the_network_as_it_is():
     class Checking(GreedyQPolicy):
         def select_action(self, q_values):

@@ -1,6 +1,6 @@
 """Keras-RL's DQNAgent, learning in one compiled call for each step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from kerasrl.agents.dqn.abstract import AbstractDQNAgent
 from kerasrl.agents.dqn.dueling import dueling_model
 from kerasrl.agents.dqn.trainable_model import TrainableModel
 from kerasrl.agents.dqn.update import Update
+from kerasrl.agents.policies import selecting
 from kerasrl.errors import UserError, one_line
 from kerasrl.learning import Metrics, Trainable, fresh
 from kerasrl.learning.inputs import usable
@@ -60,6 +61,8 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
     _choosing = ("forward", "compute_q_values", "compute_batch_q_values", "process_state_batch")
     _settings = (*AbstractDQNAgent._settings, "enable_double_dqn")
     optimizer: Any = None
+    _known_policy: Any = None  # the one that `_select` chooses by
+    _select: Callable[[np.ndarray], Any]
 
     def __init__(
         self,
@@ -147,6 +150,11 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
         self.optimizer = optimizer
         self._begin_compiled({self._acts_by: network}, own_metrics)
 
+    def take_stock(self) -> None:
+        """Find out, as in the base class, what is overridden; in the policies, too."""
+        self._known_policy = None
+        super().take_stock()
+
     def _require_sound(self) -> None:
         super()._require_sound()
         if self._model is None:
@@ -182,7 +190,9 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
 
     def _choose(self, output: np.ndarray) -> Any:
         policy = self.policy if self.training else self.test_policy
-        return policy.select_action(q_values=output)
+        if policy is not self._known_policy:
+            self._known_policy, self._select = policy, selecting(policy)
+        return self._select(output)
 
     # For `Loop` and `kerasrl.storage`
 
