@@ -43,6 +43,12 @@ SEEDS = {
     "lunarlander": range(10),
     "minatar-breakout": range(10),
     "minatar-space-invaders": range(10),
+    "pendulum": range(10),
+    "pendulum-naf": range(10),
+    "mountaincar-continuous": range(10),
+    "lunarlander-continuous": range(5),
+    "cartpole-sarsa": range(10),
+    "cartpole-cem": range(10),
 }
 # Which options help: each of them on top of these presets without all of them, with ten seeds.
 WITHOUT = {"enable_double_dqn": False, "n_step": 1, "memory": "sequential"}
@@ -59,13 +65,17 @@ WITH_OPTIONS = {  # what differs from the preset otherwise
 }
 THRESHOLDS = {
     "CartPole-v0": 195, "CartPole-v1": 475, "Acrobot-v1": -100, "MountainCar-v0": -110, "LunarLander-v2": 200,
+    "MountainCarContinuous-v0": 90, "LunarLanderContinuous-v2": 200,
 }  # fmt: skip
-# RL Baselines3 Zoo's published DQN results, for the same steps.
+# RL Baselines3 Zoo's published results of DQN and DDPG, for the same steps if no others are named.
 PUBLISHED = {
     "cartpole-v1-tuned": "500.0 ± 0.0",
     "acrobot": "-76.6 ± 11.8",
     "lunarlander": "154.4 ± 79.2",
     "mountaincar": "-100.8 ± 9.9",
+    "pendulum": "-152.1",
+    "mountaincar-continuous": "93.5 (300,000 steps)",
+    "lunarlander-continuous": "230.2",
 }
 
 
@@ -147,7 +157,8 @@ Each row is what `python benchmarks/learning.py` found for one preset, and what
 - *solved*: number of seeds whose best weights reach the environment's own threshold in these 100 episodes.
 - *best*, *last*: mean reward over the seeds, with its 95% bootstrap interval. The best weights are those that did best
   in the evaluations during training; the 100 episodes play no part in the choice.
-- *published*: mean and standard deviation in RL Baselines3 Zoo's table for DQN, with the same number of steps.
+- *published*: mean and standard deviation in RL Baselines3 Zoo's table for DQN or DDPG, with the same number of
+  steps unless another is named; one run each for DDPG.
 - *steps to solve*: step of the first evaluation that reaches the threshold; median over the seeds that have one.
 - *steps/s*: steps per second of processor time, evaluations included, and the program's start in runs before
   2026-11-21; median.
