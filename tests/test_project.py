@@ -12,6 +12,7 @@ import types
 import xml.etree.ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from PIL import Image
@@ -48,6 +49,7 @@ SETTINGS = {"test": PlayConfig, "play": PlayConfig, "plot": PlotConfig, "export"
 SETTINGS["clear"] = ClearConfig
 PYTHON = [
     "from kerasrl import DQNAgent",
+    "from kerasrl import DDPGAgent",
     "import gym\n",
     "class StopWhenGood",
     "from kerasrl import Config, train\n\ntrained = train(Config(env",
@@ -249,6 +251,16 @@ def test_each_block_of_python_is_tested():
     found = [source for language, source in BLOCKS if language == "python"]
     assert len(found) == len(PYTHON)
     assert all(python_block(beginning) for beginning in PYTHON)
+
+
+def test_the_script_for_continuous_actions_runs(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    script = {"__name__": "script"}
+    exec(
+        python_block("from kerasrl import DDPGAgent").replace("20000, visualize", "1010, verbose=0, visualize"), script
+    )
+    assert script["agent"].memory.nb_entries > 1010 and np.abs(script["agent"].memory.actions).max() > 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ddpg_weights_actor.h5f", "ddpg_weights_critic.h5f"]
 
 
 def test_the_script_runs(python, tmp_path):
