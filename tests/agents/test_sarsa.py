@@ -291,6 +291,14 @@ def test_a_step_is_learned_from_even_if_the_environment_uses_its_array_again():
     np.testing.assert_allclose(values[:3, 0], [1.75, 1.5, 1], atol=1e-4)
 
 
+def test_random_actions_at_first_are_the_ones_learned_and_rewards_may_be_scaled():
+    agent = tabular(Fixed(0))
+    agent.nb_random_steps, agent.reward_scale = 30, 2.0
+    agent.fit(Chain(1, "death"), 60, verbose=0, seed=1)
+    agent.nb_random_steps, agent.reward_scale = 0, 1.0
+    np.testing.assert_allclose(agent.get_weights()[0][0], [2, 4], atol=1e-2)
+
+
 def test_it_finds_the_best_way():
     class TwoRounds(Chain):
         """The second action counts, and which one is right depends on the first."""

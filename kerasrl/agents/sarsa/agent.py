@@ -12,7 +12,7 @@ from rl.agents.dqn import mean_q
 from kerasrl.agents.discrete import DiscreteAgent
 from kerasrl.agents.dqn.trainable_model import TrainableModel
 from kerasrl.agents.sarsa.update import OnPolicyUpdate
-from kerasrl.agents.soundness import LARGEST
+from kerasrl.agents.soundness import LARGEST, why_unsound
 from kerasrl.environments.adapter import copied
 from kerasrl.errors import DivergenceError, UserError, one_line
 from kerasrl.learning import Metrics, Trainable, fresh
@@ -227,7 +227,9 @@ class SARSAAgent(DiscreteAgent, rl.agents.sarsa.SARSAAgent):
             return metrics
         if self.delta_clip != self._made_with:
             self.take_stock()
-        self.rewards.append(reward)
+        self.rewards.append(reward * self.reward_scale)
+        if self.recent_action is not None:  # whoever chose it
+            self.actions[-1] = self.recent_action
         is_due = self.step - self.first_step > self.nb_steps_warmup and self.step % self.train_interval == 0
         if is_due and len(self.observations) == 2:
             metrics = [*self._train(), *map(plain, self.policy.metrics)]
@@ -258,6 +260,11 @@ class SARSAAgent(DiscreteAgent, rl.agents.sarsa.SARSAAgent):
         return metrics
 
     # For `Loop` and `kerasrl.storage`
+
+    def why_unsound(self) -> str:
+        """Look also at the Q-values of the state that was seen last."""
+        valued = self._next_valued or self._valued
+        return super().why_unsound() or ("" if valued is None else why_unsound("the Q-values", [valued[1]]))
 
     def parts(self) -> dict[str, Any]:
         """Return the processor and the policies."""
