@@ -4,6 +4,7 @@ Every repair names the upstream file and line. Does not import TensorFlow, so th
 """
 
 import contextlib
+import functools
 import os
 import warnings
 from typing import Any
@@ -59,6 +60,41 @@ gym.wrappers.compatibility.EnvCompatibility.reset = _reset  # type: ignore[metho
 PendulumEnv.last_u = property(
     lambda self: vars(self)["last_u"], lambda self, u: vars(self).update(last_u=None if u is None else float(u))
 )
+
+
+class _As64Bits(np.ndarray):
+    """Numbers that become Python's when they are rounded to 32 bits."""
+
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        return np.asarray(self).astype(dtype, *args, **kwargs).astype(np.float64)
+
+
+_load_of_gym = getattr(gym.envs.registration.load, "__wrapped__", gym.envs.registration.load)
+
+
+@functools.wraps(_load_of_gym)
+def _load(name: str) -> Any:
+    found = _load_of_gym(name)
+    if getattr(found, "__name__", "") in ("LunarLander", "CarRacing") and found.__module__.startswith("gym.envs.box2d"):
+        found.step = _in_64_bits(found.step)
+    return found
+
+
+def _in_64_bits(step: Any) -> Any:
+    if hasattr(step, "__wrapped__"):  # already
+        return step
+
+    @functools.wraps(step)
+    def step_in_64_bits(self: Any, action: Any) -> Any:
+        is_array = self.continuous and action is not None
+        return step(self, np.asarray(action, np.float64).view(_As64Bits) if is_array else action)
+
+    return step_in_64_bits
+
+
+# gym/envs/box2d/lunar_lander.py:480 rounds actions to 32 bits, of which NumPy 2 computes 32 bits again, and
+# car_racing.py:524 takes them as they are; Box2D takes no float but Python's, which those of 64 bits are.
+gym.envs.registration.load = _load
 
 # pygame/pkgdata.py:25 imports pkg_resources, whose deprecation notice is for pygame's authors.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")

@@ -49,6 +49,28 @@ def _():
     env.reset(seed=0)
     env.step(0)
 
+def taken(name, action, **options):
+    # a step with an action in 32 bits, as those of networks are
+    import numpy as np
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        env = gym.make(name, disable_env_checker=True, **options)
+        env.reset(seed=0)
+        env.step(np.array(action, np.float32))
+    return env
+
+@attempt("Pendulum's picture")
+def _():
+    taken("Pendulum-v1", [0.5], render_mode="rgb_array").render()
+
+@attempt("the continuous lander")
+def _():
+    taken("LunarLanderContinuous-v2", [0.5, -0.7])
+
+@attempt("the racing car")
+def _():
+    taken("CarRacing-v2", [0.5, 0.2, 0.1])
+
 @attempt("pygame's build notice")
 def _():
     with warnings.catch_warnings(record=True) as shown:
@@ -104,6 +126,9 @@ importlib.reload(kerasrl.compat.keras_rl)
 UPSTREAM = {
     "gym's checker": "AttributeError: module 'numpy' has no attribute 'bool8'",
     "Acrobot": "AttributeError: `np.float_` was removed",
+    "Pendulum's picture": "TypeError: size must be two numbers",
+    "the continuous lander": "TypeError: Converting from sequence to b2Vec2, expected int/float arguments index 0",
+    "the racing car": "TypeError: in method 'b2RevoluteJoint___SetMotorSpeed', argument 2 of type 'float32'",
     "pygame's build notice": "AssertionError",
     "import rl.agents": "ImportError: cannot import name 'model_from_config'",
     "Keras' History among Keras-RL's callbacks": "AttributeError: 'History' object has no attribute '_implements",
@@ -116,6 +141,7 @@ UPSTREAM = {
 def runs():
     """The results and the screen of a process that repairs nothing, and of one that repairs twice."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    environment |= {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}  # SDL looks for neither, and is silent
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", script],
