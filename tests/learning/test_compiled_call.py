@@ -78,6 +78,20 @@ def test_the_public_call_is_used_where_they_do_not(monkeypatch, module, instead)
         assert results() == EXPECTED
 
 
+def test_floats_of_any_type_share_a_call():
+    traced = []
+
+    def double(matrix, vector):
+        traced.append(1)
+        return 2.0 * matrix[0] + vector
+
+    calls = CompiledCalls(jit_compile=False)
+    for kind in (np.float32, np.float64, np.float16):
+        result = calls("f", double, [np.array([[1.5, 2.0]], kind), np.array([1, 2])])
+        assert result.dtype == np.float32 and result.tolist() == [4.0, 6.0]
+    assert len(traced) == 1
+
+
 def test_a_mistake_is_told_as_what_it_is_either_way(monkeypatch):
     def failing(vector):
         with tf.control_dependencies([tf.debugging.Assert(vector[0] > 5, ["too small"])]):

@@ -203,6 +203,17 @@ def test_one_seed_one_sequence_of_draws():
     assert draws(5) == draws(5) != draws(6)
 
 
+@pytest.mark.parametrize("nb_steps", [6, 40, 5_000])  # equal numbers in every batch, in half of them, in few
+def test_batches_drawn_at_once_are_those_drawn_one_by_one(nb_steps):
+    at_once, one_by_one = SequentialMemory(10_000, seed=5), SequentialMemory(10_000, seed=5)
+    for i in range(nb_steps):
+        for memory in (at_once, one_by_one):
+            memory.append(np.float32(i), 0, 0.0, terminal=False)
+    for _ in range(20):
+        batches = [one_by_one.draw(8).frames[0] for _ in range(3)]
+        np.testing.assert_array_equal(at_once.draw(8, nb_batches=3).frames[0], np.concatenate(batches))
+
+
 def test_seed_starts_the_draws_anew():
     memory = SequentialMemory(200)
     play([memory], [7] * 20, lambda i: np.array([i]))
