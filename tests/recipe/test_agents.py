@@ -248,9 +248,7 @@ def test_a_search_keeps_the_best_and_the_last_weights_of_a_trial(tmp_path):
 # A recipe of one's own
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in AGENTS if name == "dqn" or (ROOT / f"kerasrl/agents/{name}/recipe.py").exists()]
-)
+@pytest.mark.parametrize("name", AGENTS)
 def test_new_copies_the_recipe_of_an_agent(name, here, capsys):
     assert run_command("new", ["--agent", name, "mine"]) == 0
     texts = {file.name: file.read_text() for file in Path("mine").iterdir()}

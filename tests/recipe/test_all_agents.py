@@ -23,7 +23,7 @@ from kerasrl.training.recipe import load
 from kerasrl.training.saved import find
 
 ROOT = Path(__file__).parents[2]
-NAMES = [name for name in AGENTS if (ROOT / f"kerasrl/agents/{name}").is_dir()]
+NAMES = list(AGENTS)
 COMMON = {"seed": 1, "nb_steps": 60, "nb_max_episode_steps": 20, "hidden_layers": (4,), "eval_interval": 30}
 COMMON |= {"eval_episodes": 1, "checkpoint_interval": 20, "log_interval": 1, "state_interval": 20, "verbose": 0}
 COMMON |= {"jit_compile": False}  # which takes longest

@@ -104,6 +104,11 @@ class NAFAgent(ContinuousAgent, rl.agents.dqn.NAFAgent):
     V_model, L_model, mu_model = _model_property("V"), _model_property("L"), _model_property("mu")
 
     @property
+    def acting_model(self) -> Any:
+        """The model from states to the best actions."""
+        return self.mu_model
+
+    @property
     def combined_model(self) -> Any:
         """From actions and states to Q-values; its `train_on_batch` trains all three models on returns."""
         if "combined_model" in self._own_models:
