@@ -24,12 +24,6 @@ def has_display() -> bool:
     return driver not in ("offscreen", "dummy") or "SDL_VIDEODRIVER" in os.environ
 
 
-def let_mujoco_draw() -> None:
-    """Let MuJoCo, once it is imported, draw without a screen: it asks for a window's OpenGL unless told otherwise."""
-    if "mujoco" in sys.modules and sys.platform == "linux" and {"DISPLAY", "WAYLAND_DISPLAY"}.isdisjoint(os.environ):
-        os.environ.setdefault("MUJOCO_GL", "egl")
-
-
 # Libraries that open windows. What draws without any of them, such as by printing, needs no screen.
 _WINDOWS = {"pygame", "pyglet", "cv2", "tkinter", "matplotlib", "turtle", "arcade", "glfw", "OpenGL", "PyQt5", "PyQt6"}
 

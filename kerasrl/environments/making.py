@@ -14,7 +14,7 @@ from kerasrl.compat.gym import gym
 from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments import atari
 from kerasrl.environments.copying import copied, show_as
-from kerasrl.environments.display import let_mujoco_draw, require_able_to_draw, require_display, require_drawing
+from kerasrl.environments.display import require_able_to_draw, require_display, require_drawing
 from kerasrl.environments.instances import is_environment, name_of, takes, takes_seed
 from kerasrl.environments.spaces import kind_of
 from kerasrl.errors import Note, UserError, one_line
@@ -68,7 +68,6 @@ def make(env_name: str, render_mode: str | None = None, **options: Any) -> Any:
                     env = gym.make(name, disable_env_checker=True, apply_api_compatibility=older, **options)
             if "render_mode" not in options:
                 show_as(env, render_mode)
-            let_mujoco_draw()
             return env
 
 

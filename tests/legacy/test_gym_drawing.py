@@ -84,6 +84,10 @@ while not done:
     state, reward, done, info = env.step(0)
 env.monitor.close()
 env.reset(); env.step(0)
+class Broken(gym.envs.classic_control.CartPoleEnv):
+    def render(self, mode="human"):
+        raise OSError("no OpenGL")
+play(gym.wrappers.Monitor(gym.wrappers.TimeLimit(Broken(), 4), "broken", uid="u"), 2)
 """
 
 
@@ -92,7 +96,7 @@ def test_monitors_write_films_of_the_episodes_that_gym_chose(run_old, tmp_path):
     assert (ran.status, ran.output) == (0, [f"{[4] * 10} {[4.0] * 10} 40"]), ran.errors
     films = {
         folder: sorted(film.stem[-6:] for film in (tmp_path / folder).glob("*.[mg][pi][4f]"))
-        for folder in ("some/folder", "chosen", "none", "curried", "recorded", "older")
+        for folder in ("some/folder", "chosen", "none", "curried", "recorded", "older", "broken")
     }
     assert films == {
         "some/folder": ["000000", "000001", "000008"],
@@ -101,11 +105,13 @@ def test_monitors_write_films_of_the_episodes_that_gym_chose(run_old, tmp_path):
         "curried": ["000000"],
         "recorded": ["000000", "000002"],
         "older": ["000000"],
+        "broken": [],
     }
     stats = tmp_path / "some/folder/openaigym.episode_batch.0.u.stats.json"
     assert json.loads(stats.read_text())["episode_rewards"] == [4.0] * 10
     assert all(film.stat().st_size > 1000 for film in tmp_path.rglob("*0000*"))
     assert not list(tmp_path.rglob("*.tmp"))
+    assert sum(line == "note: nothing is filmed: render() failed (no OpenGL)" for line in ran.errors) == 1
 
 
 VIEWER = """

@@ -15,7 +15,7 @@ from typing import Any
 
 from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments import atari, making
-from kerasrl.environments.display import has_display, let_mujoco_draw, needs_display
+from kerasrl.environments.display import has_display, needs_display
 from kerasrl.errors import UserError
 from kerasrl.legacy.gym import successors
 from kerasrl.legacy.gym.names import import_from_project
@@ -77,11 +77,9 @@ def _make_of_gymnasium(name: str, **kwargs: Any) -> Any:
 
     try:
         with quiet_stderr():  # the Arcade Learning Environment prints a greeting, MuJoCo what its models should be
-            env = OfGymnasium(gymnasium.make(name, disable_env_checker=True, **kwargs).unwrapped)
+            return OfGymnasium(gymnasium.make(name, disable_env_checker=True, **kwargs).unwrapped)
     except gymnasium.error.Error as error:
         raise making.refusal(name, error) from error
-    let_mujoco_draw()
-    return env
 
 
 def can_be_shown(env: Any = None) -> bool:

@@ -10,6 +10,7 @@ import functools
 import importlib
 import json
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,12 @@ class Recorder:
         if self.lengths[-1] % self.film.every:
             return
         why = "the environment's render() does not return a picture for 'rgb_array'"
-        try:
-            picture = render(self.env, "rgb_array")
-        except Exception as error:  # such as without OpenGL, which is no reason to stop
-            picture, why = None, f"render() failed ({one_line(error)})"
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="glfw")
+            try:
+                picture = render(self.env, "rgb_array")
+            except Exception as error:  # MuJoCo needs OpenGL; its absence is no reason to stop
+                picture, why = None, f"render() failed ({one_line(error)})"
         if picture is None:
             report.differs(f"nothing is filmed: {why}")
             self.film.discard()

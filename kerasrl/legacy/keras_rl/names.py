@@ -3,27 +3,29 @@
 import importlib
 import sys
 from collections.abc import Callable
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
-from kerasrl.errors import UserError
 from kerasrl.legacy.report import report
 
+_HOME_OF_AGENTS = "kerasrl.legacy.keras_rl.agents"
+# Keras-RL's agents, two of them also by their older names, with the modules that have them.
+AGENTS: dict[str, tuple[str, str]] = {
+    "DQNAgent": ("rl.agents.dqn", "rl.agents"), "DDPGAgent": ("rl.agents.ddpg", "rl.agents"),
+    "NAFAgent": ("rl.agents.dqn", "rl.agents"), "ContinuousDQNAgent": ("rl.agents.dqn", "rl.agents"),
+    "SARSAAgent": ("rl.agents.sarsa", "rl.agents"), "SarsaAgent": ("rl.agents.sarsa", "rl.agents"),
+    "CEMAgent": ("rl.agents.cem", "rl.agents"),
+}  # fmt: skip
 # This project's classes under Keras-RL's names: name -> module here, and modules of Keras-RL.
 OURS: dict[str, str] = {
     "ModelIntervalCheckpoint": "kerasrl.callbacks", "TrainEpisodeLogger": "kerasrl.callbacks",
-    "FileLogger": "kerasrl.legacy.keras_rl.callbacks",
-    "DQNAgent": "kerasrl.legacy.keras_rl.agent", "SequentialMemory": "kerasrl",
+    "FileLogger": "kerasrl.legacy.keras_rl.callbacks", "SequentialMemory": "kerasrl",
+    "EpisodeParameterMemory": "kerasrl", "NAFLayer": "kerasrl", **dict.fromkeys(AGENTS, _HOME_OF_AGENTS),
 }  # fmt: skip
 HOMES: dict[str, tuple[str, ...]] = {
     "FileLogger": ("rl.callbacks",), "ModelIntervalCheckpoint": ("rl.callbacks",),
-    "TrainEpisodeLogger": ("rl.callbacks",),
-    "DQNAgent": ("rl.agents.dqn", "rl.agents"), "SequentialMemory": ("rl.memory",),
-}  # fmt: skip
-# Agents that cannot learn on Keras 3: name -> its module.
-REFUSED: dict[str, str] = {
-    "SARSAAgent": "rl.agents.sarsa", "CEMAgent": "rl.agents.cem", "DDPGAgent": "rl.agents.ddpg",
-    "NAFAgent": "rl.agents.dqn", "ContinuousDQNAgent": "rl.agents.dqn",  # the same by its older name
+    "TrainEpisodeLogger": ("rl.callbacks",), "SequentialMemory": ("rl.memory",),
+    "EpisodeParameterMemory": ("rl.memory",), "NAFLayer": ("rl.agents.dqn",), **AGENTS,
 }  # fmt: skip
 # Names of keras-rl 0.1 and 0.2 -> today's: module, old name -> new name.
 RENAMED: dict[tuple[str, str], str] = {
@@ -48,26 +50,28 @@ def _repaired(imported: ModuleType) -> None:
     `imported` is Keras-RL or a part of the engine, either of which may import the other.
     """
     specs = [sys.modules[name].__spec__ for name in _ENGINE if name in sys.modules and name != imported.__name__]
-    if any(getattr(spec, "_initializing", False) for spec in specs) or "kerasrl.legacy.keras_rl.agent" in sys.modules:
+    if any(getattr(spec, "_initializing", False) for spec in specs) or _HOME_OF_AGENTS in sys.modules:
         return
-    for name, home in OURS.items():
-        ours = getattr(importlib.import_module(home), name)
+    ours = {name: getattr(importlib.import_module(home), name) for name, home in OURS.items()}
+    _let_sarsa_know_itself()
+    for name, value in ours.items():
         for module in HOMES[name]:
-            setattr(importlib.import_module(module), name, ours)
-    policies, agent = importlib.import_module("rl.policy"), importlib.import_module("kerasrl.legacy.keras_rl.agent")
+            setattr(importlib.import_module(module), name, value)
+    policies, agents = importlib.import_module("rl.policy"), importlib.import_module(_HOME_OF_AGENTS)
     for (module, old), new in RENAMED.items():
-        setattr(importlib.import_module(module), old, getattr(agent, old, getattr(policies, new)))
-    for name, home in REFUSED.items():
-        refused: Any = getattr(importlib.import_module(home), name, None) or type(name, (), {})
-        refused.__init__ = _refuse
-        for place in (home, "rl.agents"):
-            setattr(importlib.import_module(place), name, refused)
+        setattr(importlib.import_module(module), old, getattr(agents, old, getattr(policies, new)))
     _let_memory_have_a_limit()
 
 
-def _refuse(agent: Any, *args: Any, **kwargs: Any) -> None:
-    name = type(agent).__name__
-    raise UserError(f"{name} is not supported: it cannot learn on Keras 3; use DQNAgent")
+def _let_sarsa_know_itself() -> None:
+    """Let Keras-RL's SARSAAgent find itself by its other name, by which it calls super(), when that is ours."""
+    import rl.agents.sarsa
+
+    theirs = rl.agents.sarsa.SARSAAgent
+    for name in ("__init__", "get_config") if theirs.__module__ == rl.agents.sarsa.__name__ else ():
+        method = vars(theirs)[name]
+        own = FunctionType(method.__code__, {**method.__globals__}, name, method.__defaults__, method.__closure__)
+        setattr(theirs, name, own)
 
 
 def _let_memory_have_a_limit() -> None:

@@ -1,4 +1,4 @@
-"""DQNAgent, its memory, fit and test: the defaults and arguments of the Keras-RL a script was written for."""
+"""Agents, their memories, fit and test: the defaults and arguments of the Keras-RL a script was written for."""
 
 from typing import Any
 
@@ -14,40 +14,44 @@ _FIT = ("env", "nb_steps", "action_repetition", "callbacks", "verbose", "visuali
         "start_step_policy", "log_interval", "nb_max_episode_steps")  # fmt: skip
 _TEST = ("env", "nb_episodes", "action_repetition", "callbacks", "visualize", "nb_max_episode_steps",
          "nb_max_start_steps", "start_step_policy", "verbose")  # fmt: skip
-_MEMORIES = {"rl.memory.SequentialMemory", "rl.memory.Memory", "kerasrl.SequentialMemory"}
+_MEMORIES = {
+    "rl.memory.SequentialMemory", "rl.memory.Memory", "kerasrl.SequentialMemory", "rl.memory.EpisodeParameterMemory",
+}  # fmt: skip
+# Position of the memory among an agent's arguments, where it has one before the options.
+_MEMORY = {"CEMAgent": 2, "DDPGAgent": 4}
 
 
 class Agents(Rule):
-    """Calls of DQNAgent and of its methods."""
+    """Calls of agents' classes and of their methods."""
 
     def on_call(self, original: cst.Call, updated: Any) -> Any:
         """Rewrite one of these calls."""
         name = self.script.name(original.func)
-        if name in AGENTS or name in ("keras_rl2.agents.DQNAgent", "keras_rl2.agents.dqn.DQNAgent"):
-            return self._agent(original, updated)
         if name in _MEMORIES:
             return self._memory(original, updated)
-        if method(original) == "__init__" and self._is_of_base(original):
-            return self._agent(original, updated)
+        if (agent := AGENTS.get(name or "") or self._base(original)) is not None:
+            return self._agent(agent, original, updated)
         if self.is_of(original, "agent", "fit"):
             return self._fit(original, updated)
         return self._shown(original, updated, _TEST, True) if self.is_of(original, "agent", "test") else updated
 
-    def _is_of_base(self, call: Any) -> bool:
-        """Return whether a call is `super().__init__(...)` in a class derived from DQNAgent."""
+    def _base(self, call: Any) -> str | None:
+        """Return the agent for a call of `super().__init__(...)` in a class derived from one, None for other calls."""
+        if method(call) != "__init__":
+            return None
         owner, above = self.script.enclosing(call, cst.ClassDef), call.func.value
         is_super = isinstance(above, cst.Call) and dotted(above.func) == "super"
-        if owner is None or not is_super or not any(self.script.name(base.value) in AGENTS for base in owner.bases):
-            return False
-        return not above.args or dotted(above.args[0].value) == owner.name.value
+        if owner is None or not is_super or (above.args and dotted(above.args[0].value) != owner.name.value):
+            return None
+        bases = (AGENTS.get(self.script.name(base.value) or "") for base in owner.bases)
+        return next(filter(None, bases), None)
 
-    # DQNAgent and memory
+    # Agent and memory
 
-    def _agent(self, original: cst.Call, updated: cst.Call) -> cst.Call:
-        has_stars = any(arg.star for arg in original.args)
+    def _agent(self, agent: str, original: cst.Call, updated: cst.Call) -> cst.Call:
         double = argument(original, "enable_double_dqn", _DQN.index("enable_double_dqn"))
-        if double is None and self.options.is_for_keras_rl_1:
-            if has_stars:
+        if agent == "DQNAgent" and double is None and self.options.is_for_keras_rl_1:
+            if any(arg.star for arg in original.args):
                 self.script.note(original, "DQNAgent(**...): keras-rl 0.4.2 had enable_double_dqn=True; add it")
             else:
                 updated = with_argument(updated, "enable_double_dqn", "True")
@@ -60,14 +64,15 @@ class Agents(Rule):
         limits = argument(updated, "reward_range")
         if limits is not None:
             if "inf" not in self.script.code(limits.value):
-                self.script.note(original, "DQNAgent(reward_range=...) is not supported: clip rewards in a Processor")
+                self.script.note(original, f"{agent}(reward_range=...) is not supported: clip rewards in a Processor")
             updated = without(updated, "reward_range")
         window = argument(updated, "window_length")
         memory = argument(updated, "memory")
         if window is not None and memory is not None:
             updated = without(updated, "window_length")
             if self._memory_call(original) is None:
-                ours = self.script.imported("kerasrl", "SequentialMemory")
+                kind = "EpisodeParameterMemory" if agent == "CEMAgent" else "SequentialMemory"
+                ours = self.script.imported("kerasrl", kind)
                 old, length = self.script.code(memory.value), self.script.code(window.value)
                 call = cst.parse_expression(f"{ours}(limit={old}.limit, window_length={length})")
                 updated = changed(updated, memory, value=call)
@@ -75,16 +80,21 @@ class Agents(Rule):
 
     def _memory_call(self, agent: cst.Call) -> cst.Call | None:
         """Return the call that makes the memory of keras-rl 0.1's DQNAgent(window_length=...), where that is plain."""
-        memory, window = argument(agent, "memory"), argument(agent, "window_length")
-        if memory is None or window is None or not isinstance(memory.value, cst.Name | cst.Call):
+        made, window = self._made(agent), argument(agent, "window_length")
+        if made is None or window is None:
             return None
         if isinstance(window.value, cst.Name) and not window.value.value.isupper():
             return None  # may be something else where the memory is made
+        return None if argument(made, "window_length", 1) else made
+
+    def _made(self, agent: cst.Call) -> cst.Call | None:
+        """Return the only call that makes an agent's memory, None if that is not plain."""
+        memory = argument(agent, "memory", _MEMORY.get(AGENTS.get(self.script.name(agent.func) or "") or ""))
+        if memory is None or not isinstance(memory.value, cst.Name | cst.Call):
+            return None
         made = [memory.value] if isinstance(memory.value, cst.Call) else self.script.assigned(memory.value.value)
         calls = [value for value in made if isinstance(value, cst.Call)]
-        if len(calls) != 1 or self.script.name(calls[0].func) not in _MEMORIES:
-            return None
-        return None if argument(calls[0], "window_length", 1) else calls[0]
+        return calls[0] if len(calls) == 1 and self.script.name(calls[0].func) in _MEMORIES else None
 
     def _memory(self, original: cst.Call, updated: cst.Call) -> cst.Call:
         """Give keras-rl 0.1's Memory(limit) today's name, and the agent's window."""
@@ -96,7 +106,12 @@ class Agents(Rule):
         if limit is not None:
             updated = changed(updated, limit, value=self.script.whole(limit.value))
         for agent in self.script.all(cst.Call):
-            if self.script.name(agent.func) in AGENTS and self._memory_call(agent) is original:
+            kind = AGENTS.get(self.script.name(agent.func) or "")
+            if kind is None or self._made(agent) is not original:
+                continue
+            if kind == "CEMAgent" and "Sequential" in (self.script.name(original.func) or ""):  # a mistake of some
+                updated = updated.with_changes(func=cst.Name(self.script.imported("kerasrl", "EpisodeParameterMemory")))
+            if self._memory_call(agent) is original:
                 window = argument(agent, "window_length")
                 assert window is not None
                 return with_argument(updated, "window_length", window.value)

@@ -80,10 +80,6 @@ class Imports(Rule):
             return None
         if full in _PLACES:
             return _PLACES[full]
-        if name in keras_rl.REFUSED and module.startswith("rl."):
-            if is_used:
-                self.script.note(node, f"{name} is not supported: it cannot learn on Keras 3; use DQNAgent")
-            return ("rl.agents", name)
         path = keras3.path(module)
         if path is None:
             return module, name

@@ -7,11 +7,22 @@ from typing import Any, Literal
 import libcst as cst
 
 from kerasrl.environments import atari
-from kerasrl.legacy.keras_rl.names import HOMES
+from kerasrl.legacy.keras_rl import names as keras_rl
 from kerasrl.legacy.migrating.script import Script, absolute, argument, below, dotted, keras_name, method
 
 MAKERS = {"gym.make", "gymnasium.make", "gym.envs.make", "gym.envs.registration.make", "gymnasium.envs.make"}
-AGENTS = {f"{home}.DQNAgent" for home in (*HOMES["DQNAgent"], "kerasrl", "keras_rl2.agents", "keras_rl2.agents.dqn")}
+# Full name of an agent's class -> its name.
+AGENTS = {
+    f"{place}.{name}": name
+    for name, homes in keras_rl.AGENTS.items()
+    for home in homes
+    for place in (home, "kerasrl", *(home.replace("rl", package, 1) for package in keras_rl.PACKAGES))
+}
+# Attributes of agents that are models.
+_MODELS = {
+    "model", "target_model", "actor", "critic", "target_actor", "target_critic", "V_model", "L_model", "mu_model",
+    "combined_model",
+}  # fmt: skip
 _ENVIRONMENTS = ("gym.Env", "gym.core.Env", "gymnasium.Env", "gymnasium.core.Env", "rl.core.Env")
 
 
@@ -93,7 +104,7 @@ class NameTypes:
             key = self._key(module, node)
             if key is not None and (found := self._find(module, key)) is not None:
                 return found
-            if isinstance(node, cst.Attribute) and node.attr.value in ("model", "target_model"):
+            if isinstance(node, cst.Attribute) and node.attr.value in _MODELS:
                 owner = self.of(module, node.value)
                 if owner is not None and owner.what == "agent":
                     return MODEL
@@ -241,9 +252,9 @@ class NameTypes:
                     self._look_at_method(module, script, node)
             elif isinstance(node, cst.AnnAssign) or (isinstance(node, cst.Assign) and len(node.targets) == 1):
                 target = node.target if isinstance(node, cst.AnnAssign) else node.targets[0].target
-                key = self._key(module, target)
-                if key is not None and node.value is not None:
-                    self._set(module, key, self.of(module, node.value))
+                for name, value in _pairs(target, node.value):
+                    if (key := self._key(module, name)) is not None:
+                        self._set(module, key, self.of(module, value))
 
     def _look_at_method(self, module: str, script: Script, call: Any) -> None:
         """Learn from `agent.fit(env, ...)`, and from calls of a class's own methods."""
@@ -260,6 +271,13 @@ class NameTypes:
         for part in node.body.body if node is not None else ():
             if isinstance(part, cst.FunctionDef) and part.name.value == called:
                 self._pass(module, call, (module, part))
+
+
+def _pairs(target: Any, value: Any) -> list[tuple[Any, Any]]:
+    """Return which expression each name is assigned: two for `a, b = c, d`."""
+    if isinstance(target, cst.Tuple) and isinstance(value, cst.Tuple) and len(target.elements) == len(value.elements):
+        return [(a.value, b.value) for a, b in zip(target.elements, value.elements, strict=True)]
+    return [(target, value)] if value is not None else []
 
 
 def returns(function: cst.FunctionDef) -> Iterator[cst.Return]:
