@@ -137,7 +137,6 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, own, gate, tmp_path,
     options = ["--seeds", "1", "--folder", str(tmp_path / "runs"), "--nb-steps", "2500", "--eval-interval", "1000"]
     options += ["--state-interval", "500", "--no-jit-compile", *waits]
     command = [sys.executable, "-m", "kerasrl", "tune", *options]
-    before = set(Path("/tmp").glob("kerasrl-ray-*.tmp"))
     with subprocess.Popen(
         command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": f"{own}{os.pathsep}{ROOT}"}, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -145,13 +144,16 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(ray, own, gate, tmp_path,
         for line in process.stdout:
             if "step 1," in line:
                 break
+        ps = ["ps", "-ww", "--ppid", str(process.pid), "-o", "args="]
+        rays = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 130
     assert errors.splitlines()[-2].startswith("everything is kept; to continue: ")
     assert shlex.split(errors.splitlines()[-2])[-len(options) :] == options
     assert errors.splitlines()[-1] == "stopped by Ctrl-C"
-    assert set(Path("/tmp").glob("kerasrl-ray-*.tmp")) <= before  # Ray's own files
+    (place,) = set(re.findall(r"/tmp/kerasrl-ray-\w+\.tmp", rays))
+    assert not Path(place).exists()  # Ray's own files
     is_open.touch()
     assert run_command("tune", options) == 0
     assert re.search(r"^seed 0: continues from step [\d,]+$", capsys.readouterr().out, re.MULTILINE)
