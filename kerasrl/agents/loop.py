@@ -25,6 +25,7 @@ from kerasrl.signals import is_ctrl_c
 from kerasrl.storage import TrainingState
 from kerasrl.storage.callback_state import has_state
 
+_NUMBERS = frozenset((float, int))  # that need not be made plain
 _LONG_EPISODE = 10_000  # steps, after which an episode without a time limit is worth a note
 
 
@@ -299,10 +300,8 @@ class Loop:
             self.observation, reward, terminated, truncated, info = self._step_environment(action)
             callbacks.on_action_end(action)
             total_reward += reward
-            for key, value in info.items():
-                kind = type(value)
-                if kind is float or kind is int or (value := number(value)) is not None:
-                    totals[key] = totals.get(key, 0) + value
+            if info:
+                totals = _added(totals, info)
             if terminated or truncated:
                 break
         most = self.playing.nb_max_episode_steps
@@ -330,6 +329,16 @@ def _whole(number: Any, name: str) -> int:
     if number < 1 or not float(number).is_integer():
         raise UserError(f"{name} must be {'at least 1' if number < 1 else 'a whole number'}, not {number}")
     return int(number)
+
+
+def _added(totals: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
+    """Return the totals of a step with the numbers in an environment's info."""
+    if not totals and _NUMBERS.issuperset(map(type, info.values())):  # 500 in 36 microseconds instead of 65
+        return {key: 0 + value for key, value in info.items()}
+    for key, value in info.items():
+        if (amount := number(value)) is not None:
+            totals[key] = totals.get(key, 0) + amount
+    return totals
 
 
 def _kept(action: Any) -> Any:
