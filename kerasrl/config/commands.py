@@ -43,7 +43,7 @@ class PlotConfig:
     """Draw the learning curve of a run, or those of several runs with their mean and its 95% interval.
 
     Runs that differ only in seed, length, evaluations and output share a colour. Their settings are read from the
-    dqn_E_config.toml beside each log; without one, logs of the same name count as alike.
+    ..._config.toml beside each log; without one, logs of the same name count as alike.
     """
 
     logs: Annotated[
@@ -55,7 +55,7 @@ class PlotConfig:
     ] = ()
     out: Annotated[
         File | None,
-        "Picture to write, .png, .svg or .pdf. By default dqn_E_curve.png beside dqn_E_log.json, or curves.png.",
+        "Picture to write, .png, .svg or .pdf. By default ..._curve.png beside ..._log.json, or curves.png.",
     ] = None
     threshold: Annotated[
         Reward | None, "Reward to draw as a line. By default the one at which the environment counts as solved."

@@ -105,7 +105,8 @@ def finished(run: TrainingRun) -> Trained:
     if run.config.verbose:
         _tell(run, agent.step, has_log, run.files.best if plays_best else run.files.weights)
     if agent.did_abort:
-        again = to_type("the same command with --resume", "the same call with Config(..., resume=True)")
+        settings = type(run.config).__name__
+        again = to_type("the same command with --resume", f"the same call with {settings}(..., resume=True)")
         print(
             f"stopped at step {agent.step} of {run.config.nb_steps}; {again} continues from step "
             f"{run.state.saved_step}",

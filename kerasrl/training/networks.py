@@ -84,26 +84,30 @@ def _instead_of_dense(shape: Any, config: AnyConfig, space: Any, is_part: bool) 
     if not isinstance(shape, tuple) or len(shape) not in (2, 3):
         return None
     window_length = vars(config).get("window_length", 1)
+    own = _settings(config, network="module:function")
+    is_single = len(AGENTS[config.agent].networks) == 1  # those of games are no actor, and no critic
     if max(shape) < _SCREEN:  # a board, from which a dense network may learn well
         is_last = len(shape) == 3 and not shape[0] < shape[1] == shape[2]  # the axis of the channels
         if not is_last or min(shape[:2]) < _BOARD or window_length > 1 or is_part:
             return None
-        return f"; a convolutional one may learn more from them: {_settings(network='atari:build_minatar_network')}"
+        of_minatar = _settings(config, network="atari:build_minatar_network")
+        return f"; a convolutional one may learn more from them: {of_minatar if is_single else own}"
     in_bytes = space is not None and space.dtype == np.uint8
     if sorted(shape)[-2] < _SCREEN or (len(shape) == 2 and not in_bytes):  # a table
         return None
     little, is_screen = ", which learns little from them", in_bytes and len(shape) == 3 and shape[2] == 3
-    if is_part or not (is_screen or len(shape) == 2):
-        return f"{little}: build a convolutional one, {_settings(network='module:function')}"
+    if is_part or not (is_screen or len(shape) == 2) or not is_single or "window_length" not in vars(config):
+        return f"{little}: build a convolutional one, {own}"
     window = {"window_length": 4} if window_length == 1 else {}
     processor = {"processor": "atari:AtariProcessor"} if is_screen else {}
-    settings = _settings(**processor, network="atari:build_atari_network", **window)
+    settings = _settings(config, **processor, network="atari:build_atari_network", **window)
     return f"{little}; for a convolutional one: {settings}"
 
 
-def _settings(**settings: Any) -> str:
+def _settings(config: AnyConfig, **settings: Any) -> str:
     options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
-    return to_type(options, f"Config({', '.join(f'{name}={value!r}' for name, value in settings.items())})")
+    given = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+    return to_type(options, f"{type(config).__name__}({given})")
 
 
 def _built(build: Any, name: str, state_size: StateSize, num_actions: int, config: AnyConfig) -> Any:
@@ -134,7 +138,7 @@ def _fitting(model: Any, num_actions: int, what_must: str, config: AnyConfig) ->
     return model
 
 
-def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: Config) -> Model:
+def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: AnyConfig) -> Model:
     """Return the network of Mnih et al. 2015 (Nature 518, Methods): frames [B, window_length, 84, 84] to Q-values.
 
     Raises:
@@ -146,7 +150,7 @@ def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: C
             f"atari:build_atari_network takes grey images of {_SCREEN} x {_SCREEN} or more, not observations of size "
             f"{state_size}; {'--processor atari:AtariProcessor makes them from a screen' if is_screen else _OWN}"
         )
-    input = Input((config.window_length, *state_size))
+    input = Input((vars(config).get("window_length", 1), *state_size))
     x = Permute((2, 3, 1))(input)  # [B, 84, 84, window_length]
     x = Rescaling(1 / 255)(x)
     x = _hidden(config, x, Conv2D, 32, 8, strides=4)
@@ -156,7 +160,7 @@ def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: C
     return Model(input, Dense(num_actions)(x))
 
 
-def build_minatar_network(state_size: tuple[int, ...], num_actions: int, config: Config = Config()) -> Model:
+def build_minatar_network(state_size: tuple[int, ...], num_actions: int, config: AnyConfig = Config()) -> Model:
     """Return the network of Young and Tian 2019 (MinAtar): boards [B, 1, 10, 10, channels] to Q-values.
 
     Raises:
@@ -174,7 +178,7 @@ def build_minatar_network(state_size: tuple[int, ...], num_actions: int, config:
     return Model(input, Dense(num_actions)(x))
 
 
-def _hidden(config: Config, x: Any, layer: Any, *arguments: int, **options: int) -> Any:
+def _hidden(config: AnyConfig, x: Any, layer: Any, *arguments: int, **options: int) -> Any:
     if config.layer_normalization:
         return Activation("relu")(LayerNormalization()(layer(*arguments, **options, use_bias=False)(x)))
     return layer(*arguments, **options, activation="relu")(x)

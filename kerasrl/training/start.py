@@ -193,7 +193,7 @@ def _resumed(
         options = ", ".join(f"{name}=..." for name in missing)
         raise UserError(
             f"the run was given {', '.join(missing)} as objects, which no file holds; resume it from Python: "
-            f"train(Config(..., resume=True), {options})"
+            f"train({type(config).__name__}(..., resume=True), {options})"
         )
     return found
 
@@ -210,10 +210,11 @@ def _require_replaceable(config: AnyConfig, state: TrainingState) -> None:
     except UserError:  # there is none, or its remains cannot be resumed
         return
     if not saved.get("finished"):
+        settings = type(config).__name__
         raise UserError(
             f"{config.checkpoint_dir} holds an unfinished run of {config.env}, saved at step {step} of {end}; "
-            f"continue it with {to_type('--resume', 'Config(..., resume=True)')}, "
-            f"or replace it with {to_type('--overwrite', 'Config(..., overwrite=True)')}"
+            f"continue it with {to_type('--resume', f'{settings}(..., resume=True)')}, "
+            f"or replace it with {to_type('--overwrite', f'{settings}(..., overwrite=True)')}"
         )
 
 

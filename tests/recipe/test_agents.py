@@ -5,7 +5,9 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from gym import spaces
 
 from kerasrl import CEMConfig, Config, DDPGConfig, NAFConfig, RunFiles, SARSAConfig, train
 from kerasrl.cli.door import run as run_command
@@ -16,6 +18,7 @@ from kerasrl.config.resuming import from_metadata
 from kerasrl.tools.tune import worker
 from kerasrl.tools.tune.space import read_space
 from kerasrl.training.files import agent_to_resume
+from kerasrl.training.networks import warn_of
 
 ROOT = Path(__file__).parents[2]
 KINDS = [kind.settings for kind in AGENTS.values()]
@@ -171,6 +174,18 @@ def test_actions_of_the_wrong_kind_are_refused_with_the_agents_for_them(agent, e
     with refused("actions"):
         train(AGENTS[agent].settings(env=env))
     assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("kind", [DDPGConfig, NAFConfig, SARSAConfig, CEMConfig])
+def test_pictures_need_a_network_that_the_agent_can_use(kind, noted):
+    with noted(f"{kind.__name__}(network='module:function')"):
+        warn_of(kind(), (84, 84), None, spaces.Box(0, 255, (84, 84), np.uint8))
+
+
+def test_a_linear_network_is_noted_unless_it_is_the_default(noted):
+    warn_of(CEMConfig(), (4,))
+    with noted("linear"):
+        warn_of(SARSAConfig(hidden_layers=()), (4,))
 
 
 # Files

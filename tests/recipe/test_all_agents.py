@@ -297,6 +297,20 @@ def test_a_network_of_ones_own_is_trained_and_played(agent, here):
         assert "mine/0_kernel" in "".join(weights.read(file.replace(".h5f", f"{first}.h5f")).layers[-1])
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("agent", FUNCTIONS)
+def test_networks_given_as_objects_are_themselves_trained(agent, here):
+    functions = {}
+    exec(NETWORKS, functions)
+    networks = functions[FUNCTIONS[agent]](3, 1, None)
+    before = [model.get_weights()[-1] for model in networks[:2]]
+    found = train(settings_of(agent, nb_steps=40), model=networks)
+    assert all((model.get_weights()[-1] != kernel).any() for model, kernel in zip(networks[:2], before, strict=True))
+    trained = [model.get_weights()[-1] for model in networks[:2]]
+    found.play(1)
+    assert all((model.get_weights()[-1] == own).all() for model, own in zip(networks[:2], trained, strict=True))
+
+
 @pytest.mark.parametrize("agent", [agent for agent in NAMES if len(AGENTS[agent].networks) > 1])
 def test_networks_that_are_not_what_the_agent_needs_are_refused(agent, here, refused):
     model = keras.Sequential([keras.Input((1, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])

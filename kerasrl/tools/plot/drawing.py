@@ -57,7 +57,7 @@ def plot(
 
     Args:
         logs: Logs that FileLogger wrote, or folders of runs, such as those that `tune` leaves; one or several.
-        out: File to write, .png, .svg or .pdf. By default dqn_E_curve.png or curves.png, beside the first log or
+        out: File to write, .png, .svg or .pdf. By default ..._curve.png or curves.png, beside the first log or
             folder, or in the folder if there is but one.
         threshold: Reward to draw as a line. By default that of the settings beside each log.
         labels: A name for each of `logs`, under which it is drawn. By default what differs in the settings.
