@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from rl.callbacks import Callback
@@ -27,6 +27,7 @@ from kerasrl.environments.processors import OneHotProcessor
 from kerasrl.environments.spaces import Spaces, describe_spaces
 from kerasrl.errors import UserError
 from kerasrl.named import named
+from kerasrl.phrases import to_type
 from kerasrl.storage import TrainingState
 from kerasrl.storage.files import write_whole
 from kerasrl.training.callbacks import build_evaluation, build_tensorboard, own_callbacks
@@ -35,6 +36,8 @@ from kerasrl.training.networks import StateSize, own_network, require_activation
 from kerasrl.training.own_parts import OwnParts, copied
 from kerasrl.training.recipe import Recipe
 from kerasrl.training.start import Prepared, nb_weights
+
+Settings = TypeVar("Settings")  # the class of an agent's
 
 
 @dataclass
@@ -71,6 +74,14 @@ class Run:
         if parts.model is None and not config.network:
             require_activation(config.activation)
         return cls(config, env, size, spaces, processor, parts, **others)
+
+    def settings(self, kind: type[Settings]) -> Settings:
+        """Return the settings of the agent that the recipe builds; raise `UserError` if they are another's."""
+        if not isinstance(self.config, kind):
+            agent = kind.agent  # type: ignore[attr-defined]
+            cure = to_type(f"give --agent {agent}", f"use {kind.__name__}")
+            raise UserError(f"the recipe builds {agent}, but these are the settings of {self.config.agent}: {cure}")
+        return self.config
 
     @property
     def num_actions(self) -> int:

@@ -83,6 +83,12 @@ def test_from_python_the_agent_is_named_in_the_same_ways(refused):
         DDPGConfig.load(agent="cem")
 
 
+def test_a_recipe_of_ones_own_has_an_agent_that_options_and_files_override():
+    assert parse_config(["--nb-steps", "3"], "train.py", "cem").config == CEMConfig(nb_steps=3)
+    for words, kind in ((["--agent", "sarsa"], SARSAConfig), (["--preset", "pendulum"], DDPGConfig)):
+        assert isinstance(parse_config(words, "train.py", "cem").config, kind)
+
+
 @pytest.mark.parametrize("text", ['agent = "td3"', "agent = 3", 'agent = "naf"', "eps_max = 0.5"])
 def test_a_file_of_another_agent_is_refused(text, here, refused):
     Path("own.toml").write_text(text)

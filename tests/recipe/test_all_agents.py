@@ -330,6 +330,15 @@ def test_an_own_recipe_trains_and_plays(name, env_name, here):
     assert run_command("test", ["--weights", file, "--episodes", "1", *recipe]) == 0
 
 
+def test_an_own_recipe_of_another_agent_is_refused_with_the_agent_to_name(here, capsys, said):
+    assert run_command("new", ["--agent", "cem", "mine"]) == 0
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        run_command("train", ["--recipe", "mine/train.py", "--nb-steps", "20", "--verbose", "0"])
+    assert stop.value.code == 2
+    said(capsys.readouterr().err)
+
+
 class Arm(gym.Env):
     """Two joints, each with bounds of its own, in a matrix; the observation is a Dict."""
 

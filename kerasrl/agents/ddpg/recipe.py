@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 def build(run: "Run") -> DDPGAgent:
     """Return the agent that is trained, played with and exported."""
-    config = run.config
-    assert isinstance(config, DDPGConfig)
+    config = run.settings(DDPGConfig)
     networks = run.own_network()  # your own, if you brought some
     actor, critic, action_input = networks or build_networks(
         run.state_size, run.num_actions, run.spaces.require_bounds(), config

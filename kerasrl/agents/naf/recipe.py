@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 def build(run: "Run") -> NAFAgent:
     """Return the agent that is trained, played with and exported."""
-    config = run.config
-    assert isinstance(config, NAFConfig)
+    config = run.settings(NAFConfig)
     networks = run.own_network()  # your own, if you brought some
     value, factor, actions = networks or build_networks(
         run.state_size, run.num_actions, run.spaces.require_bounds(), config

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 def build(run: "Run") -> SARSAAgent:
     """Return the agent that is trained, played with and exported."""
-    config = run.config
-    assert isinstance(config, SARSAConfig)
+    config = run.settings(SARSAConfig)
     model = run.own_network()  # your own, if you brought one
     if model is None:
         model = build_model(run.state_size, run.num_actions, config)
