@@ -105,7 +105,7 @@ class Recorder:
         if picture is None:
             report.differs(f"nothing is filmed: {why}")
             self.film.discard()
-            self.film = None
+            self.film, self.is_filmed = None, lambda episode: False  # asked again, MuJoCo would end the process
         else:
             self.film.add(picture, caption(f"episode {self.episode + 1}", self.rewards[-1], self.lengths[-1]))
 
