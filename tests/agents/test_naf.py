@@ -346,7 +346,8 @@ def combinations():
 @pytest.mark.parametrize("chosen", [*combinations()], ids=lambda chosen: "-".join(map(str, chosen.values())))
 def test_everything_is_what_it_is_in_numpy(chosen):
     update, nb_actions = chosen["target_model_update"], chosen["nb_actions"]
-    rate = 0.003 if chosen["is_adam"] else 0.02
+    is_clipped = chosen["clipnorm"] or chosen["delta_clip"] < np.inf
+    rate = 0.003 if chosen["is_adam"] else 0.02 if is_clipped else 1e-4  # since exp() makes large gradients
     optimizer = Optimizer(rate, chosen["clipnorm"], chosen["is_adam"])
     memory = recording(PrioritizedMemory if chosen["weighted"] else SequentialMemory, chosen["window"])
     named = ("mode", "nb_actions", "target_model_update", "delta_clip", "n_step", "gradient_steps", "train_interval")
@@ -743,7 +744,7 @@ def test_it_learns_where_to_push():
     agent = build_agent(
         SequentialMemory(2000), keras.optimizers.Adam(0.01), random_process=process, gamma=0.0, batch_size=32
     )
-    agent.fit(Target(), 1500, verbose=0, seed=1)
+    agent.fit(Target(), 3000, verbose=0, seed=1)
     kernel, bias = agent.mu_model.get_weights()
     np.testing.assert_allclose(kernel, [[0, 1], [1, 0]], atol=0.15)
     np.testing.assert_allclose(bias, 0, atol=0.15)

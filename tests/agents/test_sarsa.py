@@ -644,6 +644,16 @@ def test_a_memory_given_later_is_refused(refused):
         train(agent)
 
 
+def test_values_that_are_too_large_are_unsound():
+    agent = tabular(Fixed(0), rate=0.0, start=[[1e10, 1]] * 4)
+    env = Chain(3, "death")
+    env.states = env.states * np.float32(1e6)
+    agent.fit(env, 3, verbose=0)
+    assert agent.excess_step is not None and "loss" in agent.why_unsound()
+    agent.excess_step = None
+    assert "Q-values" in agent.why_unsound()
+
+
 @pytest.mark.parametrize(
     ("nb_steps", "words"), [(2.5, "a whole number"), (0, "at least 1"), (np.inf, "a whole number")]
 )
