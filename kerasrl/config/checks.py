@@ -85,7 +85,7 @@ def check_together(config: Any) -> None:
     known = vars(config)
     if "n_step" in known:
         _check_memory(config)
-    if config.agent == "cem" and int(config.batch_size * config.elite_frac) < 1:
+    if "elite_frac" in known and int(config.batch_size * config.elite_frac) < 1:
         raise UserError(f"elite_frac {config.elite_frac} of batch_size {config.batch_size} is less than an episode")
     if known.get("learning_rate_end") and not config.learning_rate_nb_steps:
         raise UserError("learning_rate_end needs learning_rate_nb_steps, the steps until it is reached")

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from gym import spaces
@@ -13,12 +14,16 @@ from kerasrl import CEMConfig, Config, DDPGConfig, NAFConfig, RunFiles, SARSACon
 from kerasrl.cli.door import run as run_command
 from kerasrl.cli.layers import parse_config
 from kerasrl.config.agents import AGENTS
+from kerasrl.config.commands import PlayConfig
 from kerasrl.config.files import to_toml
 from kerasrl.config.resuming import from_metadata
+from kerasrl.storage import weights
 from kerasrl.tools.tune import worker
 from kerasrl.tools.tune.space import read_space
 from kerasrl.training.files import agent_to_resume
 from kerasrl.training.networks import warn_of
+from kerasrl.training.own_parts import OwnParts
+from kerasrl.training.saved import find
 
 ROOT = Path(__file__).parents[2]
 KINDS = [kind.settings for kind in AGENTS.values()]
@@ -210,6 +215,18 @@ def test_weights_of_two_networks_are_a_pair_of_files(tmp_path):
     )
     assert files.exists(files.best) and not files.exists(files.weights)
     assert {file.name for file in files.kept()} == {*names, "ddpg_Pendulum-v1_weights_actor.h5f"}
+
+
+def test_a_pair_without_settings_is_taken_for_ddpgs(tmp_path, capsys):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    for suffix in ("_actor", "_critic"):
+        weights.write(tmp_path / f"old{suffix}.h5f", model, None)
+    for name in ("old.h5f", "old_actor.h5f", "old_critic.h5f"):
+        found = find(PlayConfig(str(tmp_path / name)), OwnParts(), "play")
+        assert dataclasses.replace(found.config, memory_limit=50_000) == DDPGConfig()
+        assert "without settings: using the default networks of ddpg and Pendulum-v1" in capsys.readouterr().out
+    (tmp_path / "old_critic.h5f").unlink()
+    assert isinstance(find(PlayConfig(str(tmp_path / "old_actor.h5f")), OwnParts(), "play").config, Config)
 
 
 def test_a_run_that_continues_leaves_its_critic_where_it_is(tmp_path):
