@@ -71,8 +71,9 @@ def find(config: PlayConfig, parts: OwnParts, what: str, render_mode: str | None
         what: Name of the calling function, for messages.
         render_mode: Of the environment.
     """
-    file, agent = _with_settings(config.weights)
-    saved = weights.read(file)
+    files, agent = _files_of(config.weights)
+    saved, *others = map(weights.read, files)
+    saved = dataclasses.replace(saved, layers=[layer for part in (saved, *others) for layer in part.layers])
     trained = _settings(config, saved.metadata, agent)
     if saved.metadata is None:
         model = "the tutorial's model" if agent == DQN else f"the default networks of {agent}"
@@ -84,8 +85,8 @@ def find(config: PlayConfig, parts: OwnParts, what: str, render_mode: str | None
     return Saved(trained, env, parts, config, saved)
 
 
-def _with_settings(name: str) -> tuple[str, str]:
-    """Return which file has the settings of the weights of this name, and an agent that writes them so.
+def _files_of(name: str) -> tuple[list[str], str]:
+    """Return the files that the weights of this name are in, the one with the settings first, and who writes them so.
 
     An agent's weights may be in several files; then the name is that of one of them, or of all without what tells them
     apart.
@@ -96,8 +97,8 @@ def _with_settings(name: str) -> tuple[str, str]:
         for stem in [*of_one, path.stem] if len(kind.suffixes) > 1 else []:
             files = [path.with_name(f"{stem}{suffix}{path.suffix}") for suffix in kind.suffixes]
             if all(map(_exists, files)) and (stem != path.stem or not path.exists()):
-                return str(files[0]), agent
-    return name, DQN
+                return list(map(str, files)), agent
+    return [name], DQN
 
 
 def _exists(file: Path) -> bool:

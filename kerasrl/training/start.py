@@ -141,13 +141,15 @@ def check_spaces(config: AnyConfig, env: Any) -> None:
 def nb_weights(shape: Any, num_actions: int, config: AnyConfig) -> int | None:
     """Return how many weights, not counting biases, the recipe's network has, None if the settings name another.
 
-    Of several networks, it is the one that acts.
+    With an actor, there is a critic, whose weights count, too.
     """
     if config.network or config.recipe:
         return None
     sizes = list(shape.values()) if isinstance(shape, dict) else [shape]
     inputs = vars(config).get("window_length", 1) * sum(int(np.prod(size)) for size in sizes)
-    return checks.nb_weights([inputs, *config.hidden_layers, num_actions])
+    of_critic = vars(config).get("critic_hidden_layers")
+    critic = 0 if of_critic is None else checks.nb_weights([inputs + num_actions, *of_critic, 1])
+    return checks.nb_weights([inputs, *config.hidden_layers, num_actions]) + critic
 
 
 def _named_in_full(config: AnyConfig) -> AnyConfig:

@@ -17,6 +17,7 @@ from kerasrl.config.agents import AGENTS
 from kerasrl.config.commands import PlayConfig
 from kerasrl.config.files import to_toml
 from kerasrl.config.resuming import from_metadata
+from kerasrl.errors import WeightsError
 from kerasrl.storage import weights
 from kerasrl.tools.tune import worker
 from kerasrl.tools.tune.space import read_space
@@ -227,6 +228,15 @@ def test_a_pair_without_settings_is_taken_for_ddpgs(tmp_path, capsys):
         assert "without settings: using the default networks of ddpg and Pendulum-v1" in capsys.readouterr().out
     (tmp_path / "old_critic.h5f").unlink()
     assert isinstance(find(PlayConfig(str(tmp_path / "old_actor.h5f")), OwnParts(), "play").config, Config)
+
+
+def test_networks_that_would_be_far_larger_than_their_weights_are_refused_before_they_are_built(tmp_path, refused):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    for suffix in ("_actor", "_critic"):
+        settings = dataclasses.asdict(DDPGConfig(critic_hidden_layers=(9_000, 9_000)))
+        weights.write(tmp_path / f"vast{suffix}.h5f", model, settings if suffix == "_actor" else None)
+    with refused("8 weights", "81,049,", error=WeightsError):
+        find(PlayConfig(str(tmp_path / "vast_actor.h5f")), OwnParts(), "play").run()
 
 
 def test_a_run_that_continues_leaves_its_critic_where_it_is(tmp_path):
