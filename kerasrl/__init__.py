@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kerasrl.agents import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy
     from kerasrl.agents import NAFAgent as NAFAgent
     from kerasrl.agents import NAFLayer as NAFLayer
+    from kerasrl.agents import OrnsteinUhlenbeckProcess as OrnsteinUhlenbeckProcess
     from kerasrl.agents import SARSAAgent as SARSAAgent
     from kerasrl.agents import SarsaAgent as SarsaAgent
     from kerasrl.agents import seed as seed
@@ -72,6 +73,7 @@ _HOMES = {
     "NAFConfig": "kerasrl.config",
     "NAFAgent": "kerasrl.agents",
     "NAFLayer": "kerasrl.agents",
+    "OrnsteinUhlenbeckProcess": "kerasrl.agents",
     "PlayRun": "kerasrl.training.run",
     "PrioritizedMemory": "kerasrl.replay",
     "Run": "kerasrl.training.run",

@@ -11,6 +11,7 @@ from kerasrl.agents.dqn import AbstractDQNAgent as AbstractDQNAgent
 from kerasrl.agents.dqn import DQNAgent as DQNAgent
 from kerasrl.agents.naf import NAFAgent as NAFAgent
 from kerasrl.agents.naf import NAFLayer as NAFLayer
+from kerasrl.agents.noise import OrnsteinUhlenbeckProcess as OrnsteinUhlenbeckProcess
 from kerasrl.agents.policies import ExponentialAnnealedPolicy as ExponentialAnnealedPolicy
 from kerasrl.agents.sarsa import SARSAAgent as SARSAAgent
 from kerasrl.agents.seeding import seed as seed

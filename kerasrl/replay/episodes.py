@@ -32,7 +32,7 @@ class EpisodeParameterMemory(rl.memory.EpisodeParameterMemory):
         for name, value in (("limit", limit), ("window_length", window_length)):
             if value < 1:
                 raise UserError(f"{name} must be at least 1, not {value}")
-        super().__init__(limit, window_length=window_length, ignore_episode_boundaries=ignore_episode_boundaries)
+        super().__init__(int(limit), window_length=window_length, ignore_episode_boundaries=ignore_episode_boundaries)
         self.nb_appended = 0  # episodes ever stored
 
     def append(

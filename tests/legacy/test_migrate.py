@@ -122,6 +122,10 @@ REWRITTEN = {
         "DQNAgent(model, nb_actions=2, memory=m)",
         "DQNAgent(model, nb_actions=2, memory=m, enable_double_dqn=True)",
     ),
+    "noise of keras-rl 0.4.2": (
+        "from rl.random import OrnsteinUhlenbeckProcess as OU\nOU(theta=.15, size=2), OU(.15, 0., .3, .01, None, 2)",
+        "OU(theta=.15, size=2, x0=0.0), OU(.15, 0., .3, .01, x0=0.0, size=2)",
+    ),
     "agent of keras-rl 0.1": (
         "m = SequentialMemory(limit=50)\nDQNAgent(model, memory=m, window_length=4, delta_range=(-1., 1.))",
         "m = SequentialMemory(limit=50, window_length=4)\n"

@@ -96,6 +96,18 @@ class CEMAgent(OldAgent, kerasrl.CEMAgent):
         super().__init__(model, nb_actions, memory, *first, *args, **kwargs)
 
 
+class OrnsteinUhlenbeckProcess(kerasrl.OrnsteinUhlenbeckProcess):
+    """The noise of the script's Keras-RL: until 0.4.2 an episode's began at `x0`, which came before `size`, or at 0."""
+
+    def __init__(
+        self, theta: float, mu: float = 0.0, sigma: float = 1.0, dt: float = 1e-2, *args: Any, **kwargs: Any
+    ) -> None:
+        if script.is_for_keras_rl_1():
+            x0 = args[0] if args else kwargs.get("x0")
+            args, kwargs["x0"] = args[1:], 0.0 if x0 is None else x0
+        super().__init__(theta, mu, sigma, dt, *args, **kwargs)
+
+
 class AnnealedQPolicy(LinearAnnealedPolicy):
     """LinearAnnealedPolicy as in keras-rl 0.1, where it was epsilon-greedy at first and needed no arguments.
 

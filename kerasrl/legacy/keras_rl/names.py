@@ -20,12 +20,14 @@ AGENTS: dict[str, tuple[str, str]] = {
 OURS: dict[str, str] = {
     "ModelIntervalCheckpoint": "kerasrl.callbacks", "TrainEpisodeLogger": "kerasrl.callbacks",
     "FileLogger": "kerasrl.legacy.keras_rl.callbacks", "SequentialMemory": "kerasrl",
-    "EpisodeParameterMemory": "kerasrl", "NAFLayer": "kerasrl", **dict.fromkeys(AGENTS, _HOME_OF_AGENTS),
+    "EpisodeParameterMemory": "kerasrl", "NAFLayer": "kerasrl", "OrnsteinUhlenbeckProcess": _HOME_OF_AGENTS,
+    **dict.fromkeys(AGENTS, _HOME_OF_AGENTS),
 }  # fmt: skip
 HOMES: dict[str, tuple[str, ...]] = {
     "FileLogger": ("rl.callbacks",), "ModelIntervalCheckpoint": ("rl.callbacks",),
     "TrainEpisodeLogger": ("rl.callbacks",), "SequentialMemory": ("rl.memory",),
-    "EpisodeParameterMemory": ("rl.memory",), "NAFLayer": ("rl.agents.dqn",), **AGENTS,
+    "EpisodeParameterMemory": ("rl.memory",), "NAFLayer": ("rl.agents.dqn",),
+    "OrnsteinUhlenbeckProcess": ("rl.random",), **AGENTS,
 }  # fmt: skip
 # Names of keras-rl 0.1 and 0.2 -> today's: module, old name -> new name.
 RENAMED: dict[tuple[str, str], str] = {

@@ -6,7 +6,7 @@ import libcst as cst
 
 from kerasrl.legacy.migrating.name_types import AGENTS
 from kerasrl.legacy.migrating.rewriting import Rule
-from kerasrl.legacy.migrating.script import argument, below, changed, dotted, method, with_argument, without
+from kerasrl.legacy.migrating.script import argument, below, changed, dotted, method, named, with_argument, without
 
 # Arguments in the order of their positions, as far as old scripts go.
 _DQN = ("model", "policy", "test_policy", "enable_double_dqn", "enable_dueling_network", "dueling_type")
@@ -29,6 +29,8 @@ class Agents(Rule):
         name = self.script.name(original.func)
         if name in _MEMORIES:
             return self._memory(original, updated)
+        if name == "rl.random.OrnsteinUhlenbeckProcess" and self.options.is_for_keras_rl_1:
+            return self._noise(updated)
         if (agent := AGENTS.get(name or "") or self._base(original)) is not None:
             return self._agent(agent, original, updated)
         if self.is_of(original, "agent", "fit"):
@@ -116,6 +118,18 @@ class Agents(Rule):
                 assert window is not None
                 return with_argument(updated, "window_length", window.value)
         return updated
+
+    def _noise(self, updated: cst.Call) -> cst.Call:
+        """Let an episode's noise begin where keras-rl 0.4.2's did: at `x0`, its fifth argument, or at 0."""
+        start = argument(updated, "x0", 4)
+        if start is None:
+            return with_argument(updated, "x0", "0.0")
+        value = cst.parse_expression("0.0") if self.script.code(start.value) == "None" else start.value
+        args = [named(arg.with_changes(value=value), "x0") if arg is start else arg for arg in updated.args]
+        for at in range(5, len(args)):
+            if args[at].keyword is None:
+                args[at] = named(args[at], ("size", "sigma_min", "n_steps_annealing")[at - 5])
+        return updated.with_changes(args=args)
 
     # fit and test
 
