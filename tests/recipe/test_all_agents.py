@@ -77,8 +77,9 @@ def assert_same_result(one, other):
             np.testing.assert_array_equal(array, wanted)
 
 
-@pytest.fixture(  # other files test what DQN does; short ones need not
-    scope="module", params=[pytest.param(name, marks=[pytest.mark.long] * (name == "dqn")) for name in NAMES]
+@pytest.fixture(  # NAF is made of what DDPG is, SARSA of what CEM is, and other files test what DQN does
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.long] * (name not in ("ddpg", "cem"))) for name in NAMES],
 )
 def name(request):
     return request.param
