@@ -21,7 +21,7 @@ class AgentKind:
     actions: Literal["discrete", "continuous"]
     """Which actions it takes."""
     suffixes: tuple[str, ...] = ("",)
-    """What is added to the name of a weights file, before .h5f; the first file has the settings."""
+    """What is added to the name of a weights file, before .h5f."""
     networks: tuple[str, ...] = ("model",)
     """What a function of one's own that builds its networks returns."""
 

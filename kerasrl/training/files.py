@@ -57,7 +57,7 @@ class RunFiles:
         return sorted(films, key=lambda film: int(film.stem.rpartition("_")[2]))
 
     def written(self, weights: Path) -> list[Path]:
-        """Return the files that weights of this name are in, the one with the settings first."""
+        """Return the files that weights of this name are in."""
         return [weights.with_name(f"{weights.stem}{suffix}{weights.suffix}") for suffix in self.suffixes]
 
     def exists(self, weights: Path) -> bool:
@@ -110,7 +110,7 @@ class RunFiles:
         kept, shown = self.kept(), self.shown()
         if run:
             of_state = re.escape(self.state.name)
-            kept = [f for f in kept if not re.match(of_state, f.name) and not carries(self._with_settings(f), run)]
+            kept = [f for f in kept if not re.match(of_state, f.name) and not carries(f, run)]
             shown = [file for file in shown if not carries(file, run)]
         files = {self.checkpoint_dir: kept}
         files[self.log_dir] = [*files.get(self.log_dir, []), *shown]
@@ -138,14 +138,6 @@ class RunFiles:
         shown = self._place_of(run, self.log_dir, self.config.name) or self.log_dir
         return RunFiles(self.env_name, weights, shown, self.agent)
 
-    def _with_settings(self, weights: Path) -> Path:
-        """Return which file of the same weights has the settings."""
-        first, *others = self.suffixes
-        for suffix in others:
-            if weights.stem.endswith(suffix):
-                return weights.with_name(f"{weights.stem.removesuffix(suffix)}{first}{weights.suffix}")
-        return weights
-
     def _place_of(self, run: str, folder: Path, *names: str) -> Path | None:
         """Return the folder, or that in its `earlier`, where a run has one of the files."""
         found = (place for place in (folder, *places(folder)) if any(carries(place / name, run) for name in names))
@@ -158,7 +150,7 @@ def _in_file_name(env_name: str) -> str:
 
 def states(folder: Path, agent: str) -> dict[str, Path]:
     """Return the training states of an agent in a folder by the environments' names, as files have them."""
-    found = sorted(folder.glob(f"{agent}_*{_STATE}"))
+    found = sorted(folder.glob(f"{agent}_*{_STATE}")) if os.path.isdir(folder) else []
     return {file.name.removeprefix(f"{agent}_").removesuffix(_STATE): file for file in found}
 
 

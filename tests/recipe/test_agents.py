@@ -239,13 +239,16 @@ def test_networks_that_would_be_far_larger_than_their_weights_are_refused_before
         find(PlayConfig(str(tmp_path / "vast_actor.h5f")), OwnParts(), "play").run()
 
 
-def test_a_run_that_continues_leaves_its_critic_where_it_is(tmp_path):
+def test_a_run_that_continues_leaves_its_networks_where_they_are(tmp_path):
     files = RunFiles("Pendulum-v1", tmp_path, tmp_path, "ddpg")
     for what, run in (("best", "a" * 12), ("weights_7", "b" * 12)):
-        (tmp_path / f"ddpg_Pendulum-v1_{what}_actor.h5f").write_text(run)  # the settings are only in one of a pair
-        (tmp_path / f"ddpg_Pendulum-v1_{what}_critic.h5f").write_text("weights")
+        for network in ("actor", "critic"):
+            (tmp_path / f"ddpg_Pendulum-v1_{what}_{network}.h5f").write_text(run)
+    (tmp_path / "ddpg_Pendulum-v1_weights_9_critic.h5f").write_text("a" * 12)  # a kill before the actor was written
     assert files.set_aside("a" * 12)
-    assert [file.name for file in files.kept()] == [f"ddpg_Pendulum-v1_best_{one}.h5f" for one in ("actor", "critic")]
+    assert [file.name.removeprefix("ddpg_Pendulum-v1_") for file in files.kept()] == [
+        *("best_actor.h5f", "best_critic.h5f", "weights_9_critic.h5f")
+    ]
 
 
 def test_the_agent_to_resume_is_that_of_the_only_run_in_the_folder(tmp_path, refused):

@@ -56,7 +56,7 @@ class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
         processor: rl.core.Processor between environment and agent.
         gradient_steps: Updates in each training step, in one call.
         n_step: Steps of a return (Sutton 1988), as in DQNAgent.
-        metadata: What the actor's weights file says besides the weights; anything JSON can hold.
+        metadata: What the weights files say besides the weights; anything JSON can hold.
 
     Raises:
         UserError: The arguments do not go together.
@@ -243,7 +243,7 @@ class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
         return SimpleNamespace(layers=list(dict.fromkeys([*self._model.layers, *self._critic.layers])))
 
     def weights_files(self, filepath: str | os.PathLike[str]) -> list[str]:
-        """Return NAME_actor.h5f and NAME_critic.h5f for NAME.h5f; the actor's has the metadata."""
+        """Return NAME_actor.h5f and NAME_critic.h5f for NAME.h5f; both have the metadata."""
         return list(pair(filepath))
 
     def write_weights(self, filepath: str | os.PathLike[str], values: list[np.ndarray] | None = None) -> None:
@@ -252,7 +252,7 @@ class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
         actor, critic = pair(filepath)
         number = len(weights.arrays(self._model))
         # The critic's first: whoever finds new settings finds both files new.
-        weights.write(critic, self._critic, None, None if values is None else values[number:])
+        weights.write(critic, self._critic, self.metadata, None if values is None else values[number:])
         weights.write(actor, self._model, self.metadata, None if values is None else values[:number])
 
     def load_weights(self, filepath: str | os.PathLike[str]) -> None:
