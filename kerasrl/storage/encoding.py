@@ -21,6 +21,7 @@ _DICTIONARIES: dict[str, Any] = {"dict": dict, "OrderedDict": OrderedDict, "Coun
 _FACTORIES = {"None": None, "int": int, "float": float, "list": list, "dict": dict}  # of a defaultdict
 _LONGEST_INT = 10_000  # bits; Python refuses to read numbers of more than 4,300 digits
 _MOST_ALIKE = 100  # keys with the same hash, which take the square of their number; of floats 35 may have one
+MOST_VALUES = 2**21  # in JSON, apart from buffers; they take two seconds and 600 MB
 _LONG_LIST = 16  # numbers; a list of one type that is at least this long is kept as an array
 
 
@@ -170,6 +171,8 @@ def _is_plain(key: Any) -> bool:
 class _Decoder:
     def __init__(self, content: bytes) -> None:
         start = 8 + int.from_bytes(content[:8], "little")
+        if nb_values(content) > MOST_VALUES:
+            raise DamagedError
         self.document = parse_json(content[8:start])
         self.buffers: list[np.ndarray] = []
         for length in self.document["buffers"]:
@@ -229,6 +232,12 @@ class _Decoder:
                     made[key] = self.value(value)
         self.met[place] = made
         return made
+
+
+def nb_values(content: bytes) -> int:
+    """Return about how many values what `Encoder.encode` returned holds, apart from those in buffers; never too few."""
+    text = content[8 : 8 + int.from_bytes(content[:8], "little")]
+    return sum(map(text.count, (b",", b"[", b"{")))
 
 
 def _spread(keys: list[Any]) -> list[Any]:

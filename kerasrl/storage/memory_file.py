@@ -104,6 +104,9 @@ class MemoryFile:
                     raise ValueError("its steps are not there")
             whole = self._file().stat().st_size // self.record.itemsize  # the last may be an interrupted write's
             records = np.memmap(self._file(), self.record, "r", shape=(whole,))
+        except PermissionError as error:
+            reason = f"cannot be read: {error.strerror}"
+            raise UserError(f"{self._file()}, the replay memory to resume with, {reason}") from None
         except (OSError, ValueError):
             raise UserError(
                 f"{self._file()}, the replay memory to resume with, is missing or truncated; start again"

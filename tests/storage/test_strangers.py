@@ -1,5 +1,6 @@
 """Malicious files: whoever can write a file can also compute its checksum."""
 
+import errno
 import json
 import os
 import subprocess
@@ -11,9 +12,11 @@ import h5py
 import numpy as np
 import pytest
 
-from kerasrl.storage import checkpoint, weights
-from kerasrl.storage.encoding import decode
+from kerasrl import SequentialMemory
+from kerasrl.storage import checkpoint, encoding, memory_file, state, weights
+from kerasrl.storage.encoding import Encoder, decode, nb_values
 from kerasrl.storage.files import DamagedError, seal
+from kerasrl.storage.memory_file import MemoryFile
 
 ROOT = Path(__file__).parents[2]
 
@@ -281,6 +284,29 @@ def test_of_keys_that_anybody_can_choose_only_few_may_have_the_same_hash(kind, k
     else:
         with pytest.raises(DamagedError):
             decode(content)
+
+
+def test_more_values_than_a_resume_reads_are_neither_read_nor_written(monkeypatch, tmp_path, refused):
+    content = Encoder().encode([[], ["a"] * 9])
+    assert decode(content) == [[], ["a"] * 9]
+    for module in (encoding, state):
+        monkeypatch.setattr(module, "MOST_VALUES", nb_values(content) - 1)
+    with pytest.raises(DamagedError):
+        decode(content)
+    with refused("NumPy arrays"):
+        state._encoded([[], ["a"] * 9])
+
+
+def test_steps_that_only_somebody_else_may_read_are_not_said_to_be_missing(monkeypatch, tmp_path, refused):
+    def open_as_another_user(*_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    memory, file = SequentialMemory(9), MemoryFile(tmp_path / "state", 9)
+    memory.append(np.zeros(4), 0, 1.0, False)
+    place = file.add(memory)
+    monkeypatch.setattr(memory_file, "is_hollow", open_as_another_user)
+    with refused("cannot be read: Permission denied"):
+        file.read(place, memory)
 
 
 @pytest.mark.parametrize("name", ["untouched", "prioritised"])

@@ -18,7 +18,8 @@ import pytest
 from kerasrl import Config, play, train
 from kerasrl.cli.door import run as run_command
 from kerasrl.storage import TrainingState
-from kerasrl.tools.tune.seeds import checked, parse_seeds, summarise
+from kerasrl.tools.tune.seeds import checked, claim, parse_seeds, summarise
+from kerasrl.tools.tune.worker import read_result
 
 ROOT = Path(__file__).parents[2]
 SHORT = ["--nb-steps", "900", "--eval-interval", "300", "--state-interval", "200"]
@@ -299,3 +300,12 @@ def test_an_agent_of_ones_own_is_trained_with_many_seeds(ray, own, tmp_path, cap
     results = [json.loads((tmp_path / f"seed-{seed}/result.json").read_text()) for seed in (0, 1)]
     assert all(-3 < result["mean_best"] < 0 for result in results)
     assert results[0]["mean_best"] != results[1]["mean_best"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[" * 100_000, "\x80"], ids=["none", "cut", "deep", "binary"])
+def test_results_and_settings_that_are_none_are_no_results_and_one_line(content, tmp_path, refused):
+    for name in ("result.json", "settings.json"):
+        (tmp_path / name).write_bytes(content.encode("latin-1"))
+    assert read_result(tmp_path) is None
+    with refused("settings"):
+        claim(tmp_path, Config(), {})

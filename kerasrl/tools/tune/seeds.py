@@ -15,6 +15,7 @@ from kerasrl.config.trust import options
 from kerasrl.environments.spaces import describe_spaces
 from kerasrl.errors import UserError
 from kerasrl.phrases import command_to_type, reward_text
+from kerasrl.reading import parse_json, read_file
 from kerasrl.storage.files import write_whole
 from kerasrl.tools.intervals import FEWEST, interval_of_mean
 from kerasrl.tools.plot import plot
@@ -95,7 +96,7 @@ def claim(folder: Path, config: AnyConfig, others: dict[str, Any]) -> None:
     file = folder / _SETTINGS
     if file.exists():
         try:
-            before = dict(json.loads(file.read_text()))
+            before = dict(parse_json(read_file(file, 2**20)))
         except (OSError, ValueError, TypeError):
             raise UserError(f"{file} is damaged; choose another --folder") from None
         names = [name for name in {**before, **about} if before.get(name) != about.get(name)]

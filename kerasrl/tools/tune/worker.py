@@ -23,6 +23,7 @@ from kerasrl.config.commands import PlayConfig
 from kerasrl.config.trust import named_to_play
 from kerasrl.diagnosis import describe
 from kerasrl.phrases import shell
+from kerasrl.reading import parse_json, read_file
 from kerasrl.storage.files import write_whole
 from kerasrl.tools.play import run as play
 from kerasrl.tools.train import train
@@ -87,7 +88,7 @@ class News:
 def read_result(folder: Path) -> dict[str, Any] | None:
     """Return the result of a seed, None if it is not finished."""
     try:
-        result = json.loads((folder / RESULT).read_text())
+        result = parse_json(read_file(folder / RESULT, 2**24))
     except (OSError, ValueError):
         return None
     return result if isinstance(result, dict) else None
