@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,13 +97,14 @@ def _files_of(name: str) -> tuple[list[str], str]:
         of_one = [path.stem.removesuffix(suffix) for suffix in kind.suffixes if suffix and path.stem.endswith(suffix)]
         for stem in [*of_one, path.stem] if len(kind.suffixes) > 1 else []:
             files = [path.with_name(f"{stem}{suffix}{path.suffix}") for suffix in kind.suffixes]
-            if all(map(_exists, files)) and (stem != path.stem or not path.exists()):
+            if all(map(_exists, files)) and (stem != path.stem or not os.path.exists(path)):
                 return list(map(str, files)), agent
     return [name], DQN
 
 
 def _exists(file: Path) -> bool:
-    return file.is_file() or file.with_name(f"{file.name}.index").is_file()  # a checkpoint of keras-rl2
+    # A Path's own raise what is wrong with a folder on the way, which reading says better.
+    return os.path.isfile(file) or os.path.isfile(f"{file}.index")  # a checkpoint of keras-rl2
 
 
 def _settings(config: PlayConfig, metadata: dict[str, Any] | None, agent: str) -> AnyConfig:

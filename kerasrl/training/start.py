@@ -5,6 +5,7 @@ Nothing here imports TensorFlow, so that mistakes are reported at once.
 
 import contextlib
 import dataclasses
+import os
 import secrets
 import sys
 import warnings
@@ -162,13 +163,13 @@ def _state_to_resume(config: AnyConfig, given: Collection[str] | None) -> Path:
     """Return the state of the run that `config` names by folder and environment, or else the only one in the folder."""
     folder = Path(config.checkpoint_dir)
     own = RunFiles(config.env, folder, Path(config.log_dir), config.agent).state
-    is_named = config.env != type(config).env or "env" in (given or ()) or (own.exists() and not given)
+    is_named = config.env != type(config).env or "env" in (given or ()) or (os.path.exists(own) and not given)
     found = {} if is_named else states(folder, config.agent)
     if len(found) > 1:
         names = ", ".join(found)
         raise UserError(f"{folder} holds several runs to resume: {names}; name one with {to_type('--env', 'env=...')}")
     others = [agent for agent in AGENTS if states(folder, agent)]
-    if not found and not own.exists() and others and config.agent not in others:
+    if not found and not os.path.exists(own) and others and config.agent not in others:
         raise UserError(f"{folder} has no run of {config.agent} to resume, but of {listed(others, 'and')}")
     return next(iter(found.values()), own)
 

@@ -1,6 +1,7 @@
 """train.py and test.py as a person runs them."""
 
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -430,6 +431,24 @@ def test_a_mistake_is_one_line_and_status_2(python, mistakes, said, command):
     line = said(errors, r"(?<=/proc cannot be written to: )[^;]*|(?<=incomplete \().*(?=\);)").replace("_", "-")
     assert any(re.sub("^--|[=/].*", "", word).replace("_", "-") in line for word in (*arguments, "--weights", "space"))
     assert (status, errors.count("\n"), "step " in out) == (2, 1, False)
+
+
+@pytest.mark.parametrize("command", ["train --resume --checkpoint-dir", "test --weights", "plot"])
+def test_a_folder_that_only_somebody_else_may_enter_is_told_on_one_line(command, said, capsys, monkeypatch):
+    stat = Path.stat
+
+    def stat_as_another_user(path, **options):
+        if path.parts[0] == "theirs" and len(path.parts) > 1:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat_as_another_user)
+    name, *words = command.split()
+    with pytest.raises(SystemExit) as stop:
+        run_command(name, [*words, "theirs/x"])
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be read" in said(line)
 
 
 @pytest.mark.parametrize("name", ["keras_rl_0.4.2_hdf5.h5f", "keras_rl2_tf24_checkpoint.h5f"])

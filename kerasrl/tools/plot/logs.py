@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ def read_logs(names: Sequence[Path], labels: Sequence[str], threshold: float | N
 
 def _of(name: Path) -> list[Path]:
     """Return the logs in a folder and in those in it, as `tune` leaves them; what is no folder is a log."""
-    if not name.is_dir():
+    if not os.path.isdir(name):
         return [name]
     found = sorted([*name.glob("*_log.json"), *name.glob("*/*_log.json")])
     if not found:
