@@ -155,7 +155,7 @@ def temporary_folder(prefix: str, parent: Path) -> Iterator[Path]:
             is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == getattr(os, "getuid", lambda: 0)()
             if is_own and (left / _HELD).is_file():
                 FileLock(left / _HELD, timeout=0, fallback_to_soft=False).acquire().lock.release()
-                shutil.rmtree(left)
+                _remove(left)
     folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=parent))
     lock = FileLock(folder / _HELD, timeout=0, fallback_to_soft=False)
     try:
@@ -164,7 +164,15 @@ def temporary_folder(prefix: str, parent: Path) -> Iterator[Path]:
         yield folder
     finally:
         lock.release()
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a temporary folder, the file of its lock late: what a kill meanwhile leaves is still known to be one."""
+    for part in folder.iterdir():
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

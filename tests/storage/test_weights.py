@@ -323,8 +323,13 @@ def test_what_a_killed_process_left_behind_is_removed_by_the_next(tmp_path, pyth
             f"import os\nfrom kerasrl.storage.files import appearing\nwith appearing({name!r}): os.kill(os.getpid(), 9)"
         )
         assert python.run(tmp_path, "-c", code).status == -9
+    # Killed while it removes what is in it.
+    code = "import os\nfrom kerasrl.storage.files import appearing\nwith appearing('policy.onnx') as place:\n"
+    code += " for name in '0aAzZ': (place.parent / name).mkdir()\n place.touch()\n"
+    code += " os.rmdir = lambda *_, **__: os.kill(os.getpid(), 9)"
+    assert python.run(tmp_path, "-c", code).status == -9
     (tmp_path / ".policy.onnx.mine.tmp").mkdir()  # which nobody has held: it is the user's
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
     for name in names:
         with files.appearing(tmp_path / name) as place, files.appearing(tmp_path / name) as another:
             place.write_bytes(b"1")  # still there, since this process holds it
