@@ -77,6 +77,7 @@ class Agent(rl.core.Agent):
     _of_others: tuple[str, ...] = ()  # arguments of other agents that this one may be given by mistake
     _learns_from = ""
     is_seeded = False  # whether any `fit` had a seed
+    has_final_weights = False  # whether a training ends with other weights than those of its last step
     _is_in_loop = False
     _append: Any = None  # appends a step to the memory; see `appending`
 
@@ -380,6 +381,9 @@ class Agent(rl.core.Agent):
         self.take_stock()
         self.did_abort = self.did_abort and self.stop_training  # a signal may have come already
         self._on_train_begin()
+
+    def take_final_weights(self) -> None:
+        """Take the weights that a training ends with, if they are others, before callbacks hear of its end."""
 
     def end_training(self, observation: Any) -> None:
         """Leave models and memory consistent after `fit`; `observation` is the last one, None between episodes."""

@@ -175,6 +175,7 @@ class Loop:
 
     def _end_training(self, callbacks: Any, failed: bool = False) -> None:
         self.environment.stop_rendering()
+        self.agent.take_final_weights()
         self.agent.synchronise()
         try:  # while the training still counts as running, so that a test in a callback leaves it as it was
             callbacks.on_train_end(logs={"did_abort": self.agent.did_abort or failed})

@@ -126,8 +126,9 @@ class Evaluation(rl.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Evaluate the final weights, unless that has already been done or the training was stopped."""
         logs = {} if logs is None else logs
-        is_known = self.last is not None and self.last[1] == self.model.step
-        if not logs.get("did_abort") and not is_known and self.solved is None:
+        is_known = self.solved is not None or (self.last is not None and self.last[1] == self.model.step)
+        has_others = getattr(self.model, "has_final_weights", False)  # agents of one's own need not say
+        if not logs.get("did_abort") and (has_others or not is_known):
             try:
                 logs["evaluation_reward"], logs["nb_steps"] = self.evaluate(self.model.step), self.model.step
             except KeyboardInterrupt:

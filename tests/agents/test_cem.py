@@ -15,6 +15,7 @@ from keras import layers
 
 import kerasrl
 from kerasrl import CEMAgent, EpisodeParameterMemory, SequentialMemory
+from kerasrl.callbacks import Evaluation
 from kerasrl.storage import TrainingState
 
 
@@ -163,6 +164,23 @@ def test_it_finds_the_best():
     rewards = [reward for (reward,) in train(agent, 4000, env=Clear).metrics if reward == reward]
     assert agent.test(Clear(), 9, verbose=0, visualize=False, seed=1).history["episode_reward"] == [20.0] * 9
     assert len(rewards) >= 8 and rewards[0] < 16 < 19 < rewards[-1] and agent.best_seen[0] == 20.0
+
+
+def test_what_a_training_ends_with_is_what_its_end_evaluates(tmp_path):
+    """Those of the last step are drawn for an episode that is not played."""
+    agent = build_agent(batch_size=2, train_interval=1, nb_steps_warmup=0, limit=2, noise_ampl=1.0)
+    shown = []
+
+    class Looking(Evaluation):
+        def evaluate(self, step):
+            shown.append((step, self.model.get_weights()))
+            return super().evaluate(step)
+
+    evaluation = Looking(SignEnv(), tmp_path / "best.h5f", interval=1, nb_episodes=1, seed=1)
+    train(agent, 10, callbacks=[evaluation])
+    assert agent.best_seen[0] > -np.inf
+    assert all(map(np.array_equal, shown[-1][1], agent.get_weights()))
+    assert evaluation.last == (evaluation._mean_reward(1, 1), shown[-1][0])
 
 
 def test_a_training_that_ends_before_anything_is_learned_leaves_the_weights():

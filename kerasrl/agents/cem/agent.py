@@ -217,10 +217,18 @@ class CEMAgent(DiscreteAgent, rl.agents.cem.CEMAgent):
         self.update_theta(np.hstack([chosen.mean(axis=0), chosen.std(axis=0) + noise]))
         return float(rewards[best].mean())
 
-    def _on_train_end(self) -> None:
+    @property
+    def has_final_weights(self) -> bool:  # type: ignore[override]
+        """Whether anything was learned from, the best of which a training ends with."""
+        return self.best_seen[0] > -np.inf
+
+    def take_final_weights(self) -> None:
         """Give the model the best weights that were learned from."""
-        if self.best_seen[0] > -np.inf:
+        if self.has_final_weights:
             self.model.set_weights(self.get_weights_list(self.best_seen[1]))
+
+    def _on_train_end(self) -> None:
+        self.take_final_weights()  # Keras-RL's would also take those that are none
 
     @property
     def metrics_names(self) -> list[str]:
