@@ -315,7 +315,8 @@ class Loop:
         agent = self.agent
         action = agent.forward(observation)
         if agent.step < agent.nb_random_steps:
-            action = agent.recent_action = agent.random_action(self.env)
+            action = agent.random_action(self.env)
+            agent.recent_action = _kept(action)  # whatever becomes of it outside
         return action
 
     def _leave_episode(self) -> None:

@@ -385,7 +385,9 @@ def test_what_becomes_of_an_action_outside_is_not_stored():
             return np.clip(action, -0.1, 0.1)
 
     agent = build_agent(processor=Clipping(), random_process=GaussianWhiteNoiseProcess(sigma=0.5, size=2))
+    agent.nb_random_steps = 6
     steps = train(agent, 12)
+    assert 0.1 < np.abs(agent.memory.actions[:5]).max() <= 1
     assert np.abs(steps.actions).max() == np.float32(0.1) and 0.1 < np.abs(agent.memory.actions).max() < 5
 
 
