@@ -693,6 +693,16 @@ def test_a_pair_of_keras_rls_is_read(tmp_path):
     assert all(map(np.array_equal, agent.get_weights(), other.get_weights()))
 
 
+@pytest.mark.parametrize("part, other", [("actor", "critic"), ("critic", "actor")])
+def test_what_is_missing_of_a_pair_is_named(tmp_path, part, other):
+    agent = build_agent()
+    agent.save_weights(tmp_path / "w.h5f")
+    (tmp_path / f"w_{other}.h5f").unlink()
+    for name in ("w.h5f", f"w_{part}.h5f"):
+        with pytest.raises(WeightsError, match=rf"no weights file .*/w_{other}\.h5f"):
+            agent.load_weights(tmp_path / name)
+
+
 def test_weights_that_do_not_fit_or_are_missing_are_refused(tmp_path, refused):
     agent, other = build_agent(late=True), build_agent()
     agent.save_weights(tmp_path / "w.h5f")

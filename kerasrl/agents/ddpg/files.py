@@ -16,11 +16,11 @@ def pair(path: str | os.PathLike[str]) -> tuple[str, str]:
 
 
 def existing_pair(path: str | os.PathLike[str]) -> tuple[str, str]:
-    """Return the pair that is called `path` or that `path` is one of; the first if there is neither."""
+    """Return the pair that is called `path` or that `path` is one of, a whole one if possible."""
     path = Path(os.fspath(path).removesuffix(".index"))
     stems = [path.stem, *[path.stem.removesuffix(suffix) for suffix in _SUFFIXES if path.stem.endswith(suffix)]]
     pairs = [pair(path.with_name(stem + path.suffix)) for stem in stems]
-    return next((files for files in pairs if all(map(_exists, files))), pairs[0])
+    return max(pairs, key=lambda files: sum(map(_exists, files)))  # the first of several
 
 
 def _exists(file: str) -> bool:
