@@ -602,6 +602,16 @@ def test_keras_rls_own_forward_and_backward_run():
         np.testing.assert_allclose(one, other, 1e-5)
 
 
+def test_states_that_somebody_has_overridden_are_what_the_network_is_shown():
+    class Doubled(SARSAAgent):
+        def process_state_batch(self, batch):
+            return 2 * np.asarray(batch, np.float32)
+
+    agent, state = build_agent(kind=Doubled), [np.ones(2, np.float32)]
+    np.testing.assert_array_equal(agent.states([state])[0], [[[2.0, 2.0]]])
+    np.testing.assert_array_equal(agent.output(state), agent.compute_q_values(state))
+
+
 def test_values_that_somebody_has_overridden_are_learned_from():
     class Tens(SARSAAgent):
         def compute_q_values(self, state):

@@ -167,13 +167,14 @@ class SARSAAgent(DiscreteAgent, rl.agents.sarsa.SARSAAgent):
         arrays = self._inputs.of_states(batch)
         return arrays[0] if len(arrays) == 1 else arrays
 
-    def _states(self, batch: list[Any]) -> list[np.ndarray]:
+    def states(self, batch: list[Any]) -> list[np.ndarray]:
+        """Return what `process_state_batch` returns as an array for each input of the model."""
         processed = self.process_state_batch(batch)
         return [processed] if type(processed) is np.ndarray else self._inputs.listed(processed)
 
     def compute_batch_q_values(self, state_batch: list[Any]) -> np.ndarray:
         """Return the Q-values [B, nb_actions] of a list of states."""
-        return self._network.output(self._states(state_batch))
+        return self._network.output(self.states(state_batch))
 
     def compute_q_values(self, state: list[Any]) -> np.ndarray:
         """Return the Q-values [nb_actions] of one state, a list of an observation."""
@@ -244,11 +245,11 @@ class SARSAAgent(DiscreteAgent, rl.agents.sarsa.SARSAAgent):
     def _train(self) -> list[float]:
         """Learn from the step before, and compute, in the same call, the Q-values of the observation to act on next."""
         (before, after), (action, next_action), reward = self.observations, self.actions, self.rewards[0]
-        state = self._states([[before]])
+        state = self.states([[before]])
         value = self._q_values(after, self._valued)[_index(next_action)]
         target = reward + self.gamma * float(value) if self._goes_on else reward
         looks_ahead = self._looks_ahead and self._next_observation is not None
-        following = self._states([[self._next_observation]]) if looks_ahead else state
+        following = self.states([[self._next_observation]]) if looks_ahead else state
         metrics, q_values = self._update.learn(state, _index(action), target, following)
         if looks_ahead:
             self._next_valued = self._network.nb_changes, q_values
