@@ -154,7 +154,7 @@ def test_scripts_run_as_ever(run, tmp_path):
     (tmp_path / "train.py").write_text(
         "import sys\nfrom rl.agents import DQNAgent\nprint(DQNAgent.__module__, sys.argv)\n"
     )
-    assert run("-m", "kerasrl", "train.py", "x") == "kerasrl.legacy.keras_rl.agent ['train.py', 'x']\n"
+    assert run("-m", "kerasrl", "train.py", "x") == "kerasrl.legacy.keras_rl.agents ['train.py', 'x']\n"
     assert "no ending" in run("-m", "kerasrl", "./train", status=1).replace("without an", "no")
     assert "train" in run("-m", "kerasrl", "--help")
 

@@ -2,10 +2,11 @@
 
 import os
 import re
+import warnings
 from pathlib import Path
 
 from kerasrl.config.agents import AGENTS, DQN
-from kerasrl.errors import UserError
+from kerasrl.errors import Note, UserError
 from kerasrl.storage.earlier import EARLIER, carries, is_interrupted, next_number, places, set_aside
 from kerasrl.storage.state import TrainingState
 
@@ -163,7 +164,9 @@ def agent_to_resume(checkpoint_dir: str, env: str | None, default: str) -> str:
     if env is not None:
         from kerasrl import environments
 
-        name = _in_file_name(environments.full_name(env))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Note)  # the training says once more which version is taken
+            name = _in_file_name(environments.full_name(env))
         found = {agent: {name: of[name]} if name in of else {} for agent, of in found.items()}
     agents = [agent for agent, of in found.items() if of]
     if len(agents) > 1:
