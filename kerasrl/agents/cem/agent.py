@@ -219,16 +219,17 @@ class CEMAgent(DiscreteAgent, rl.agents.cem.CEMAgent):
 
     @property
     def has_final_weights(self) -> bool:  # type: ignore[override]
-        """Whether anything was learned from, the best of which a training ends with."""
-        return self.best_seen[0] > -np.inf
+        """Whether anything was learned from, the best of which a training ends with, and nobody has changed that."""
+        return self.best_seen[0] > -np.inf and not overrides(self, "_on_train_end", "get_weights_list", "model")
 
     def take_final_weights(self) -> None:
-        """Give the model the best weights that were learned from."""
+        """Give the model the best weights that were learned from; Keras-RL does so after callbacks alone."""
         if self.has_final_weights:
-            self.model.set_weights(self.get_weights_list(self.best_seen[1]))
+            CEMAgent._on_train_end(self)
 
     def _on_train_end(self) -> None:
-        self.take_final_weights()  # Keras-RL's would also take those that are none
+        if self.best_seen[0] > -np.inf:
+            self.model.set_weights(self.get_weights_list(self.best_seen[1]))
 
     @property
     def metrics_names(self) -> list[str]:
