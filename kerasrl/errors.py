@@ -15,7 +15,12 @@ def one_line(error: BaseException) -> str:
 
 def require_keras_3(thing: object, what: str) -> None:
     """Raise `UserError` if an object is one of Keras 2: of tf_keras, or of TensorFlow's private copy."""
-    if any(f"{base.__module__}.".startswith(("tf_keras.", "tensorflow.python.keras.")) for base in type(thing).__mro__):
+    homes = [f"{base.__module__}." for base in type(thing).__mro__]
+    if any(home.startswith(("tf_keras.", "tensorflow.python.keras.")) for home in homes):
+        if any(home.startswith("rl.") for home in homes):
+            raise UserError(
+                f"{what} derives from Keras-RL as it is before its repair: import kerasrl.callbacks before rl"
+            )
         raise UserError(f"{what} is of Keras 2 (tf_keras), but kerasrl needs Keras 3: import it from keras")
 
 

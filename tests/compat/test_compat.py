@@ -220,6 +220,14 @@ def agent():
     return agent
 
 
+def test_a_callback_of_keras_rl_before_its_repair_is_refused_with_the_cure(refused):
+    class OfEarlyKerasRL(OfKeras2):
+        __module__ = "rl.callbacks"
+
+    with refused("import kerasrl.callbacks before rl"):
+        agent().fit(None, 9, callbacks=[type("Mine", (OfEarlyKerasRL,), {})()])
+
+
 @pytest.mark.parametrize("use", USES)
 def test_what_is_of_keras_2_is_refused_with_the_cure(use, refused):
     with refused(use.partition(" ")[0], "tf_keras", "Keras 3"):
