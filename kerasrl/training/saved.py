@@ -82,7 +82,7 @@ def find(config: PlayConfig, parts: OwnParts, what: str, render_mode: str | None
     require_recipe(trained.recipe)
     _require(parts, saved.metadata, config, what)
     env = parts.make_env(trained, render_mode)
-    check_spaces(trained, env)
+    check_spaces(trained, env, config.weights)
     return Saved(trained, env, parts, config, saved)
 
 

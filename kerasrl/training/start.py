@@ -125,8 +125,11 @@ def _training_env(config: AnyConfig, parts: OwnParts) -> Iterator[Any]:
         yield env
 
 
-def check_spaces(config: AnyConfig, env: Any) -> None:
-    """Raise `UserError` for unsupported spaces; with a custom recipe, the agent decides which actions it can take."""
+def check_spaces(config: AnyConfig, env: Any, weights: str | None = None) -> None:
+    """Raise `UserError` for unsupported spaces, of the environment to train in, or of the one to play `weights` in.
+
+    With a custom recipe, the agent decides which actions it can take.
+    """
     spaces = describe_spaces(env)
     if config.recipe:
         return
@@ -135,6 +138,8 @@ def check_spaces(config: AnyConfig, env: Any) -> None:
         agents = agents_for(spaces.kind)
         classes = [AGENTS[agent].settings.__name__ for agent in agents]
         cure = to_type(f"--agent {listed(agents, 'or')}", f"train with {listed(classes, 'or')}")
+        if weights is not None:
+            cure = f"{weights} is of {config.agent}, which takes {wanted} ones"
         raise UserError(f"{config.env} has {spaces.kind} actions: {cure}")
     spaces.require(wanted, config.agent.upper())
 

@@ -146,6 +146,13 @@ def test_weights_say_whose_they_are_and_each_of_their_files_plays(name, env_name
     assert out.count(re.search(r"\nmean -?\d.*, episodes 2\n$", out)[0]) == len(rewards) == 2
 
 
+def test_an_environment_with_the_wrong_kind_of_actions_is_refused_with_what_the_weights_are_of(name, trained, refused):
+    best, *_ = sorted(trained.glob("checkpoints/*_best*.h5f"))
+    other = "CartPole-v1" if AGENTS[name].actions == "continuous" else "Pendulum-v1"
+    with refused(f"is of {name}, which takes {AGENTS[name].actions} ones"):
+        play(best, env=other)
+
+
 def test_a_run_that_is_resumed_is_as_one_that_was_not_stopped(name, trained, tmp_path, capsys):
     train(settings_of(name, **{**folders(tmp_path), "nb_steps": 40}))
     words = ["--resume", "--nb-steps", "60", "--verbose", "0"]
