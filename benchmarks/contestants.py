@@ -57,6 +57,22 @@ def _images(title: str, ours: str, work: str, first: int, nb_steps: int) -> Race
     return Race(title, ours, ("--work", work), tuple(peers), first, nb_steps)
 
 
+def _networks(agent: str, hidden: str, critic: str, batch: int, first: int, nb_steps: int) -> Race:
+    """Return the race of an update a step with other networks; PyTorch may take one thread or all for wide ones."""
+    work = ["--work", agent, "--hidden", *hidden.split(), "--batch-size", str(batch)]
+    work += ["--critic-hidden", *critic.split()] if critic else []
+    names = {f"{SB3}, 1 thread": "1", f"{SB3}, all threads": "0"}
+    peers = [Peer(name, "sb3", ("sb3.py", *work, "--threads", n)) for name, n in names.items()]
+    widths = " and ".join(_widths(part) for part in (hidden, critic) if part)
+    title = f"{'DQN' if agent == 'vectors' else 'DDPG'}, {widths} nodes, batch {batch}, 1 update a step"
+    return Race(title, "this project", tuple(work), tuple(peers), first, nb_steps)
+
+
+def _widths(layers: str) -> str:
+    numbers = layers.split()
+    return f"{len(numbers)} x {numbers[0]}"
+
+
 SB3, SBX = "Stable-Baselines3", "SBX (Stable-Baselines3 on JAX)"
 RACES = {
     "vectors": (
@@ -86,6 +102,16 @@ RACES = {
             first=2_000,
             nb_steps=20_000,
         ),
+    ),
+    "widths": (
+        _networks("vectors", "64 64", "", 64, first=2_000, nb_steps=10_000),
+        _networks("vectors", "128 128", "", 128, first=2_000, nb_steps=5_000),
+        _networks("vectors", "256 256", "", 128, first=2_000, nb_steps=3_000),
+    ),
+    "ddpg": (
+        _networks("ddpg", "16 16 16", "32 32 32", 32, first=2_000, nb_steps=10_000),
+        _networks("ddpg", "64 64", "64 64", 64, first=2_000, nb_steps=10_000),
+        _networks("ddpg", "256 256", "256 256", 256, first=1_000, nb_steps=2_000),
     ),
     "images": (
         _images("MinAtar's Breakout, 1 update every 4 steps", "this project, 1 thread", "minatar", 1_000, 5_000),

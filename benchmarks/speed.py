@@ -9,9 +9,12 @@
 The tables:
     vectors   CartPole-v0, 3 x 16 relu, batch 32, replay memory 50,000, Adam 1e-3, soft target 1e-2, epsilon from 1 to
               .1 in 10,000 steps; one update for each step, and 8 updates every 8 steps
+    widths    the same with wider networks and larger batches
+    ddpg      Pendulum-v1, an update for each step, with three sizes of networks
     images    MinAtar's Breakout with the network of its preset, and random frames of 84 x 84 with that of Atari's
     command   `python train.py`, from the start of the process to its end
     replay    prioritised replay and n-step returns
+    episodes  what the ends of episodes cost, and numbers in info
 
 Each run is a process of its own; the contestants take turns, so that a busy machine is busy for all. Speed is counted
 from a first step to the last, without start-up and compilation, which the cold start tells. Peers get virtual
@@ -43,7 +46,7 @@ from typing import Any
 from contestants import HERE, RACES, Contestants, Race, last_line, run, worker
 
 SPEEDS = ["steps/s", "slowest to fastest run", "this project / it"]
-TABLES = (*RACES, "command", "replay")
+TABLES = (*RACES, "command", "replay", "episodes")
 
 
 class Results:
@@ -210,18 +213,43 @@ def replay(results: Results) -> str:
     print("replay", flush=True)
     found, rows = results.begin("replay"), []
     for nb_steps in (50_000, 1_000_000):
-        result = run([*worker(), "--replay", str(nb_steps)])
-        if result.returncode:
-            sys.exit(f"the comparison of replays fails: {last_line(result)}")
-        runs = json.loads(result.stdout.strip().splitlines()[-1])
-        for name, values in runs.items():
-            # Blocks are compared with the uniform one of their turn.
-            ratio = statistics.median(a / b for a, b in zip(values, runs["uniform"], strict=True))
-            found.setdefault(str(nb_steps), {})[name] = {"microseconds": statistics.median(values), "ratio": ratio}
-            rows.append([name, f"{nb_steps:,}", f"{statistics.median(values):.0f}", f"{ratio:.2f}"])
+        found[str(nb_steps)] = compared([*worker(), "--replay", str(nb_steps)])
         results.save()
+        rows += [[name, f"{nb_steps:,}", *cells(its)] for name, its in found[str(nb_steps)].items()]
     heads = ["replay", "steps in the memory", "microseconds a step", "x uniform"]
     return f"replay ({found['machine']}; medians of processor time)\n\n{markdown(heads, rows)}"
+
+
+def episodes(contestants: Contestants, results: Results) -> str:
+    """Compare kinds of episodes by the processor time of a step; return their table in Markdown."""
+    print("episodes", flush=True)
+    found, rows = results.begin("episodes"), []
+    for name, folder in contestants.ours():
+        found[name] = compared([*worker(folder), "--episodes"])
+        results.save()
+        rows += [[name, kind, *cells(its)] for kind, its in found[name].items()]
+    heads = ["", "episodes", "microseconds a step", "x episodes of 1,000"]
+    return f"episodes ({found['machine']}; medians of processor time)\n\n{markdown(heads, rows)}"
+
+
+def compared(command: list[str]) -> dict[str, dict[str, float]]:
+    """Return what a worker measures by turns: microseconds a step of each kind, and their ratio to the first kind's."""
+    result = run(command)
+    if result.returncode:
+        sys.exit(f"the comparison fails: {last_line(result)}")
+    runs = json.loads(result.stdout.strip().splitlines()[-1])
+    first = next(iter(runs.values()))
+    return {
+        name: {
+            "microseconds": statistics.median(values),
+            "ratio": statistics.median(a / b for a, b in zip(values, first, strict=True)),  # each with that of its turn
+        }
+        for name, values in runs.items()
+    }
+
+
+def cells(its: dict[str, float]) -> list[str]:
+    return [f"{its['microseconds']:.0f}", f"{its['ratio']:.2f}"]
 
 
 def floor(results: Results) -> str:
@@ -266,6 +294,8 @@ def main() -> None:
             texts.append(command(contestants, options.repetitions, results))
         elif table == "replay":
             texts.append(replay(results))
+        elif table == "episodes":
+            texts.append(episodes(contestants, results))
     print("\n" + "\n\n".join(texts))
 
 
