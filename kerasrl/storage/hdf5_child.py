@@ -4,7 +4,7 @@ The HDF5 library trusts what it reads: a file can make it hang, take all memory,
 here, in a process with little time and memory that cannot open any file. Nothing else of this project is imported.
 
 The file comes on stdin. A line of JSON goes to stdout, {"refused": why}, {"damaged": why} or {"layers": [[[name, type,
-shape], ...], ...], "metadata": text or null}, then the bytes of one array after another.
+shape], ...], ...], "metadata": text or null, "together": text or null}, then the bytes of one array after another.
 """
 
 import contextlib
@@ -67,8 +67,8 @@ def _require_array(dataset: Any) -> None:
         raise _RefusedError("they are compressed, which Keras never does")
 
 
-def _read(file: Any, size: int) -> tuple[list[list[tuple[str, Any]]], str | None]:
-    """Return the names and arrays of each layer's weights, and the text of the attribute `kerasrl` or None."""
+def _read(file: Any, size: int) -> tuple[list[list[tuple[str, Any]]], list[str | None]]:
+    """Return the names and arrays of each layer's weights, and each of this project's texts, None if there is none."""
     root = _plain(file, "model_weights") if "model_weights" in file else file
     if "layer_names" not in root.attrs:
         raise _RefusedError("it holds none")
@@ -87,7 +87,7 @@ def _read(file: Any, size: int) -> tuple[list[list[tuple[str, Any]]], str | None
         raise _RefusedError("it names one twice")
     # Now that it is known to be little, read all of it.
     layers = [[(name, dataset[()]) for name, dataset in datasets] for datasets in found]
-    return layers, str(file.attrs["kerasrl"]) if "kerasrl" in file.attrs else None
+    return layers, [str(file.attrs[name]) if name in file.attrs else None for name in ("kerasrl", "kerasrl_together")]
 
 
 def _rehearse() -> None:
@@ -106,10 +106,10 @@ def answer(content: bytes) -> bytes:
     arrays = []
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
-            layers, metadata = _read(file, len(content))
+            layers, (metadata, together) = _read(file, len(content))
         arrays = [array for layer in layers for _, array in layer]
         listed = [[(name, array.dtype.str, array.shape) for name, array in layer] for layer in layers]
-        found: dict[str, Any] = {"layers": listed, "metadata": metadata}
+        found: dict[str, Any] = {"layers": listed, "metadata": metadata, "together": together}
     except _RefusedError as error:
         found = {"refused": str(error)}
     except Exception as error:  # h5py raises anything from OSError to RuntimeError

@@ -4,6 +4,7 @@ A file is a seal of 512 bytes (HDF5 calls it the user block; it holds a checksum
 Keras can read, with the agent's metadata as JSON in the attribute `kerasrl`.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -32,13 +33,15 @@ class Weights:
 
     `layers` has the arrays of each layer with weights by name, the layers in the model's order. `metadata` is what the
     agent stored, None in files of older Keras-RL versions. `origin` says in words what wrote the file. `ordered` says
-    whether the arrays of a layer are in the model's order, too, so that their names do not matter.
+    whether the arrays of a layer are in the model's order, too, so that their names do not matter. `together` is the
+    digest of all weights that were written with these, to other files, None if they were written alone.
     """
 
     layers: list[dict[str, np.ndarray]]
     metadata: dict[str, Any] | None
     origin: str
     ordered: bool = True
+    together: str | None = None
 
 
 def _leaves(model: Any) -> list[Any]:
@@ -62,12 +65,29 @@ def arrays(model: Any) -> list[np.ndarray]:
     return [np.asarray(variable).copy() for _, variables in _model_layers(model) for variable in variables]
 
 
-def write(
-    path: str | os.PathLike[str], model: Any, metadata: dict[str, Any] | None, values: list[np.ndarray] | None = None
-) -> None:
-    """Write the weights of a Keras model and `metadata` (anything JSON can hold) to `path`.
+def digest(values: list[np.ndarray]) -> str:
+    """Return a text that tells weights from others."""
+    found = hashlib.sha256()
+    for array in values:
+        found.update(f"{array.dtype.str} {array.shape}\n".encode() + array.tobytes())
+    return found.hexdigest()
 
-    `values`, if given, is what `arrays` returned earlier, to be written in place of the model's present weights.
+
+def write(
+    path: str | os.PathLike[str],
+    model: Any,
+    metadata: dict[str, Any] | None,
+    values: list[np.ndarray] | None = None,
+    together: str | None = None,
+) -> None:
+    """Write the weights of a Keras model to a file.
+
+    Args:
+        path: The file.
+        model: Keras model, or anything that has its layers.
+        metadata: What the file says besides them; anything JSON can hold.
+        values: What `arrays` returned earlier, to be written in place of the model's present weights.
+        together: The `digest` of these and other weights that are written to files of their own at the same moment.
 
     Raises:
         WeightsError: The values are another network's.
@@ -83,6 +103,8 @@ def write(
         file.attrs["layer_names"] = [name.encode() for name, _ in layers]
         file.attrs["backend"] = b"tensorflow"
         file.attrs["kerasrl"] = json.dumps(metadata)
+        if together is not None:
+            file.attrs["kerasrl_together"] = together
         for name, variables in layers:
             group = file.create_group(name)
             names = [f"{name}/{i}_{variable.name}" for i, variable in enumerate(variables)]
@@ -90,6 +112,12 @@ def write(
             for weight in names:
                 group[weight] = next(rest)
     write_whole(path, seal(_KIND, buffer.getvalue()[BLOCK:]))
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Return whether there is a weights file of this name, or a checkpoint of keras-rl2."""
+    # A Path's own raise what is wrong with a folder on the way, which reading says better.
+    return os.path.isfile(path) or os.path.isfile(f"{os.fspath(path)}.index")
 
 
 def read(path: str | os.PathLike[str]) -> Weights:
@@ -125,11 +153,11 @@ def read(path: str | os.PathLike[str]) -> Weights:
             raise WeightsError(message) from None
     elif not content.startswith(_HDF5):
         raise WeightsError(f"{name} is not a weights file: it is not HDF5")
-    layers, text = read_hdf5(name, content)  # anyone can seal a file, so none is trusted
+    layers, text, together = read_hdf5(name, content)  # anyone can seal a file, so none is trusted
     if text is None:
         return Weights(layers, None, "keras-rl or Keras (HDF5)")
     try:
-        return Weights(layers, parse_json(text), "this project")
+        return Weights(layers, parse_json(text), "this project", together=together)
     except ValueError as error:
         raise WeightsError(f"{name} is damaged (its settings are not JSON: {error}); use another file") from None
 

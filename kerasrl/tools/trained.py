@@ -56,7 +56,10 @@ class Trained:
 
     @property
     def weights(self) -> Path:
-        """Weights that `play` plays: the best, or the last if there are none or the settings say so."""
+        """Weights that `play` plays: the best, or the last if there are none or the settings say so.
+
+        DDPG's are two files, of which this is the common name: see `files.written`.
+        """
         return self.files.best if self._plays_best else self.files.weights
 
     def play(

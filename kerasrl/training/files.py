@@ -8,6 +8,7 @@ from pathlib import Path
 from kerasrl.config.agents import AGENTS, DQN
 from kerasrl.errors import Note, UserError
 from kerasrl.storage.earlier import EARLIER, carries, is_interrupted, next_number, places, set_aside
+from kerasrl.storage.several_files import files_of
 from kerasrl.storage.state import TrainingState
 
 _MOST_KEPT = 500_000_000  # bytes of a replay memory that is kept when a new run begins
@@ -59,7 +60,7 @@ class RunFiles:
 
     def written(self, weights: Path) -> list[Path]:
         """Return the files that weights of this name are in."""
-        return [weights.with_name(f"{weights.stem}{suffix}{weights.suffix}") for suffix in self.suffixes]
+        return [Path(file) for file in files_of(weights, self.suffixes)]
 
     def exists(self, weights: Path) -> bool:
         """Return whether weights of this name are there."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from kerasrl.config.resuming import from_metadata
 from kerasrl.config.trust import require_trust
 from kerasrl.errors import UserError, WeightsError
 from kerasrl.phrases import to_type
-from kerasrl.storage import weights
+from kerasrl.storage import several_files, weights
 from kerasrl.training.own_parts import OwnParts
 from kerasrl.training.recipe import require_recipe
 from kerasrl.training.start import check_spaces
@@ -73,9 +72,11 @@ def find(config: PlayConfig, parts: OwnParts, what: str, render_mode: str | None
         render_mode: Of the environment.
     """
     files, agent = _files_of(config.weights)
-    saved, *others = map(weights.read, files)
-    saved = dataclasses.replace(saved, layers=[layer for part in (saved, *others) for layer in part.layers])
+    saved = several_files.read_all(files)
     trained = _settings(config, saved.metadata, agent)
+    own = several_files.find(config.weights, AGENTS[trained.agent].suffixes)
+    if len(files) < len(own) and str(Path(config.weights)) in own:
+        several_files.read_all(own)  # which says what is missing
     if saved.metadata is None:
         model = "the tutorial's model" if agent == DQN else f"the default networks of {agent}"
         print(f"written by {saved.origin}, without settings: using {model} and {trained.env}")
@@ -92,19 +93,13 @@ def _files_of(name: str) -> tuple[list[str], str]:
     An agent's weights may be in several files; then the name is that of one of them, or of all without what tells them
     apart.
     """
-    path = Path(name)
     for agent, kind in AGENTS.items():
-        of_one = [path.stem.removesuffix(suffix) for suffix in kind.suffixes if suffix and path.stem.endswith(suffix)]
-        for stem in [*of_one, path.stem] if len(kind.suffixes) > 1 else []:
-            files = [path.with_name(f"{stem}{suffix}{path.suffix}") for suffix in kind.suffixes]
-            if all(map(_exists, files)) and (stem != path.stem or not os.path.exists(path)):
-                return list(map(str, files)), agent
+        files = several_files.find(name, kind.suffixes) if len(kind.suffixes) > 1 else []
+        are_there = list(map(weights.exists, files))
+        is_one = str(Path(name.removesuffix(".index"))) in files
+        if all(are_there) if is_one else any(are_there) and not weights.exists(name):
+            return files, agent
     return [name], DQN
-
-
-def _exists(file: Path) -> bool:
-    # A Path's own raise what is wrong with a folder on the way, which reading says better.
-    return os.path.isfile(file) or os.path.isfile(f"{file}.index")  # a checkpoint of keras-rl2
 
 
 def _settings(config: PlayConfig, metadata: dict[str, Any] | None, agent: str) -> AnyConfig:

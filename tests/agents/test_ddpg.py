@@ -1,5 +1,6 @@
 """DDPGAgent beside plain NumPy, and everything that surrounds a training with it."""
 
+import dataclasses
 import functools
 import itertools
 import types
@@ -16,10 +17,13 @@ import rl.processors
 from keras import layers
 from rl.random import GaussianWhiteNoiseProcess, OrnsteinUhlenbeckProcess
 
-from kerasrl import DDPGAgent, PrioritizedMemory, SequentialMemory, UserError, WeightsError
+from kerasrl import DDPGAgent, DDPGConfig, PrioritizedMemory, SequentialMemory, UserError, WeightsError
 from kerasrl.agents import Agent
+from kerasrl.config.commands import PlayConfig
 from kerasrl.learning.compiled_call import CompiledCalls
 from kerasrl.storage import TrainingState, weights
+from kerasrl.training.own_parts import OwnParts
+from kerasrl.training.saved import find
 
 
 class Env:
@@ -664,6 +668,23 @@ def test_weights_are_a_pair(tmp_path):
         (tmp_path / "w_actor.h5f").unlink()
         agent.save_weights(str(tmp_path / "w.h5f"))
     agent.save_weights(str(tmp_path / "w.h5f"), overwrite=True)
+
+
+def test_a_pair_that_was_not_written_together_is_refused(tmp_path, refused):
+    agent, other = build_agent(metadata=dataclasses.asdict(DDPGConfig())), build_agent()
+    agent.save_weights(tmp_path / "w.h5f")
+    first = (tmp_path / "w_actor.h5f").read_bytes()
+    agent.save_weights(tmp_path / "w.h5f", overwrite=True)
+    assert (tmp_path / "w_actor.h5f").read_bytes() == first
+    change_weights(agent)
+    agent.save_weights(tmp_path / "w.h5f", overwrite=True)
+    (tmp_path / "w_actor.h5f").write_bytes(first)  # as if it had been killed before it was written
+    before = other.get_weights()
+    with refused("w_actor.h5f", "w_critic.h5f", error=WeightsError):
+        other.load_weights(tmp_path / "w.h5f")
+    assert all(map(np.array_equal, before, other.get_weights()))
+    with refused("w_actor.h5f", "w_critic.h5f", error=WeightsError):
+        find(PlayConfig(str(tmp_path / "w.h5f")), OwnParts(), "play")
 
 
 def test_weights_that_were_kept_can_be_written_later(tmp_path):

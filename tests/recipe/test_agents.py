@@ -230,6 +230,15 @@ def test_a_pair_without_settings_is_taken_for_ddpgs(tmp_path, capsys):
     assert isinstance(find(PlayConfig(str(tmp_path / "old_actor.h5f")), OwnParts(), "play").config, Config)
 
 
+@pytest.mark.parametrize("gone, there", [("actor", "critic"), ("critic", "actor")])
+def test_half_of_a_pair_is_not_played_and_the_missing_half_is_named(tmp_path, gone, there, refused):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    weights.write(tmp_path / f"x_{there}.h5f", model, dataclasses.asdict(DDPGConfig()))
+    for name in ("x.h5f", f"x_{there}.h5f"):
+        with refused(f"x_{gone}.h5f", error=WeightsError):
+            find(PlayConfig(str(tmp_path / name)), OwnParts(), "play")
+
+
 def test_networks_that_would_be_far_larger_than_their_weights_are_refused_before_they_are_built(tmp_path, refused):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     for suffix in ("_actor", "_critic"):

@@ -425,3 +425,33 @@ def test_killed_and_resumed_is_as_never_killed(name, env_name, python, tmp_path)
         assert python.run(path, str(ROOT / "train.py"), *words, *resume, xla=True).status == 0
     assert statuses == [-signal.SIGKILL] * 2
     assert_same_result(arrays_of(tmp_path / "killed"), arrays_of(tmp_path / "whole"))
+
+
+TORN = """
+import os, sys
+nb = 2
+def hook(event, arguments):
+    global nb
+    if event == "os.rename" and str(arguments[1]).endswith("_best_actor.h5f"):
+        nb -= 1
+        if nb == 0:
+            os.kill(os.getpid(), 9)
+sys.addaudithook(hook)
+"""
+
+
+@pytest.mark.long
+def test_a_pair_that_a_kill_tears_apart_is_refused_until_a_resume_has_written_it_again(python, tmp_path, refused):
+    others = {"nb_max_episode_steps": 5, "eval_interval": 5, "nb_steps_warmup_actor": 0, "nb_steps_warmup_critic": 0}
+    for which in ("whole", "killed"):
+        path = tmp_path / which
+        path.mkdir()
+        command = [str(ROOT / "train.py"), *options_of("ddpg", **others, **folders(path))]
+        if which == "killed":
+            assert python.run(path, *command, before=TORN).status == -signal.SIGKILL
+            with refused("best_actor.h5f", "best_critic.h5f", error=weights.WeightsError):
+                play(path / "checkpoints" / "ddpg_Pendulum-v1_best.h5f")
+            command.append("--resume")
+        assert python.run(path, *command).status == 0
+    assert_same_result(arrays_of(tmp_path / "killed"), arrays_of(tmp_path / "whole"))
+    assert play(path / "checkpoints" / "ddpg_Pendulum-v1_best.h5f", 1)

@@ -12,14 +12,15 @@ import rl.core
 from rl.agents.ddpg import mean_q
 
 from kerasrl.agents.continuous import ContinuousAgent
-from kerasrl.agents.ddpg.files import pair, read_pair
 from kerasrl.agents.ddpg.models import CriticInputs
 from kerasrl.agents.ddpg.update import Update
 from kerasrl.errors import Note, UserError, one_line
 from kerasrl.learning import Metrics, Trainable, clone, fresh
 from kerasrl.learning.batches import Batch
 from kerasrl.learning.inputs import usable
-from kerasrl.storage import weights
+from kerasrl.storage import several_files, weights
+
+_SUFFIXES = "_actor", "_critic"  # of the names of Keras-RL's weights files
 
 
 class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
@@ -244,16 +245,16 @@ class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
 
     def weights_files(self, filepath: str | os.PathLike[str]) -> list[str]:
         """Return NAME_actor.h5f and NAME_critic.h5f for NAME.h5f; both have the metadata."""
-        return list(pair(filepath))
+        return several_files.files_of(filepath, _SUFFIXES)
 
     def write_weights(self, filepath: str | os.PathLike[str], values: list[np.ndarray] | None = None) -> None:
         """Write the online networks' weights to two HDF5 files; see `weights_files` and `Agent.write_weights`."""
-        self.synchronise()
-        actor, critic = pair(filepath)
-        number = len(weights.arrays(self._model))
-        # The critic's first: whoever finds new settings finds both files new.
-        weights.write(critic, self._critic, self.metadata, None if values is None else values[number:])
-        weights.write(actor, self._model, self.metadata, None if values is None else values[:number])
+        values = self.get_weights() if values is None else values
+        actor, critic = self.weights_files(filepath)
+        number, together = len(weights.arrays(self._model)), weights.digest(values)
+        # The critic's first: whoever finds new settings in the actor's finds both files new.
+        weights.write(critic, self._critic, self.metadata, values[number:], together)
+        weights.write(actor, self._model, self.metadata, values[:number], together)
 
     def load_weights(self, filepath: str | os.PathLike[str]) -> None:
         """Read weights written by this or any older Keras-RL into the online and the target networks.
@@ -262,6 +263,6 @@ class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
             filepath: NAME.h5f, NAME_actor.h5f or NAME_critic.h5f: both files are read.
 
         Raises:
-            WeightsError: A file is missing, damaged, or holds the weights of another network.
+            WeightsError: A file is missing, damaged, or holds the weights of another network, or of another moment.
         """
-        self.assign_weights(read_pair(filepath))
+        self.assign_weights(several_files.read_all(several_files.find(filepath, _SUFFIXES)))
