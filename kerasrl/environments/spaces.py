@@ -71,9 +71,10 @@ def check_spaces(env: Any, agent: str = "DQN") -> tuple[Any, int]:
 
 
 def within(action: Any, bounds: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Return a continuous action clipped to the bounds, in their shape and type."""
+    """Return a continuous action clipped to the bounds, in their shape and type: rounded if that is of integers."""
     low, high = bounds
-    return np.clip(np.reshape(action, low.shape), low, high).astype(low.dtype)
+    clipped = np.clip(np.reshape(action, low.shape), low, high)
+    return (np.rint(clipped) if low.dtype.kind in "iu" else clipped).astype(low.dtype)
 
 
 def kind_of(space: Any) -> str:

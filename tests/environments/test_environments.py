@@ -2,6 +2,7 @@
 
 import sys
 import time
+from types import SimpleNamespace
 
 import gym
 import numpy as np
@@ -12,6 +13,7 @@ import rl.core
 from kerasrl import Config, UserError, environments, train
 from kerasrl.cli.door import run as run_command
 from kerasrl.environments import EnvironmentAdapter
+from kerasrl.environments.spaces import describe_spaces, within
 
 
 class Scripted:
@@ -341,6 +343,15 @@ def test_spaces_that_one_agent_refuses_are_described_for_others(refused):
 def test_spaces_that_do_not_fit_are_refused_saying_which_do(name, space, refused):
     with refused(space):
         environments.check_spaces(environments.make(name))
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8])
+def test_actions_of_whole_numbers_are_the_nearest(dtype):
+    space = gym.spaces.Box(np.array([0, 2]), np.array([3, 9]), dtype=dtype)
+    bounds = describe_spaces(SimpleNamespace(observation_space=space, action_space=space)).bounds
+    for chosen, taken in (([1.7, 5.2], [2, 5]), ([-4.0, 8.6], [0, 9]), ([3.4, 9.9], [3, 9])):
+        action = within(np.array(chosen, np.float32), bounds)
+        assert action.dtype == dtype and action.tolist() == taken and space.contains(action)
 
 
 def test_actions_that_do_not_start_at_0_are_refused(refused):

@@ -17,6 +17,7 @@ from kerasrl.cli.door import run as run_command
 from kerasrl.config.agents import AGENTS
 from kerasrl.config.commands import PlayConfig
 from kerasrl.storage import weights
+from kerasrl.tools.export.about import about, input_names
 from kerasrl.tools.tune.worker import Job, read_result, work
 from kerasrl.training.own_parts import OwnParts
 from kerasrl.training.recipe import load
@@ -385,6 +386,14 @@ def test_actions_without_bounds_are_taken_as_they_are(agent, here):
     env = Arm([[-np.inf], [0.0]], [[np.inf], [1.0]])
     found = train(settings_of(agent, eval_interval=0, random_process="none", nb_steps=20), env=env)
     assert type(found.agent.acting_model.layers[-1]).__name__ == "Dense"
+    names = input_names(found.agent.acting_model, by_key=True)
+    for bounds, clipped in ((found.agent.bounds, ["clip it to the bounds from [none, 0.0] to [none, 1.0]"]),
+                            ((np.full((2, 1), -np.inf), np.full((2, 1), np.inf)), []),
+                            ((np.zeros((2, 1), int), np.ones((2, 1), int)),
+                             ["clip it to the bounds from [0, 0] to [1, 1]", "round it"])):  # fmt: skip
+        found.agent.bounds = bounds
+        said = about("Arm", found.agent, names, names, 1)["action"]
+        assert said == ["the action itself", *clipped, "give it the shape [2, 1]"]
 
 
 # Killed

@@ -102,13 +102,20 @@ def _action(agent: Any, own: str | None, action_repetition: int) -> list[str]:
     if own and _has_own(agent.processor, "process_action"):
         said.append(f"pass it to {own}.process_action")
     if agent.bounds is not None:
-        low, high = (np.ravel(bound).tolist() for bound in agent.bounds)
-        said.append(f"clip it to the bounds from {low} to {high}")
+        if any(np.isfinite(bound).any() for bound in agent.bounds):
+            low, high = map(_in_words, agent.bounds)
+            said.append(f"clip it to the bounds from {low} to {high}")
+        if agent.bounds[0].dtype.kind in "iu":
+            said.append("round it")
         if np.ndim(agent.bounds[0]) != 1:
             said.append(f"give it the shape {list(np.shape(agent.bounds[0]))}")
     if action_repetition > 1:
         said.append(f"take it {action_repetition} times")
     return said
+
+
+def _in_words(bound: np.ndarray) -> str:
+    return f"[{', '.join(str(number) if np.isfinite(number) else 'none' for number in bound.ravel().tolist())}]"
 
 
 def _has_own(processor: Any, method: str) -> bool:
