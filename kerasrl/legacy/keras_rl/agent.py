@@ -56,7 +56,15 @@ class OldAgent(Agent):
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Train as `Agent.fit` does, with a window only where there is a screen."""
-        return super().fit(**self._translated(Agent.fit, args, kwargs))
+        arguments = self._translated(Agent.fit, args, kwargs)
+        has_limit = any(type(layer).__name__ == "TimeLimit" for layer in wrapper_chain(arguments["env"]))
+        learns_values = "gamma" not in self._of_others  # whoever discounts asks what a state is worth
+        if (arguments["nb_max_episode_steps"] or has_limit) and learns_values and not script.options.time_limits_end:
+            report.differs(
+                "an episode that a time limit ends keeps the value of its last state; Keras-RL treated that as a real "
+                "end, as --time-limits-end does"
+            )
+        return super().fit(**arguments)
 
     def test(self, *args: Any, **kwargs: Any) -> Any:
         """Play as `Agent.test` does, with a window only where there is a screen."""
@@ -65,7 +73,7 @@ class OldAgent(Agent):
     fit.__wrapped__, test.__wrapped__ = Agent.fit, Agent.test  # type: ignore[attr-defined]  # what `inspect` shows
 
     def _translated(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments of `fit` or `test` for today, and note how time limits are understood."""
+        """Return the arguments of `fit` or `test` for today."""
         if "nb_max_random_start_steps" in kwargs:
             report.translated("nb_max_random_start_steps -> nb_max_start_steps")
             kwargs["nb_max_start_steps"] = kwargs.pop("nb_max_random_start_steps")
@@ -76,12 +84,6 @@ class OldAgent(Agent):
         length = "nb_steps" if "nb_steps" in arguments else "nb_episodes"
         arguments[length] = int(arguments[length])
         arguments["callbacks"] = translated(arguments["callbacks"])
-        has_limit = any(type(layer).__name__ == "TimeLimit" for layer in wrapper_chain(arguments["env"]))
-        if (arguments["nb_max_episode_steps"] or has_limit) and not script.options.time_limits_end:
-            report.differs(
-                "an episode that a time limit ends keeps the value of its last state; Keras-RL treated that as a real "
-                "end, as --time-limits-end does"
-            )
         if arguments["visualize"]:
             arguments["visualize"] = can_be_shown(arguments["env"])
         return arguments
