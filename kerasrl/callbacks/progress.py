@@ -58,8 +58,9 @@ class TrainProgress(rl.callbacks.Callback):
     """Show step, episodes, mean reward, epsilon, loss, speed and the time left.
 
     A terminal or a notebook gets one line, as much of it as fits, that is redrawn up to ten times a second; a file gets
-    a plain line every `interval` steps. The reward is the mean of the last 100 episodes, the loss that of
-    the last 1,000 steps, and the speed that of the last second or interval; in the last line, that of the whole `fit`.
+    a plain line every `interval` steps. The reward is the mean of the last 100 episodes, the loss that of the last
+    1,000 steps, or the latest where there was no update in these, and the speed that of the last second or interval; in
+    the last line, that of the whole `fit`.
     The live line shows speed and time left only after a second of learning, since the first update has to be compiled.
     """
 
@@ -76,6 +77,7 @@ class TrainProgress(rl.callbacks.Callback):
         self._epsilon = names.index("mean_eps") if "mean_eps" in names else None
         self._loss = names[0].replace("_", " ") if names else "loss"  # an agent without one has another measure there
         self._metrics: deque[list[float]] = deque(maxlen=_RECENT_STEPS)
+        self._latest = math.nan  # loss
         self._rewards: deque[float] = deque(maxlen=_RECENT_EPISODES)
         self._best: float | None = None
         self._nb_episodes = 0
@@ -91,7 +93,10 @@ class TrainProgress(rl.callbacks.Callback):
 
     def on_step_end(self, step: int, logs: dict[str, Any]) -> None:
         """Redraw the line, or print one when it is due."""
-        self._metrics.append(logs["metrics"])
+        metrics = logs["metrics"]
+        self._metrics.append(metrics)
+        if len(metrics) and metrics[0] == metrics[0]:  # not NaN
+            self._latest = metrics[0]
         self.step += 1
         if self._line is not None:
             self._line.update()
@@ -123,16 +128,21 @@ class TrainProgress(rl.callbacks.Callback):
 
     def get_state(self) -> dict[str, Any]:
         """Return what the line says about the steps before a resume."""
-        return {"rewards": self._rewards, "best": self._best}
+        return {"rewards": self._rewards, "best": self._best, "latest": self._latest}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from what `get_state` returned; to be called once the training has begun."""
         self._rewards, self._best = state["rewards"], state["best"]
+        self._latest = state.get("latest", math.nan)  # earlier versions did not keep it
 
     @property
     def has_learned(self) -> bool:
         """Whether there was an update in the last 1,000 steps."""
-        return any(not math.isnan(metrics[0]) for metrics in self._metrics)
+        return bool(self._known(0))
+
+    def _known(self, place: int) -> list[float]:
+        """Return the values that a metric had in recent steps."""
+        return [metrics[place] for metrics in self._metrics if len(metrics) and not math.isnan(metrics[place])]
 
     def text(self, speed: float | None, columns: int | None = None) -> str:
         """Return the line in words, or what fits into `columns` of a terminal, as a format for tqdm.
@@ -158,8 +168,8 @@ class TrainProgress(rl.callbacks.Callback):
             speed = (self.step - self._first) / seconds
         reward = f"{sum(rewards) / len(rewards):.1f}" if rewards else "-"
         of = f" of the last {len(rewards)} episodes" if rewards else ""
-        losses = [metrics[0] for metrics in self._metrics if not math.isnan(metrics[0])]
-        loss = f"{sum(losses) / len(losses):.3g}" if losses else "-"
+        losses = self._known(0) or [self._latest]
+        loss = "-" if math.isnan(self._latest) else f"{sum(losses) / len(losses):.3g}"
         facts = {
             "step": (f"step {self.step:,} of {total:,}", f"{_short(self.step)}/{_short(total)}"),
             "episodes": (f"episodes {self._nb_episodes:,}", f"{_short(self._nb_episodes)} ep"),
@@ -168,9 +178,8 @@ class TrainProgress(rl.callbacks.Callback):
         if self._best is not None:
             facts["best"] = (f"best evaluation {self._best:.1f}", f"best {self._best:.4g}")
         if self._epsilon is not None:
-            known = (metrics[self._epsilon] for metrics in reversed(self._metrics))
-            epsilon = next((value for value in known if not math.isnan(value)), None)
-            both = ("-", "-") if epsilon is None else (f"{epsilon:.2f}", f"{epsilon:.2g}")
+            known = self._known(self._epsilon)
+            both = (f"{known[-1]:.2f}", f"{known[-1]:.2g}") if known else ("-", "-")
             facts["epsilon"] = (f"epsilon {both[0]}", f"eps {both[1]}")
         facts["loss"] = (f"{self._loss} {loss}", f"{self._loss} {loss}")
         if speed:

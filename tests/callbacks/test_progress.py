@@ -62,12 +62,12 @@ class Env:
         return np.zeros(2, np.float32), 1.0, self.nb_steps >= self.end, False, {}
 
 
-def build_agent(annealed=True, **options):
+def build_agent(annealed=True, kind=DQNAgent, **options):
     eps = EpsGreedyQPolicy(0.5)
     policy = LinearAnnealedPolicy(eps, "eps", value_max=1.0, value_min=0.1, value_test=0.0, nb_steps=18)
     model = keras.Sequential([keras.Input((1, 2)), layers.Flatten(), layers.Dense(2)])
     options = {"nb_steps_warmup": 5, "batch_size": 4, "policy": policy if annealed else eps} | options
-    agent = DQNAgent(model=model, nb_actions=2, memory=SequentialMemory(limit=100), **options)
+    agent = kind(model=model, nb_actions=2, memory=SequentialMemory(limit=100), **options)
     agent.compile("sgd", metrics=["mae"], jit_compile=False)
     return agent
 
@@ -163,6 +163,35 @@ def test_the_loss_is_the_mean_of_the_steps_that_were_trained_on(capsys):
     losses = []
     build_agent(train_interval=4).fit(Env(), 1500, callbacks=[Losses()], verbose=1)
     assert f"loss {np.nanmean(losses[-1000:]):.3g}, " in capsys.readouterr().out
+
+
+def test_the_loss_is_the_latest_where_no_recent_step_was_trained_on(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("kerasrl.callbacks.progress._RECENT_STEPS", 3)
+    losses = []
+
+    class Losses(rl.callbacks.Callback):
+        def on_step_end(self, step, logs):
+            losses.append(logs["metrics"][0])
+
+    agent, states = build_agent(train_interval=8), [TrainingState(tmp_path / "state", interval=1) for _ in range(2)]
+    agent.fit(Env(10), 21, callbacks=[Losses()], verbose=1, log_interval=100, state=states[0])
+    loss = f"loss {losses[16]:.3g}, "
+    assert losses[16] == losses[16] and np.isnan(losses[17:]).all() and loss in capsys.readouterr().out
+    agent = build_agent(train_interval=10**6)
+    agent.fit(Env(10), 24, verbose=1, log_interval=100, state=states[1], resume=True)
+    assert loss in capsys.readouterr().out
+
+
+def test_an_agent_without_metrics_has_a_line_too(capsys):
+    class Silent(DQNAgent):
+        metrics_names = ()
+
+        def backward(self, reward, terminal=False):
+            super().backward(reward, terminal)
+            return []
+
+    build_agent(kind=Silent).fit(Env(), 10, verbose=1)
+    assert ", loss -, " in capsys.readouterr().out
 
 
 def test_the_best_evaluation(capsys):
