@@ -64,6 +64,7 @@ class ReplayAgent(Agent):
     _next_observation: Any = None
     _next_state: list[np.ndarray] | None = None  # as the model sees it, once the call that trains has valued it
     _next_output: np.ndarray | None = None  # None, too, if somebody may have changed the weights since
+    _nb_changes = 0  # of the network when that was known
     _has_ended = False  # the episode, with the step before
     changed_by_acting = (*Agent.changed_by_acting, "_next_observation", "_next_state", "_has_ended")
     _looks_ahead = True  # whether the call that trains may value it, since nobody has to be asked
@@ -230,8 +231,9 @@ class ReplayAgent(Agent):
             action = self._act_on(self._recent_state(observation))
         else:
             output = self._next_output
-            if output is None or self._network.handed_out:
-                output = self._network.output(self._next_state)[0]
+            network = self._network
+            if output is None or network.handed_out or network.nb_changes != self._nb_changes:
+                output = network.output(self._next_state)[0]
             self._forget_next()
             action = self._choose(output)
         self.recent_observation = observation
@@ -288,6 +290,7 @@ class ReplayAgent(Agent):
         else:
             state = self._next_state = self._inputs.of_states([self._recent_state(self._next_observation)])
         metrics, self._next_output, errors = self._update(batch, state)
+        self._nb_changes = self._network.nb_changes
         result: list[float] = metrics.tolist()
         if not -LARGEST <= result[0] <= LARGEST:
             self.excess_step = self.step

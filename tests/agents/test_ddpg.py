@@ -670,6 +670,17 @@ def test_weights_are_a_pair(tmp_path):
     agent.save_weights(str(tmp_path / "w.h5f"), overwrite=True)
 
 
+def test_what_is_written_to_the_scripts_own_actor_counts_also_if_the_agent_is_asked_before_it_acts():
+    agent = build_agent(nb_steps_warmup_critic=3, nb_steps_warmup_actor=3)
+    own = agent._model  # which the script has made
+
+    def write(agent):
+        own.set_weights([np.zeros_like(w) for w in own.get_weights()])
+        agent.select_action([np.ones(2, np.float32)])
+
+    assert not train(agent, 16, {12: write}).actions[12].any()
+
+
 def test_a_pair_that_was_not_written_together_is_refused(tmp_path, refused):
     agent, other = build_agent(metadata=dataclasses.asdict(DDPGConfig())), build_agent()
     agent.save_weights(tmp_path / "w.h5f")

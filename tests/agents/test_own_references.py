@@ -75,6 +75,20 @@ def test_what_is_written_to_the_scripts_own_model_counts_from_the_next_step(how,
     np.testing.assert_allclose(agent.model.get_weights()[1], ONE[1], atol=1)
 
 
+def test_it_counts_also_if_somebody_asks_the_agent_before_it_acts():
+    model = build_model()
+    model.set_weights(ZERO)
+    agent = build_agent(model)
+
+    def write():
+        model.set_weights(ONE)
+        agent.compute_q_values([np.ones(1, np.float32)])
+
+    actions = Actions({24: write})
+    agent.fit(Env(), 30, verbose=0, callbacks=[actions], seed=0)
+    assert actions.taken == [0] * 24 + [1] * 6
+
+
 @pytest.mark.parametrize("hook", ["reset", "processor"])
 def test_wherever_it_is_written(hook):
     model, env = build_model(), Env()
