@@ -98,7 +98,7 @@ CASES = {
     "noise": {"noise_ampl": 0.5},
     "noise that decays, window": {"noise_ampl": 2.0, "noise_decay_const": 0.05, "window_length": 3},
     "all of them are the best": {"elite_frac": 1.0, "train_interval": 1, "batch_size": 4},
-    "few episodes": {"limit": 3, "nb_steps_warmup": 0, "train_interval": 2},
+    "few episodes": {"limit": 3, "nb_steps_warmup": 10, "train_interval": 2},
     "theta": {"theta_init": np.array([-9.0, 9, 0, 0, 0, 0, 0.1, 0.1, 0, 0, 0, 0]), "memory_interval": 1},
 }
 
@@ -195,6 +195,16 @@ def test_an_episode_that_is_cut_off_counts_for_nothing():
         train(agent, 8)
     assert agent.memory.nb_entries == 2 and agent.memory.intermediate_rewards == []
     assert max(agent.memory.total_rewards) <= 5.0
+
+
+def test_the_distribution_waits_for_a_batch_of_episodes():
+    agent = build_agent(nb_steps_warmup=0)
+    before = agent.theta.copy()
+    drawn = [reward for (reward,) in train(agent, 35).metrics if reward == reward]  # after the 1st episode and the 7th
+    assert len(drawn) == 2 and agent.best_seen[0] == max(agent.memory.total_rewards)
+    np.testing.assert_array_equal(agent.theta, before)
+    train(agent, 30)  # after the 13th
+    assert (agent.theta[: agent.num_weights] != 0).all() and (agent.theta[agent.num_weights :] > 0.01).all()
 
 
 def test_at_least_one_episode_is_the_best():

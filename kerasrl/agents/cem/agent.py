@@ -21,8 +21,9 @@ class CEMAgent(DiscreteAgent, rl.agents.cem.CEMAgent):
     model's output in `fit`; in `test` the largest output decides.
 
     Unlike in Keras-RL, a `fit` that ends before anything was learned leaves the weights as they are, at least one
-    episode counts as the best instead of all where the fraction gives none, large outputs do not overflow, and an
-    episode's last reward counts whatever `memory_interval` is.
+    episode counts as the best instead of all where the fraction gives none, the distribution stays until there are as
+    many episodes as a batch has, large outputs do not overflow, and an episode's last reward counts whatever
+    `memory_interval` is.
 
     Args:
         model: Keras model from states [B, window_length, *observation] to one number for each action [B, nb_actions].
@@ -206,15 +207,17 @@ class CEMAgent(DiscreteAgent, rl.agents.cem.CEMAgent):
         return metrics
 
     def _train(self) -> float:
-        """Fit the distribution to the best episodes of a batch; return their mean reward."""
+        """Fit the distribution to the best episodes of a batch, if there are enough; return their mean reward."""
         params, totals = self.memory.sample(self.batch_size)
         rewards = np.array(totals)
         best = np.argsort(rewards)[-self.num_best :]
         if rewards[best[-1]] > self.best_seen[0]:
             self.best_seen = (float(rewards[best[-1]]), params[best[-1]])
-        chosen = np.vstack([params[i] for i in best])
-        noise = self.noise_ampl * np.exp(-self.step * self.noise_decay_const)
-        self.update_theta(np.hstack([chosen.mean(axis=0), chosen.std(axis=0) + noise]))
+        enough = min(self.batch_size, getattr(self.memory, "limit", self.batch_size))  # else some are drawn repeatedly
+        if getattr(self.memory, "nb_entries", enough) >= enough:
+            chosen = np.vstack([params[i] for i in best])
+            noise = self.noise_ampl * np.exp(-self.step * self.noise_decay_const)
+            self.update_theta(np.hstack([chosen.mean(axis=0), chosen.std(axis=0) + noise]))
         return float(rewards[best].mean())
 
     @property
