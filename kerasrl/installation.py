@@ -5,7 +5,10 @@ this package. Where only the package is installed, they are in its folder `_reci
 """
 
 import os
+import time
 from pathlib import Path
+
+STARTED = time.monotonic()  # the program, as far as Python can tell: this module is among the first to be imported
 
 COMMANDS = ("train", "test", "plot", "play", "export", "tune", "new", "clear")
 RECIPE = ("model", "callbacks", "train", "test")  # its modules, in the order in which they may import each other

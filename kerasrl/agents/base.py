@@ -213,6 +213,11 @@ class Agent(rl.core.Agent):
     def processor(self, processor: Any) -> None:
         self._processor, self._has_taken_stock = processor, False
 
+    def bytes_per_entry(self) -> float | None:
+        """Return how many bytes an entry of the memory takes, as those stored so far show; None if that is unknown."""
+        of_memory: Callable[[], float] | None = getattr(self.memory, "bytes_per_step", None)
+        return None if of_memory is None else of_memory()
+
     def take_stock(self) -> None:
         """Find out what people's own classes and objects override, so that it is called as Keras-RL calls it.
 

@@ -186,6 +186,13 @@ class ReplayAgent(Agent):
         self.trainables, self.compiled, self._made_with = trainables, True, {}
         self.take_stock()
 
+    def bytes_per_entry(self) -> float | None:
+        """Return how many bytes a step in the memory takes, as in the base class, in the way that it is drawn."""
+        if not hasattr(self._memory, "bytes_per_step"):
+            return None
+        size: float = self._memory.bytes_per_step(packs=self._batches.takes_packed and self.n_step == 1)
+        return size
+
     # States
 
     def _recent_state(self, observation: Any) -> Any:

@@ -1,6 +1,7 @@
 """Callbacks: what happens around the steps of a training: saving, logging, evaluating, filming, showing progress."""
 
 import kerasrl.compat.keras_rl  # noqa: F401  # first: it lets the modules below import Keras-RL
+from kerasrl.callbacks.deadline import Deadline as Deadline
 from kerasrl.callbacks.evaluation import Evaluation as Evaluation
 from kerasrl.callbacks.film import Film as Film
 from kerasrl.callbacks.progress import TrainEpisodeLogger as TrainEpisodeLogger

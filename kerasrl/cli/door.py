@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from kerasrl import signals
+from kerasrl import installation, signals
 from kerasrl.phrases import missing, shell
 
 try:
@@ -102,7 +102,7 @@ def _train(settings: Layered, recipe_file: str) -> Stages:
             print(line)
     if recipe_file and not config.recipe:
         config, given = dataclasses.replace(config, recipe=recipe_file), given | {"recipe"}
-    with started(config, OwnParts(), given) as prepared:
+    with started(config, OwnParts(), given, installation.STARTED) as prepared:
         recipe = yield
         from kerasrl.tools.train import trained
 

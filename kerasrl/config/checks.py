@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from kerasrl.config.durations import WRITTEN, seconds
 from kerasrl.errors import UserError
 
 # Settings may come from strangers: anything above these would not fit into memory.
@@ -21,7 +22,8 @@ def kind_in_words(kind: Any) -> str:
     """Put a type into words."""
     if typing.get_origin(kind) is Literal:
         return f"one of {', '.join(map(repr, typing.get_args(kind)))}"
-    words = {bool: "true or false", str: "text in quotes", float: "a number", float | None: "a number"}
+    words: dict[Any, str] = {bool: "true or false", str: "text in quotes", float: "a number", float | None: "a number"}
+    words[str | float | None] = WRITTEN
     if typing.get_origin(kind) is tuple:
         return "texts in quotes, in brackets" if str in typing.get_args(kind) else "whole numbers in brackets"
     return words.get(kind, "a whole number")
@@ -107,6 +109,8 @@ def check_together(config: Any) -> None:
         )
     if config.eval_interval == 0 and (config.stop_when_solved or config.stop_at is not None or config.record_every):
         raise UserError("stop_when_solved, stop_at and record_every need evaluations: eval_interval must not be 0")
+    if config.max_time is not None:
+        seconds("max_time", config.max_time)
     if config.resume and config.overwrite:
         raise UserError("resume and overwrite cannot be used together: a run is continued or replaced")
 

@@ -14,7 +14,7 @@ from kerasrl.errors import UserError
 
 # What may change: how long the run is, what it shows, and where its parts are now.
 _FREE = {"nb_steps", "resume", "overwrite", "trust", "verbose", "visualize", "checkpoint_dir", "log_dir", "play"}
-_FREE |= {"record_every", "stop_when_solved", "stop_at", "tensorboard", "recipe"}
+_FREE |= {"record_every", "stop_when_solved", "stop_at", "tensorboard", "recipe", "max_time"}
 # After they were too high; each begins with the name of the network, if there are several.
 LEARNING_RATES = {"learning_rate", "actor_learning_rate", "critic_learning_rate"}
 _FREE |= LEARNING_RATES

@@ -192,6 +192,12 @@ class RunSettings:
     """Length, output and machine."""
 
     nb_steps: Annotated[Count, "Steps to train."] = 50_000
+    max_time: Annotated[
+        str | float | None,
+        Meta(title="TIME"),
+        "Time from the program's start after which the run ends with the episode that is under way, to be continued "
+        "with --resume: 2h30m, 90m, 45s, 1d, or seconds.",
+    ] = None
     seed: Annotated[Seed | None, "Seed of all random numbers. Without it, one is drawn and printed."] = None
     verbose: Annotated[
         Literal[0, 1, 2],

@@ -53,6 +53,9 @@ class Batches:
         memory: The memory.
         of_states: What does that instead, if somebody has overridden the agent's `process_state_batch`.
         by_sample: Whether the memory's `sample` has to be called, as Keras-RL calls it.
+
+    Attributes:
+        takes_packed: Whether it takes packed transitions of one step, if the memory can pack them.
     """
 
     def __init__(
@@ -65,7 +68,8 @@ class Batches:
         self._inputs, self._memory, self._by_sample = inputs, memory, by_sample
         self._of_states = of_states or inputs.of_states
         self._takes_frames = not (inputs.are_processed or of_states)
-        self._takes_packed = hasattr(memory, "packed") and not overrides(memory, "draw")
+        packs = hasattr(memory, "packed") and not overrides(memory, "draw")
+        self.takes_packed = packs and self._takes_frames and not by_sample
         self._gamma = np.zeros(1)
 
     def draw(self, observation: Any, batch_size: int, nb_batches: int, n_step: int, gamma: float) -> Batch:
@@ -85,7 +89,7 @@ class Batches:
             before, after = self._of_states([e.state0 for e in drawn]), self._of_states([e.state1 for e in drawn])
             return Batch([*before, *after], [*rest, gamma * goes_on], "states")
         if self._takes_frames:
-            if self._takes_packed and n_step == 1 and (packed := memory.packed()) is not None:
+            if self.takes_packed and n_step == 1 and (packed := memory.packed()) is not None:
                 if gamma != self._gamma[0]:
                     self._gamma = np.array([gamma])
                 return Batch([memory.draw_packed(batch_size, nb_batches)], [self._gamma], packed.layout)

@@ -98,6 +98,10 @@ class PrioritizedMemory(SequentialMemory):
         self._tree.put(rows, priorities)
         self._largest = max(self._largest, float(priorities.max()))
 
+    def bytes_per_step(self, packs: bool = False) -> float:
+        """Return how many bytes a step takes with its priority, as in the base class."""
+        return super().bytes_per_step(packs) + SumTree.BYTES
+
     def _bring_up_to_date(self, n_step: int) -> None:
         """Give a priority to each step whose transition is complete by now, and take it from those overwritten.
 

@@ -125,14 +125,25 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
 
     def packed(self) -> PackedTransitions | None:
         """Return the transitions as rows of numbers, kept up to date from now on; None if they are no small vectors."""
-        if self._packed is None and self.nb_entries > 2 and self.window_length == 1 and not self.is_weighted:
+        if self._packed is None and self.nb_entries > 2 and (layout := self._packed_layout()) is not None:
             observations, actions, rewards = self._frames.arrays[0], self._actions.array, self._rewards.array
-            layout = PackedLayout(observations.shape[1:], actions.shape[1:])
-            if len(self._frames.arrays) == 1 and layout.is_packable(observations.dtype) and rewards.ndim == 1:
-                self._packed = PackedTransitions(self.limit, layout)
-                rows = np.arange(self.nb_entries)
-                self._packed.put(rows, observations[rows], actions[rows], rewards[rows], ~self._terminated[rows])
+            self._packed = PackedTransitions(self.limit, layout)
+            rows = np.arange(self.nb_entries)
+            self._packed.put(rows, observations[rows], actions[rows], rewards[rows], ~self._terminated[rows])
         return self._packed
+
+    def _packed_layout(self) -> PackedLayout | None:
+        """Return the layout of packed transitions, None if those that are stored cannot be packed."""
+        if self.window_length > 1 or self.is_weighted or len(self._frames.arrays) != 1 or self._rewards.array.ndim > 1:
+            return None
+        (observations,) = self._frames.arrays
+        layout = PackedLayout(observations.shape[1:], self._actions.array.shape[1:])
+        return layout if layout.is_packable(observations.dtype) else None
+
+    def bytes_per_step(self, packs: bool = False) -> float:
+        """Return how many bytes a step takes, as those stored so far show; `packs`: `packed` is going to be called."""
+        layout = self._packed_layout() if packs else None
+        return self.record_type().itemsize + (0 if layout is None else 4 * layout.row_size)
 
     def _oldest(self) -> int:
         """Return the row of the oldest step. Rows counted from there may exceed the limit: then they begin again."""

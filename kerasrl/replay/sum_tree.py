@@ -20,6 +20,8 @@ class SumTree:
     from scratch, so they depend on the present numbers alone.
     """
 
+    BYTES = 8 * (1 + 3 / _WIDTH)  # that each number takes, with its part of the sums and of what is outdated
+
     def __init__(self, size: int) -> None:
         nb_blocks = -(-size // _WIDTH)
         self._levels = [zeros((nb_blocks, _WIDTH), np.dtype(np.float64))]  # each has the sums of the blocks below

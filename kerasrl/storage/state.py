@@ -10,7 +10,7 @@ import contextlib
 import os
 import random
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class TrainingState:
 
     Attributes:
         observers: Callbacks of which nothing is saved, since a resume does without them.
+        when_restored: Called once `restore` has put back everything that agent and memory had.
     """
 
     def __init__(self, path: str | os.PathLike[str], interval: int = 5_000, save_memory: bool = True) -> None:
@@ -51,6 +52,7 @@ class TrainingState:
             raise UserError(f"the interval of the training state must be at least 1, not {interval}")
         self.path, self.interval, self.save_memory = Path(path), interval, save_memory
         self.observers: Sequence[Any] = ()
+        self.when_restored: Callable[[], None] = lambda: None
         # Those with which a resume goes on instead of the state's, by the network's name, "" for any other.
         self.learning_rates: dict[str, float] = {}
         self._steps: MemoryFile | None = None
@@ -221,6 +223,7 @@ class TrainingState:
             if tree["ended"] and not tree.get("finished") and tree["nb_steps"] == nb_steps:
                 agent.stop_training = True  # only the last files were missing
         self.saved_step = agent.step
+        self.when_restored()
         return int(tree["episode"])
 
     @contextlib.contextmanager

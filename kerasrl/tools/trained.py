@@ -110,11 +110,13 @@ def finished(run: TrainingRun) -> Trained:
     if agent.did_abort:
         settings = type(run.config).__name__
         again = to_type("the same command with --resume", f"the same call with {settings}(..., resume=True)")
-        print(
-            f"stopped at step {agent.step} of {run.config.nb_steps}; {again} continues from step "
-            f"{run.state.saved_step}",
-            file=sys.stderr,
-        )
+        why = f"max_time {run.config.max_time} is over" if run.is_time_up else "stopped"
+        if run.config.verbose or not run.is_time_up:
+            print(
+                f"{why} at step {agent.step} of {run.config.nb_steps}; {again} continues from step "
+                f"{run.state.saved_step}",
+                file=sys.stdout if run.is_time_up else sys.stderr,
+            )
     best, last = (None, None) if evaluation is None else (evaluation.best, evaluation.last)
     status = 0 if run.signal is None else 128 + run.signal
     env = environment_to_play_in(run)

@@ -18,7 +18,7 @@ from rl.core import Processor
 
 from kerasrl import signals
 from kerasrl.agents import Agent
-from kerasrl.callbacks import Evaluation
+from kerasrl.callbacks import Deadline, Evaluation
 from kerasrl.callbacks.callback_list import checked
 from kerasrl.config import AnyConfig
 from kerasrl.config.agents import AGENTS
@@ -30,6 +30,7 @@ from kerasrl.named import named
 from kerasrl.phrases import to_type
 from kerasrl.storage import TrainingState
 from kerasrl.storage.files import write_whole
+from kerasrl.training import room
 from kerasrl.training.callbacks import build_evaluation, build_tensorboard, own_callbacks
 from kerasrl.training.files import RunFiles
 from kerasrl.training.networks import StateSize, own_network, require_activation
@@ -152,6 +153,8 @@ class TrainingRun(Run):
     """What the run's configuration file says besides the settings."""
     id: str
     """What tells the run from others; all of its files carry it."""
+    deadline: float | None
+    """When its time is up, as `time.monotonic` counts; None: never."""
     evaluation: Evaluation | None = None
     """The callback that keeps the best weights."""
     agent: Any = None
@@ -159,6 +162,7 @@ class TrainingRun(Run):
     signal: int | None = None
     """Number of the signal that stopped the training."""
     _is_over: bool = field(default=False, repr=False)
+    _deadline: Deadline | None = field(default=None, repr=False)
 
     @classmethod
     def of_prepared(cls, prepared: Prepared, recipe: Recipe) -> "TrainingRun":
@@ -183,6 +187,9 @@ class TrainingRun(Run):
         if config.tensorboard:
             callbacks.append(build_tensorboard(config, self.files, self.id))
         self.state.observers = checked(self.parts.observers, "observers")
+        if self.deadline is not None:
+            self._deadline = Deadline(self.deadline)
+            self.state.observers = [*self.state.observers, self._deadline]
         return [*callbacks, *own_callbacks(config, self.parts.callbacks), *self.state.observers]
 
     @contextlib.contextmanager
@@ -199,10 +206,13 @@ class TrainingRun(Run):
         self.agent = agent
         settings, about = dataclasses.asdict(self.config), {**self.parts.metadata(), "run": self.id}
         agent.metadata = {**settings, **(agent.metadata or {}), **about}
-        if not self.resume:
+        if self.resume:  # no file is touched before everything is there again
+            self.state.when_restored = self._begin
+        else:
             self._rehearse()
         with signals.StopOnSignal(agent) as stop:
-            self._begin()
+            if not self.resume:
+                self._begin()
             yield
         self.signal, self._is_over = stop.signal, True
 
@@ -217,6 +227,11 @@ class TrainingRun(Run):
     def is_over(self) -> bool:
         """Whether the training has ended or was stopped cleanly."""
         return self._is_over
+
+    @property
+    def is_time_up(self) -> bool:
+        """Whether `max_time` has stopped the training."""
+        return self._deadline is not None and self._deadline.has_stopped
 
     def _rehearse(self) -> None:
         """Let a throwaway agent act and learn for a few steps, so that failures come before any file is touched.
@@ -235,13 +250,25 @@ class TrainingRun(Run):
             agent = self.recipe.build(run)
             agent.fit(env, nb_steps=nb_steps, verbose=0, **run.options)
             self.state.check(agent)
+            self._tell_of_memory(agent)
         if self.evaluation is not None and self.evaluation.copies is not None:
             self.evaluation.copies.require_copyable(env)
         if agent.did_abort:
             raise KeyboardInterrupt
 
+    def _tell_of_memory(self, agent: Any) -> None:
+        """Say how large the replay memory can become if it is large, or raise `UserError`; `agent` has stored steps."""
+        size = getattr(agent, "bytes_per_entry", lambda: None)()  # agents of one's own need not say
+        limit = getattr(self.agent.memory, "limit", None)
+        if size and limit:
+            told = room.told_of(size, min(limit, self.config.nb_steps), room.of_machine())
+            if told and self.config.verbose:
+                print(told)
+
     def _begin(self) -> None:
         """Move other runs' files out of the way, so that two runs never mix, and write the configuration."""
+        if self.resume:
+            self._tell_of_memory(self.agent)
         told = self.files.set_aside(self.id if self.resume else "")
         if told and self.config.verbose:
             print(told)

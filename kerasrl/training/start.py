@@ -8,6 +8,7 @@ import dataclasses
 import os
 import secrets
 import sys
+import time
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import numpy as np
 from kerasrl import environments
 from kerasrl.config import AnyConfig, checks
 from kerasrl.config.agents import AGENTS, agents_for, listed
+from kerasrl.config.durations import seconds
 from kerasrl.config.files import changes
 from kerasrl.config.resuming import LEARNING_RATES, from_metadata, id_of, new_id, resumed
 from kerasrl.config.trust import require_trust
@@ -51,20 +53,26 @@ class Prepared:
     """What the run's configuration file says besides the settings."""
     id: str
     """What tells the run from others; all of its files carry it."""
+    deadline: float | None
+    """When its time is up, as `time.monotonic` counts; None: never."""
 
 
 @contextlib.contextmanager
-def started(config: AnyConfig, parts: OwnParts, given: Collection[str] | None = None) -> Iterator[Prepared]:
+def started(
+    config: AnyConfig, parts: OwnParts, given: Collection[str] | None = None, since: float | None = None
+) -> Iterator[Prepared]:
     """Check what can be checked at once, and keep other trainings out of the folders.
 
     Args:
         config: Settings.
         parts: Objects that take the place of what the settings name.
         given: Names of the settings that were given; None means all that differ from the defaults.
+        since: When `max_time` begins, as `time.monotonic` counts; None: now.
 
     Raises:
         UserError: The settings or an object cannot be used.
     """
+    begin = time.monotonic() if since is None else since
     config = _named_in_full(config)
     require_recipe(config.recipe)
     with contextlib.ExitStack() as stack:
@@ -114,7 +122,8 @@ def started(config: AnyConfig, parts: OwnParts, given: Collection[str] | None = 
                 without = "" if saved["memory"] else ", without its replay memory: the result will differ"
                 print(f"resume at step {saved['agent']['step']} of {config.nb_steps}{without}")
         about = {"id": run, **_about(known, parts)}
-        yield Prepared(config, env, parts, files, state, saved is not None, threshold, about, run)
+        deadline = None if config.max_time is None else begin + seconds("max_time", config.max_time)
+        yield Prepared(config, env, parts, files, state, saved is not None, threshold, about, run, deadline)
 
 
 @contextlib.contextmanager

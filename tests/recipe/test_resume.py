@@ -239,6 +239,16 @@ def test_what_cannot_be_resumed_is_refused_and_kept(run, tmp_path):
     assert run("--resume") == (0, "")
 
 
+def test_a_resume_that_fails_on_its_memory_leaves_every_file_as_it_was(run, tmp_path):
+    assert run("--nb-steps", "60", "--seed", "1", "--eval-interval", "0") == (0, "")
+    (memory,) = (tmp_path / "checkpoints").glob("*.memory-*")
+    memory.write_bytes(memory.read_bytes()[:-40])
+    before = contents(tmp_path)
+    status, error = run("--resume", "--nb-steps", "90")
+    assert (status, "memory" in error) == (2, True)
+    assert contents(tmp_path) == before
+
+
 @pytest.mark.long
 def test_resume_alone_takes_every_setting_from_the_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

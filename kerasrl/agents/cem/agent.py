@@ -119,6 +119,10 @@ class CEMAgent(DiscreteAgent, rl.agents.cem.CEMAgent):
     def num_best(self, number: int) -> None:
         self._num_best = number
 
+    def bytes_per_entry(self) -> float | None:
+        """Return how many bytes an episode in the memory takes: its weights, in 64 bits."""
+        return 8.0 * float(self.num_weights)
+
     def compile(self, jit_compile: bool | str = "auto") -> None:
         """Get ready to act; `jit_compile` as in Keras: True compiles with XLA, 'auto' where it is possible."""
         self.trainables = {"learner": Trainable(self._model, fresh("sgd"), has_target=False, jit_compile=jit_compile)}

@@ -14,7 +14,7 @@ from kerasrl.config.checks import LARGE
 from kerasrl.config.trust import options
 from kerasrl.environments.spaces import describe_spaces
 from kerasrl.errors import UserError
-from kerasrl.phrases import command_to_type, reward_text
+from kerasrl.phrases import command_to_type, reward_text, to_type
 from kerasrl.reading import parse_json, read_file
 from kerasrl.storage.files import write_whole
 from kerasrl.tools.intervals import FEWEST, interval_of_mean
@@ -66,8 +66,11 @@ def checked(config: AnyConfig) -> tuple[AnyConfig, float | None]:
     """Make the environment once; return the settings, with one thread, and the reward at which it counts as solved.
 
     Raises:
-        UserError: It cannot be made, or its spaces are not supported.
+        UserError: It cannot be made, or its spaces are not supported; or each training would have a time of its own.
     """
+    if config.max_time is not None:
+        again = to_type("the same command", "the same call")
+        raise UserError(f"max_time ends a single training; tune may be stopped at any time, and {again} continues")
     config = dataclasses.replace(
         config, env=environments.full_name(config.env), visualize=False, seed=None, resume=False, overwrite=False
     )

@@ -21,6 +21,7 @@ _CHOSEN = {
     "device",
     "env",
     "agent",
+    "max_time",
 }  # what tune chooses itself, and what would make trials incomparable
 
 
