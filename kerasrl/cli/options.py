@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 import msgspec
 
 from kerasrl.cli.streams import DEBUG
+from kerasrl.config.arguments import parsed
+from kerasrl.config.arguments import words as written
 from kerasrl.config.checks import bounds, kind_in_words, requirement
 from kerasrl.config.files import group_title
 from kerasrl.errors import UserError
@@ -81,6 +83,8 @@ def given_options(groups: Sequence[type], words: Sequence[str]) -> dict[str, Any
 
 
 def _value(name: str, text: Any, kind: Any) -> Any:
+    if typing.get_origin(kind) is dict:
+        return parsed(flag(name), text)
     if isinstance(text, list):
         return tuple(_value(name, one, typing.get_args(kind)[0]) for one in text)
     if text == "None" and type(None) in typing.get_args(kind):
@@ -102,7 +106,8 @@ def options_of(settings: Any) -> Iterator[Option]:
     for field in dataclasses.fields(settings):
         kind, (*others, text) = kinds[field.name].__origin__, kinds[field.name].__metadata__
         bounded = (kind, *others)
-        yield Option(field.name, Annotated[bounded] if others else kind, field.default, text)
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        yield Option(field.name, Annotated[bounded] if others else kind, default, text)
 
 
 def flag(name: str) -> str:
@@ -113,6 +118,20 @@ def flag(name: str) -> str:
 def _is_words(kind: Any, default: Any) -> bool:
     """Return whether a field holds what is given without an option."""
     return typing.get_origin(kind) is tuple and default is dataclasses.MISSING
+
+
+def _bare(kind: Any) -> Any:
+    """Return a type without its annotations."""
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
+
+
+def _holds_several(kind: Any) -> bool:
+    return typing.get_origin(_bare(kind)) in (tuple, dict)
+
+
+def _holds_numbers(kind: Any) -> bool:
+    """Return whether what a field holds several of are numbers."""
+    return typing.get_origin(_bare(kind)) is tuple and _bare(typing.get_args(_bare(kind))[0]) is int
 
 
 def _metavar(kind: Any) -> str:
@@ -126,6 +145,8 @@ def _metavar(kind: Any) -> str:
 
 def shown_value(value: Any) -> str:
     """Return a setting's value as one would type it."""
+    if isinstance(value, dict):
+        return " ".join(written(value))
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
@@ -143,7 +164,6 @@ def _parser(
     usage, known = ["%(prog)s"], set[str]()
     # Beside words without an option, one that holds several values takes one each time that it is given.
     has_words = any(_is_words(option.kind, option.default) for group in groups for option in options_of(group))
-    several_values = {"action": "append"} if has_words else {"nargs": "*"}
     for group in groups:
         title = f"{group_title(group)} options"
         section: Any = parser if len(groups) == 1 else parser.add_argument_group(title, group.__doc__)
@@ -152,16 +172,20 @@ def _parser(
                 continue
             known.add(name)
             default, metavar = getattr(values, name, own_default), _metavar(kind)
-            several, needed = typing.get_origin(kind) is tuple, default is dataclasses.MISSING
+            several, needed = _holds_several(kind), default is dataclasses.MISSING
             notes = [requirement(bound) for bound in bounds(kind)[:1] if bound.title is None]
-            shown = [] if default in (None, "", ()) else [f"default: {shown_value(default)}"]
+            shown = [] if default in (None, "", (), {}) else [f"default: {shown_value(default)}"]
             notes += ["required"] if needed else shown
             text = f"{about} ({', '.join(notes)})" if notes else about
             if needed:
                 usage.append(f"{metavar} [{metavar} ...]" if several else f"{flag(name)} {metavar}")
             how: dict[str, Any] = {"metavar": metavar}
             if several:
-                how |= {"nargs": "*"} if needed else several_values
+                # Of numbers, such as hidden_layers, the last ones given count, of names all.
+                several_values = (
+                    {"nargs": "*"} if needed or _holds_numbers(kind) else {"nargs": "*", "action": "extend"}
+                )
+                how |= {"action": "append"} if has_words and not needed else several_values
             if kind is bool:
                 how = {"action": argparse.BooleanOptionalAction}
             section.add_argument(name if _is_words(kind, default) else flag(name), help=text.replace("%", "%%"), **how)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from kerasrl.config.arguments import require_plain
 from kerasrl.config.durations import WRITTEN, seconds
 from kerasrl.errors import UserError
 
@@ -24,6 +25,8 @@ def kind_in_words(kind: Any) -> str:
         return f"one of {', '.join(map(repr, typing.get_args(kind)))}"
     words: dict[Any, str] = {bool: "true or false", str: "text in quotes", float: "a number", float | None: "a number"}
     words[str | float | None] = WRITTEN
+    if typing.get_origin(kind) is dict:
+        return "a table of names and values"
     if typing.get_origin(kind) is tuple:
         return "texts in quotes, in brackets" if str in typing.get_args(kind) else "whole numbers in brackets"
     return words.get(kind, "a whole number")
@@ -66,6 +69,7 @@ def check(settings: Any) -> None:
             value = msgspec.convert(list(given) if isinstance(given, tuple) else given, kind)
         except (msgspec.ValidationError, ValueError):  # ValueError: a number of thousands of digits
             raise UserError(f"{name} must be {kind_in_words(kind)}, not {shown(given)}") from None
+        value = require_plain(name, value) if isinstance(value, dict) else value
         object.__setattr__(settings, name, value)
         if isinstance(value, str) and not value.isprintable():
             raise UserError(f"{name} must not contain control characters: {shown(value)}")
@@ -109,6 +113,8 @@ def check_together(config: Any) -> None:
         )
     if config.eval_interval == 0 and (config.stop_when_solved or config.stop_at is not None or config.record_every):
         raise UserError("stop_when_solved, stop_at and record_every need evaluations: eval_interval must not be 0")
+    if config.eval_interval == 0 and (config.eval_env is not None or config.eval_env_arg):
+        raise UserError("eval_env and eval_env_arg need evaluations: eval_interval must not be 0")
     if config.max_time is not None:
         seconds("max_time", config.max_time)
     if config.resume and config.overwrite:

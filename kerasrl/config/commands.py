@@ -1,19 +1,24 @@
 """The options of each command except `train`, whose options are a training's settings."""
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from kerasrl.config.checks import check
-from kerasrl.config.settings import Count, CountOrZero, File, Folder, ModuleName, Name, Reward, Seed
+from kerasrl.config.settings import Arguments, Count, CountOrZero, File, Folder, ModuleName, Name, Reward, Seed
 from kerasrl.errors import UserError
 
 Weights = Annotated[
     File,
     "Weights that train.py saved, or that keras-rl or keras-rl2 saved for the tutorial's model; of a pair, either "
     "file.",
+]
+
+PlayEnv = Annotated[Name | None, "Environment to play in. By default the one trained in."]
+PlayEnvArg = Annotated[
+    Arguments, "Argument for what makes the environment, in place of all those of the weights; may be given repeatedly."
 ]
 
 
@@ -25,7 +30,8 @@ class PlayConfig:
     episodes: Annotated[Count, "Episodes to play."] = 5
     visualize: Annotated[bool, "Show the environment in a window, at natural speed."] = False
     record: Annotated[File, "Film the episodes to a .gif or .mp4 file. Needs no screen."] = ""
-    env: Annotated[Name | None, "Environment to play in. By default the one trained in."] = None
+    env: PlayEnv = None
+    env_arg: PlayEnvArg = field(default_factory=dict)
     network: Annotated[ModuleName, "module:function that builds the network, if the weights do not name it."] = ""
     processor: Annotated[ModuleName, "module:Class of the processor, if the weights do not name it."] = ""
     recipe: Annotated[File, "Your own train.py, if the weights were trained with it."] = ""
@@ -72,7 +78,8 @@ class ExportConfig:
     ]
     overwrite: Annotated[bool, "Replace the file if it exists."] = False
     episodes: Annotated[Count, "Episodes to play with the file, as a check."] = 10
-    env: Annotated[Name | None, "Environment to play in. By default the one trained in."] = None
+    env: PlayEnv = None
+    env_arg: PlayEnvArg = field(default_factory=dict)
     network: Annotated[ModuleName, "module:function that builds the network, if the weights do not name it."] = ""
     processor: Annotated[ModuleName, "module:Class of the processor, if the weights do not name it."] = ""
     recipe: Annotated[File, "Your own train.py, if the weights were trained with it."] = ""

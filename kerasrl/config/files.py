@@ -18,6 +18,7 @@ from kerasrl.reading import read_file
 
 _MOST_TOML = 2**20  # bytes
 _DEEPEST = 16  # parts of a key; parsing takes the square of their number
+_TABLES = ("env_arg", "eval_env_arg")
 PRESETS = installation.FOLDER / "presets"
 
 
@@ -96,9 +97,11 @@ def to_toml(config: Any, run: Mapping[str, str | float]) -> str:
     parts = [] if config.agent == DQN else [tomli_w.dumps({"agent": config.agent})]
     for group in config.groups:
         names = [field.name for field in dataclasses.fields(group)]
-        known = {name: values[name] for name in names if values[name] is not None}  # TOML has no word for None
+        # TOML has no word for None, and what follows a table belongs to it.
+        known = {name: values[name] for name in names if values[name] is not None and name not in _TABLES}
         parts.append(f"# {group_title(group).capitalize()}\n{tomli_w.dumps(known)}")
-    return "\n".join([*parts, tomli_w.dumps({"run": run})])
+    tables = [tomli_w.dumps({name: values[name]}) for name in _TABLES if values[name]]
+    return "\n".join([*parts, *tables, tomli_w.dumps({"run": run})])
 
 
 def preset_file(name: str) -> Path:
@@ -149,7 +152,7 @@ def read(file: Path, kind: Any) -> dict[str, Any]:
         if "run" in content and isinstance(content["run"], dict):
             del content["run"]
         for name, value in content.items():
-            if isinstance(value, dict):
+            if isinstance(value, dict) and name not in _TABLES:
                 raise UserError(f"there is no table {shown(name)}; settings belong at the top, outside all tables")
             require_known(name, kind)
         if content.get("trust"):

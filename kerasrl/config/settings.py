@@ -6,7 +6,7 @@ what only DQN has; the others' own settings are in `kerasrl.config.other_agents`
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -33,6 +33,8 @@ Folder = Annotated[str, Meta(min_length=1, title="FOLDER", description="a name")
 File = Annotated[str, Meta(title="FILE")]
 OwnName = Annotated[str, Meta(pattern="^[^:]+:.", title="MODULE:NAME", description="module:name")]
 ModuleName = Annotated[str, Meta(pattern="^$|^[^:]+:.", title="MODULE:NAME", description="module:name")]
+
+Arguments = Annotated[dict[str, Any], Meta(title="NAME=VALUE")]
 
 # Settings that several groups have, with their own defaults.
 Env = Annotated[
@@ -84,6 +86,9 @@ class EnvironmentSettings:
     """The task."""
 
     env: Env = "CartPole-v0"
+    env_arg: Annotated[
+        Arguments, "Argument for what makes the environment, such as is_slippery=false; may be given several times."
+    ] = field(default_factory=dict)
     processor: Annotated[ModuleName, "module:Class of an rl.core.Processor between environment and agent."] = ""
     action_repetition: Annotated[Count, "How many times each action is taken within a step."] = 1
     nb_max_start_steps: Annotated[
@@ -177,6 +182,12 @@ class EvaluationSettings:
         CountOrZero, "Steps between evaluations, which keep the best weights. 0: no evaluations."
     ] = 5_000
     eval_episodes: Annotated[Count, "Greedy episodes in an evaluation."] = 5
+    eval_env: Annotated[
+        Name | None, "Environment to evaluate in, and whose threshold counts. By default the one trained in."
+    ] = None
+    eval_env_arg: Annotated[
+        Arguments, "Argument for what makes that environment; without eval_env, in addition to those of env_arg."
+    ] = field(default_factory=dict)
     stop_when_solved: Annotated[
         bool, "Stop once the mean of 100 greedy episodes reaches the environment's own threshold."
     ] = False

@@ -4,6 +4,7 @@ Only `processors`, which builds on Keras-RL's class, and `checks` import TensorF
 """
 
 from kerasrl.environments.adapter import EnvironmentAdapter as EnvironmentAdapter
+from kerasrl.environments.arguments import require_made as require_made
 from kerasrl.environments.copying import Copies as Copies
 from kerasrl.environments.copying import carry_over as carry_over
 from kerasrl.environments.display import draws as draws
@@ -23,4 +24,5 @@ from kerasrl.environments.rendering import render as render
 from kerasrl.environments.seeding import seed as seed
 from kerasrl.environments.spaces import check_spaces as check_spaces
 from kerasrl.environments.spaces import describe_spaces as describe_spaces
+from kerasrl.environments.spaces import require_alike as require_alike
 from kerasrl.environments.spaces import reward_threshold as reward_threshold

@@ -6,19 +6,20 @@ import importlib
 import inspect
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerasrl import named
 from kerasrl.compat.gym import gym
 from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments import atari
+from kerasrl.environments.arguments import require_made, require_taken
 from kerasrl.environments.copying import copied, show_as
 from kerasrl.environments.display import require_able_to_draw, require_display, require_drawing
 from kerasrl.environments.instances import is_environment, name_of, takes, takes_seed
 from kerasrl.environments.spaces import kind_of
 from kerasrl.errors import Note, UserError, one_line
-from kerasrl.phrases import to_install
+from kerasrl.phrases import to_install, to_type
 
 # What an environment needs: module that is imported -> extra of this project that installs it.
 _EXTRAS = {
@@ -36,10 +37,13 @@ def make(env_name: str, render_mode: str | None = None, **options: Any) -> Any:
             `gymnasium:Name-v0` never looks in gym; `ALE/...`, `MinAtar/...`, and the names that Atari games had in gym,
             such as `PongDeterministic-v4`, need no module.
         render_mode: 'human' for a window, 'rgb_array' for pictures.
+        options: Arguments for its class, or the function that makes it.
 
     Raises:
-        UserError: It cannot be made; the message suggests the nearest names, or says what has to be installed.
+        UserError: It cannot be made; the message suggests the nearest names, or says what has to be installed, or what
+            arguments there are.
     """
+    arguments = list(options)
     with _explained(env_name):
         module, name = _with_version(env_name)
         # The checker repeats at every step what `check_spaces` checks once; gym 0.26's "out of date"
@@ -56,12 +60,14 @@ def make(env_name: str, render_mode: str | None = None, **options: Any) -> Any:
                 import gymnasium
 
                 with _imports(gymnasium, name):
+                    require_taken(_registered(gymnasium, name), env_name, arguments)
                     _check_drawing(gymnasium, name, render_mode)
                     options = _taken(gymnasium, name, options)
                     with quiet_stderr():  # the Arcade Learning Environment prints a greeting
                         env = with_plain_counts(gymnasium.make(name, disable_env_checker=True, **options))
             else:
                 with _imports(gym, name):
+                    require_taken(_registered(gym, name), env_name, arguments)
                     _check_drawing(gym, name, render_mode)
                     older = _is_older(name) or None  # None: as it was registered
                     options = options if older else _taken(gym, name, options)
@@ -71,7 +77,7 @@ def make(env_name: str, render_mode: str | None = None, **options: Any) -> Any:
             return env
 
 
-def another(source: Any, render_mode: str | None = None) -> Any:
+def another(source: Any, render_mode: str | None = None, arguments: Mapping[str, Any] = {}) -> Any:
     """Return a new environment: what a function makes, or a copy of an environment as it is now.
 
     An environment that cannot be copied, of which there may be only one, is itself returned, and a `Note` says so.
@@ -79,11 +85,13 @@ def another(source: Any, render_mode: str | None = None) -> Any:
     Args:
         source: Environment; or a function or class that makes one, and is given `render_mode` if it takes that.
         render_mode: 'human' for a window, 'rgb_array' for pictures; None for how it draws by itself, but no window.
+        arguments: What else the function or class is given.
 
     Raises:
-        UserError: It cannot be made, or does not draw.
+        UserError: It cannot be made, or does not draw, or takes no such arguments.
     """
     if is_environment(source):
+        require_made(arguments)
         require_able_to_draw(source, render_mode)
         try:
             return copied(source, render_mode)
@@ -92,8 +100,9 @@ def another(source: Any, render_mode: str | None = None) -> Any:
             warnings.warn(what, Note, stacklevel=3)
             return source
     elif callable(source):
+        require_taken(source, getattr(source, "__name__", "the function given as env"), arguments)
         takes_mode = render_mode is not None and "render_mode" in inspect.signature(source).parameters
-        env = source(**({"render_mode": render_mode} if takes_mode else {}))
+        env = source(**arguments, **({"render_mode": render_mode} if takes_mode else {}))
     else:
         env = None
     if not is_environment(env):
@@ -170,7 +179,9 @@ def refusal(env_name: str, error: Exception) -> UserError:
         return UserError(f"{cannot}: its libraries are not installed: {to_install(missing[0])}")
     if isinstance(error, AttributeError) and error.name == "unwrapped":
         return UserError(f"{cannot}: {type(error.obj).__name__} is not a gym.Env; derive the class from it")
-    told = UserError(f"{cannot}: {one_line(error)}")
+    is_lacking = isinstance(error, TypeError) and "required" in str(error)  # an argument
+    cure = f"; give it with {to_type('--env-arg NAME=VALUE', 'env_arg={...}')}" if is_lacking else ""
+    told = UserError(f"{cannot}: {one_line(error)}{cure}")
     told.__cause__ = error
     return told
 

@@ -70,6 +70,27 @@ def check_spaces(env: Any, agent: str = "DQN") -> tuple[Any, int]:
     return spaces.observation, spaces.require_discrete(agent)
 
 
+def require_alike(env: Any, name: str, other: Any, other_name: str, *, with_observations: bool = True) -> None:
+    """Raise `UserError` if an agent for one environment could not play in another one.
+
+    Without observations, if a processor changes them, only actions count.
+    """
+    spaces = ("observation_space", "action_space") if with_observations else ("action_space",)
+    theirs, ours = ([_in_words(getattr(one, space)) for space in spaces] for one in (other, env))
+    if theirs != ours:
+        raise UserError(
+            f"the agent for {name} cannot be evaluated in {other_name}: its {'observations and ' * with_observations}"
+            f"actions are {' and '.join(theirs)} instead of {' and '.join(ours)}"
+        )
+
+
+def _in_words(space: Any) -> str:
+    kind = kind_of(space)
+    if kind == "Dict":
+        return f"{{{', '.join(f'{key}: {_in_words(space.spaces[key])}' for key in in_order(space.spaces))}}}"
+    return f"Discrete({space.n})" if kind == "Discrete" else f"{kind}{tuple(getattr(space, 'shape', None) or ())}"
+
+
 def within(action: Any, bounds: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Return a continuous action clipped to the bounds, in their shape and type: rounded if that is of integers."""
     low, high = bounds

@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import html
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ def play(
     record: str | Path = "",
     visualize: bool = False,
     env: Any = None,
+    env_arg: Mapping[str, Any] = {},
     model: Any = None,
     processor: Any = None,
     seed: int | None = None,
@@ -59,6 +60,7 @@ def play(
         visualize: Show the environment in a window, at natural speed.
         env: Environment to play in: a name, an object (which is copied), or a function that makes one. By default the
             one trained in.
+        env_arg: Arguments for what makes it, in place of those it was trained with.
         model: Keras model like the one trained, or a function that builds it; needed if `train` was given one. It is
             left unchanged.
         processor: rl.core.Processor like the one trained with; needed if `train` was given one.
@@ -69,7 +71,7 @@ def play(
         UserError: The weights, the environment or the film cannot be used.
     """
     name, env = (env, None) if isinstance(env, str) else (None, env)
-    config = PlayConfig(str(weights), episodes, visualize, str(record), name, seed=seed, trust=trust)
+    config = PlayConfig(str(weights), episodes, visualize, str(record), name, dict(env_arg), seed=seed, trust=trust)
     return run(config, OwnParts(env, model, processor))
 
 

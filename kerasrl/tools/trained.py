@@ -121,7 +121,8 @@ def finished(run: TrainingRun) -> Trained:
     status = 0 if run.signal is None else 128 + run.signal
     env = environment_to_play_in(run)
     named = named_to_play(vars(run.config))
-    named.pop("env", None)
+    for of_env in ("env", "env_arg"):
+        named.pop(of_env, None)
     history = agent.history.history | (_metrics(run) if has_log else {})
     return Trained(agent, history, run.id, best, last, status, run.parts, env, named, run.files, plays_best)
 

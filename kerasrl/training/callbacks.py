@@ -22,18 +22,25 @@ from kerasrl.named import named
 from kerasrl.training.files import RunFiles
 
 
-def build_evaluation(config: AnyConfig, files: RunFiles, solved_at: float | None, copies: Copies) -> Evaluation:
-    """Return the callback that keeps the best weights; it must precede those that log."""
+def build_evaluation(config: AnyConfig, files: RunFiles, solved_at: float | None, place: Any) -> Evaluation:
+    """Return the callback that keeps the best weights; it must precede those that log.
+
+    `place` is the environment to evaluate in, or `Copies` of the one trained in.
+    """
     films: dict[str, Any] = {}
+
+    def env() -> Any:
+        return place.latest if isinstance(place, Copies) else place
+
     if config.record_every:
-        environments.require_pictures(copies.latest)
+        environments.require_pictures(env())
         films = {
-            "film": lambda step: Film(files.film(step), copies.latest, title=f"after {step:,} steps"),
+            "film": lambda step: Film(files.film(step), env(), title=f"after {step:,} steps"),
             "film_interval": config.record_every,
             "after_film": lambda: string_together(files.films(), files.progress_film),
         }
     return Evaluation(
-        copies,
+        place,
         files.best,
         interval=config.eval_interval,
         nb_episodes=config.eval_episodes,

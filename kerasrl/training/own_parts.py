@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from kerasrl.config import AnyConfig
+from kerasrl.config.arguments import evaluated_in
 from kerasrl.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -48,8 +49,14 @@ class OwnParts:
         from kerasrl import environments  # here, so that --help does not wait for gym
 
         if self.env is None:
-            return environments.make(config.env, render_mode)
-        return environments.another(self.env, render_mode)
+            return environments.make(config.env, render_mode, **config.env_arg)
+        return environments.another(self.env, render_mode, config.env_arg)
+
+    def make_eval_env(self, config: AnyConfig, render_mode: str | None = None) -> Any:
+        """Return an environment to evaluate in if the settings name one, None if they do not; raises as `make_env`."""
+        place = evaluated_in(config)
+        parts = self if config.eval_env is None else OwnParts()
+        return parts.make_env(replace(config, **place), render_mode) if place else None
 
     def training_env(self, config: AnyConfig, render_mode: str | None) -> Any:
         """Return the environment to train in, the given one itself; raises as `make_env`."""
@@ -57,6 +64,7 @@ class OwnParts:
 
         if not environments.is_environment(self.env):
             return self.make_env(config, render_mode)
+        environments.require_made(config.env_arg)
         environments.require_able_to_draw(self.env, render_mode)
         return self.env
 

@@ -155,6 +155,8 @@ class TrainingRun(Run):
     """What tells the run from others; all of its files carry it."""
     deadline: float | None
     """When its time is up, as `time.monotonic` counts; None: never."""
+    eval_env: Any
+    """The environment to evaluate in; None: copies of the one trained in."""
     evaluation: Evaluation | None = None
     """The callback that keeps the best weights."""
     agent: Any = None
@@ -181,8 +183,10 @@ class TrainingRun(Run):
         config = self.config
         callbacks = list(of_recipe)
         if config.eval_interval:
-            copies = self.parts.copies_of(self.env, config, "rgb_array" if config.record_every else None)
-            self.evaluation = build_evaluation(config, self.files, self.threshold, copies)
+            place = self.eval_env
+            if place is None:
+                place = self.parts.copies_of(self.env, config, "rgb_array" if config.record_every else None)
+            self.evaluation = build_evaluation(config, self.files, self.threshold, place)
             callbacks.insert(0, self.evaluation)  # first, so that others can log its results
         if config.tensorboard:
             callbacks.append(build_tensorboard(config, self.files, self.id))
@@ -217,10 +221,10 @@ class TrainingRun(Run):
         self.signal, self._is_over = stop.signal, True
 
     def close(self) -> None:
-        """Close the environment that evaluations have played in."""
+        """Close the copy that evaluations have played in."""
         from kerasrl import environments
 
-        if self.evaluation is not None:
+        if self.evaluation is not None and self.evaluation.copies is not None:
             environments.close(self.evaluation.eval_env)
 
     @property
@@ -236,7 +240,8 @@ class TrainingRun(Run):
     def _rehearse(self) -> None:
         """Let a throwaway agent act and learn for a few steps, so that failures come before any file is touched.
 
-        It plays where evaluations will, or else, since there may be no second environment, in the training's own.
+        It plays in a copy, as evaluations do, or else, since there may be no second environment, in the training's own,
+        and then in one of evaluations' own, too.
         """
         known = vars(self.config)
         nb_steps = known.get("window_length", 1) + known.get("n_step", 1) + 7
@@ -244,15 +249,18 @@ class TrainingRun(Run):
         at_once |= {"train_interval": 1, "jit_compile": False}  # which would take seconds, for only a few updates
         at_once |= {"memory_limit": nb_steps} if "n_step" in known else {}
         config = dataclasses.replace(self.config, **{name: value for name, value in at_once.items() if name in known})
-        env = self.env if self.evaluation is None else self.evaluation.eval_env
+        copies = None if self.evaluation is None else self.evaluation.copies
+        env = self.env if copies is None else copies.latest
         with self.parts.unchanged() as parts:
             run = Run.of(config, env, parts)
             agent = self.recipe.build(run)
-            agent.fit(env, nb_steps=nb_steps, verbose=0, **run.options)
+            for place in (env, self.eval_env):
+                if place is not None:
+                    agent.fit(place, nb_steps=nb_steps, verbose=0, **run.options)
             self.state.check(agent)
             self._tell_of_memory(agent)
-        if self.evaluation is not None and self.evaluation.copies is not None:
-            self.evaluation.copies.require_copyable(env)
+        if copies is not None:
+            copies.require_copyable(env)
         if agent.did_abort:
             raise KeyboardInterrupt
 

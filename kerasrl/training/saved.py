@@ -12,7 +12,7 @@ from kerasrl.config import AnyConfig
 from kerasrl.config.agents import AGENTS, DQN
 from kerasrl.config.commands import PlayConfig
 from kerasrl.config.resuming import from_metadata
-from kerasrl.config.trust import require_trust
+from kerasrl.config.trust import NOT_PLAYED, require_trust
 from kerasrl.errors import UserError, WeightsError
 from kerasrl.phrases import to_type
 from kerasrl.storage import several_files, weights
@@ -73,7 +73,7 @@ def find(config: PlayConfig, parts: OwnParts, what: str, render_mode: str | None
     """
     files, agent = _files_of(config.weights)
     saved = several_files.read_all(files)
-    trained = _settings(config, saved.metadata, agent)
+    trained = _settings(config, saved.metadata, agent, parts)
     own = several_files.find(config.weights, AGENTS[trained.agent].suffixes)
     if len(files) < len(own) and str(Path(config.weights)) in own:
         several_files.read_all(own)  # which says what is missing
@@ -102,17 +102,20 @@ def _files_of(name: str) -> tuple[list[str], str]:
     return [name], DQN
 
 
-def _settings(config: PlayConfig, metadata: dict[str, Any] | None, agent: str) -> AnyConfig:
+def _settings(config: PlayConfig, metadata: dict[str, Any] | None, agent: str, parts: OwnParts) -> AnyConfig:
     trained: Any = from_metadata(metadata, config.weights, agent)
     if "n_step" in vars(trained):  # it has a replay memory, in which nothing will be stored
         trained = dataclasses.replace(trained, memory_limit=trained.window_length + trained.n_step + 2)
-    names = ("env", "network", "processor", "recipe")
+    names = ("env", "env_arg", "network", "processor", "recipe")
     given = {name: getattr(config, name) for name in names if getattr(config, name)}
+    env = trained.env if config.env is None else environments.full_name(config.env)
+    if env != trained.env or parts.env is not None:  # the file's arguments are those of its own environment
+        given.setdefault("env_arg", {})
+    given |= NOT_PLAYED
     if not config.trust:
-        require_trust(config.weights, {**dataclasses.asdict(trained), "callback": (), **given}, given)
-    if config.env is not None:
-        given["env"] = environments.full_name(config.env)
-    changed: AnyConfig = dataclasses.replace(trained, **given)
+        of_file = {**dataclasses.asdict(trained), **({} if parts.env is None else {"env": ""})}  # which is not used
+        require_trust(config.weights, {**of_file, **given}, given)
+    changed: AnyConfig = dataclasses.replace(trained, **{**given, "env": env})
     return changed
 
 

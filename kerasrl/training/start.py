@@ -21,6 +21,7 @@ import numpy as np
 from kerasrl import environments
 from kerasrl.config import AnyConfig, checks
 from kerasrl.config.agents import AGENTS, agents_for, listed
+from kerasrl.config.arguments import evaluated_in
 from kerasrl.config.durations import seconds
 from kerasrl.config.files import changes
 from kerasrl.config.resuming import LEARNING_RATES, from_metadata, id_of, new_id, resumed
@@ -55,6 +56,8 @@ class Prepared:
     """What tells the run from others; all of its files carry it."""
     deadline: float | None
     """When its time is up, as `time.monotonic` counts; None: never."""
+    eval_env: Any
+    """The environment to evaluate in; None: copies of the one trained in."""
 
 
 @contextlib.contextmanager
@@ -73,7 +76,7 @@ def started(
         UserError: The settings or an object cannot be used.
     """
     begin = time.monotonic() if since is None else since
-    config = _named_in_full(config)
+    config = named_in_full(config)
     require_recipe(config.recipe)
     with contextlib.ExitStack() as stack:
         env = None
@@ -88,13 +91,15 @@ def started(
         if env is None:
             env = stack.enter_context(_training_env(config, parts))
         check_spaces(config, env)
+        eval_env = stack.enter_context(eval_env_of(config, env, parts))
+        judging, name = (env, config.env) if eval_env is None else (eval_env, evaluated_in(config)["env"])
         if config.record_every:
-            environments.require_drawing(env, config.env)
-        known = environments.reward_threshold(env)
+            environments.require_drawing(judging, name)
+        known = environments.reward_threshold(judging)
         threshold = config.stop_at if config.stop_at is not None else known if config.stop_when_solved else None
         if config.stop_when_solved and threshold is None:
             stop_at = to_type("--stop-at", "stop_at=...")
-            raise UserError(f"{config.env} has no reward threshold at which it is solved; give one with {stop_at}")
+            raise UserError(f"{name} has no reward threshold at which it is solved; give one with {stop_at}")
         files = RunFiles(config.env, Path(config.checkpoint_dir), Path(config.log_dir), config.agent)
         stack.enter_context(exclusive(config.checkpoint_dir, config.log_dir))
         state = TrainingState(files.state, config.state_interval, config.save_memory)
@@ -123,15 +128,28 @@ def started(
                 print(f"resume at step {saved['agent']['step']} of {config.nb_steps}{without}")
         about = {"id": run, **_about(known, parts)}
         deadline = None if config.max_time is None else begin + seconds("max_time", config.max_time)
-        yield Prepared(config, env, parts, files, state, saved is not None, threshold, about, run, deadline)
+        yield Prepared(config, env, parts, files, state, saved is not None, threshold, about, run, deadline, eval_env)
 
 
 @contextlib.contextmanager
 def _training_env(config: AnyConfig, parts: OwnParts) -> Iterator[Any]:
-    """Yield the environment to train in; it can draw what its copies are filmed for."""
-    env = parts.training_env(config, "human" if config.visualize else "rgb_array" if config.record_every else None)
+    """Yield the environment to train in; it can draw if its copies are filmed."""
+    is_filmed = config.record_every and not evaluated_in(config)
+    env = parts.training_env(config, "human" if config.visualize else "rgb_array" if is_filmed else None)
     with parts.closing(env):
         yield env
+
+
+@contextlib.contextmanager
+def eval_env_of(config: AnyConfig, env: Any, parts: OwnParts) -> Iterator[Any]:
+    """Yield the environment to evaluate in, None if that is a copy of `env`; `UserError` if its spaces are others."""
+    eval_env = parts.make_eval_env(config, "rgb_array" if config.record_every else None)
+    with contextlib.nullcontext() if eval_env is None else environments.closing(eval_env):
+        if eval_env is not None:
+            name = config.eval_env or f"{config.env} with other arguments"
+            is_changed = bool(config.processor or config.recipe) or parts.processor is not None
+            environments.require_alike(env, config.env, eval_env, name, with_observations=not is_changed)
+        yield eval_env
 
 
 def check_spaces(config: AnyConfig, env: Any, weights: str | None = None) -> None:
@@ -167,10 +185,14 @@ def nb_weights(shape: Any, num_actions: int, config: AnyConfig) -> int | None:
     return checks.nb_weights([inputs, *config.hidden_layers, num_actions]) + critic
 
 
-def _named_in_full(config: AnyConfig) -> AnyConfig:
-    """Add the version to the environment's name, by which files and metadata are named."""
-    env = environments.full_name(config.env)
-    return config if env == config.env else dataclasses.replace(config, env=env)
+def named_in_full(config: AnyConfig) -> AnyConfig:
+    """Add the version to the environments' names, by which files and metadata are named."""
+    names = {"env": config.env, "eval_env": config.eval_env}
+    full: dict[str, Any] = {
+        setting: environments.full_name(name) for setting, name in names.items() if name is not None
+    }
+    is_full = all(getattr(config, setting) == name for setting, name in full.items())
+    return config if is_full else dataclasses.replace(config, **full)
 
 
 def _state_to_resume(config: AnyConfig, given: Collection[str] | None) -> Path:

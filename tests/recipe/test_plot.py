@@ -277,6 +277,7 @@ def test_the_readmes_curve_is_of_todays_defaults():
     settings -= {field.name for field in dataclasses.fields(RunSettings)} - {"nb_steps"}
     defaults = json.loads(json.dumps(dataclasses.asdict(Config())))
     assert {"env", "eval_interval", "gamma", "nb_steps"} <= settings
+    defaults = {name: value if value != {} else None for name, value in defaults.items()}  # tables are left out
     assert {name: drawn.get(name) for name in settings} == {name: defaults[name] for name in settings}
 
 

@@ -1,5 +1,6 @@
 """Write a trained network to a file for other programs: ONNX, LiteRT, Keras, or a folder for TensorFlow Serving."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ def export(
     overwrite: bool = False,
     episodes: int = 10,
     env: Any = None,
+    env_arg: Mapping[str, Any] = {},
     model: Any = None,
     processor: Any = None,
     seed: int = 0,
@@ -34,6 +36,7 @@ def export(
         episodes: Episodes to play with the file.
         env: Environment to play in: a name, an object (which is copied), or a function that makes one. By default the
             one trained in.
+        env_arg: Arguments for what makes it, in place of those it was trained with.
         model: Keras model like the one trained, or a function that builds it; needed if `train` was given one.
         processor: rl.core.Processor like the one trained with; needed if `train` was given one.
         seed: Seed of the episodes.
@@ -45,7 +48,7 @@ def export(
         OSError: The file cannot be written.
     """
     name, env = (env, None) if isinstance(env, str) else (None, env)
-    config = ExportConfig(str(weights), str(to), overwrite, episodes, name, seed=seed, trust=trust)
+    config = ExportConfig(str(weights), str(to), overwrite, episodes, name, dict(env_arg), seed=seed, trust=trust)
     return run(config, OwnParts(env, model, processor))
 
 

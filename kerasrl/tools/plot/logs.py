@@ -23,8 +23,9 @@ from kerasrl.tools.intervals import Curve
 COLUMNS = ("episode_reward", "evaluation_reward", "mean_eps", "loss")
 _LARGEST = 1e100  # so that sums and squares stay finite
 _LONGEST = 300  # characters of a label
-# Settings that change what a run shows, how long it is and where it goes, but not what it learns.
+# Settings that change what a run shows, how long it is and where it goes, but neither what it learns nor the task.
 _INCIDENTAL = {field.name for group in (EvaluationSettings, RunSettings) for field in dataclasses.fields(group)}
+_INCIDENTAL -= {"eval_env", "eval_env_arg"}
 
 
 @dataclasses.dataclass(frozen=True)

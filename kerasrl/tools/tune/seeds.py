@@ -1,5 +1,6 @@
 """Many seeds of one setting: which they are, how they are trained, what can be said about all of them."""
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -23,7 +24,7 @@ from kerasrl.tools.tune.table import Table
 from kerasrl.tools.tune.worker import NB_EPISODES, Job, News, read_result
 from kerasrl.training.files import RunFiles
 from kerasrl.training.own_parts import OwnParts
-from kerasrl.training.start import check_spaces, nb_weights
+from kerasrl.training.start import check_spaces, eval_env_of, named_in_full, nb_weights
 
 if TYPE_CHECKING:
     from kerasrl.tools.tune.cluster import Cluster
@@ -71,21 +72,20 @@ def checked(config: AnyConfig) -> tuple[AnyConfig, float | None]:
     if config.max_time is not None:
         again = to_type("the same command", "the same call")
         raise UserError(f"max_time ends a single training; tune may be stopped at any time, and {again} continues")
-    config = dataclasses.replace(
-        config, env=environments.full_name(config.env), visualize=False, seed=None, resume=False, overwrite=False
-    )
-    env = OwnParts().make_env(config)
-    try:
+    config = named_in_full(config)
+    config = dataclasses.replace(config, visualize=False, seed=None, resume=False, overwrite=False)
+    with contextlib.ExitStack() as stack:
+        env = OwnParts().make_env(config)
+        stack.callback(environments.close, env)
         check_spaces(config, env)
+        judging = stack.enter_context(eval_env_of(config, env, OwnParts())) or env
         spaces = describe_spaces(env)
         shape = spaces.observation
         shapes = shape.values() if isinstance(shape, dict) else [shape]
         is_large = (nb_weights(shape, spaces.nb_actions or 1, config) or 0) >= LARGE
         if not config.threads and (config.processor or is_large or any(len(shape) > 1 for shape in shapes)):
             config = dataclasses.replace(config, threads=1)  # where train.py would use all cores
-        return config, config.stop_at if config.stop_at is not None else environments.reward_threshold(env)
-    finally:
-        environments.close(env)
+        return config, config.stop_at if config.stop_at is not None else environments.reward_threshold(judging)
 
 
 def claim(folder: Path, config: AnyConfig, others: dict[str, Any]) -> None:

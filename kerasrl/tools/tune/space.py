@@ -20,6 +20,9 @@ _CHOSEN = {
     "threads",
     "device",
     "env",
+    "env_arg",
+    "eval_env",
+    "eval_env_arg",
     "agent",
     "max_time",
 }  # what tune chooses itself, and what would make trials incomparable

@@ -19,6 +19,7 @@ from kerasrl import environments
 from kerasrl.compat.keras_settings import choose_tensorflow
 from kerasrl.config import AnyConfig
 from kerasrl.config.agents import AGENTS
+from kerasrl.config.arguments import evaluated_in
 from kerasrl.config.commands import PlayConfig
 from kerasrl.config.trust import named_to_play
 from kerasrl.diagnosis import describe
@@ -168,12 +169,13 @@ def evaluations(log: Path) -> list[tuple[int, float]]:
 
 
 def _mean(files: RunFiles, weights: Path, config: AnyConfig) -> float | None:
-    """Return the mean reward of 100 greedy episodes, None if the weights do not exist."""
+    """Return the mean reward of 100 greedy episodes where evaluations are, None if the weights do not exist."""
     if not files.exists(weights):
         return None
     seed = (FIRST_TEST_SEED + (config.seed or 0)) % 2**32
     # Somebody else may have written them: only what the user has named is imported.
-    rewards = play(PlayConfig(str(weights), NB_EPISODES, seed=seed, trust=config.trust, **named_to_play(vars(config))))
+    named = {**named_to_play(vars(config)), **evaluated_in(config)}
+    rewards = play(PlayConfig(str(weights), NB_EPISODES, seed=seed, trust=config.trust, **named))
     return sum(rewards) / len(rewards)
 
 
