@@ -1,5 +1,7 @@
 """The errors that a person can act on: one line that says what is wrong and what to do."""
 
+from collections.abc import Sequence
+
 _LONGEST, _END = 800, 300  # characters: a message may quote a whole file; its end is the cure
 
 
@@ -41,6 +43,11 @@ class UserError(ValueError):
 
 class WeightsError(UserError):
     """A weights file that cannot be used."""
+
+    misfits: Sequence[str] = ()
+    """Which of its layers have other shapes than a model's, in words."""
+    are_others = False
+    """Whether other layers fit."""
 
 
 class DivergenceError(ArithmeticError):

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import os
 import random
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from kerasrl.agents.remembering import appending
 from kerasrl.agents.soundness import LARGEST, SUSPECT, why_unsound
 from kerasrl.environments.adapter import Playing
 from kerasrl.environments.spaces import within
-from kerasrl.errors import UserError
+from kerasrl.errors import Note, UserError
 from kerasrl.learning.trainable import Trainable
 from kerasrl.storage import TrainingState, weights
 from kerasrl.storage.object_state import restore
@@ -61,6 +62,7 @@ class Agent(rl.core.Agent):
         is_fitting: Whether `fit` is running.
         stop_training: Set it, as in Keras, to end `fit`.
         did_abort: Whether Ctrl-C or a closed window ended the last `fit`.
+        left_out: The layers that kept their own weights in the last `load_weights`, and why, in words.
     """
 
     _memory: Any = None
@@ -77,6 +79,7 @@ class Agent(rl.core.Agent):
     _of_others: tuple[str, ...] = ()  # arguments of other agents that this one may be given by mistake
     _learns_from = ""
     is_seeded = False  # whether any `fit` had a seed
+    left_out: Sequence[str] = ()
     has_final_weights = False  # whether a training ends with other weights than those of its last step
     _is_in_loop = False
     _append: Any = None  # appends a step to the memory; see `appending`
@@ -329,20 +332,30 @@ class Agent(rl.core.Agent):
             raise FileExistsError(f"{existing[0]} exists; pass overwrite=True to replace it")
         self.write_weights(filepath)
 
-    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+    def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
         """Read weights written by this or any older Keras-RL into the online and the target networks.
+
+        Args:
+            filepath: File to read.
+            skip_mismatch: As in Keras: let layers of other shapes keep their own weights; a `Note` says which.
 
         Raises:
             WeightsError: The file is missing, damaged, or holds the weights of another network.
         """
-        self.assign_weights(weights.read(filepath))
+        self.assign_weights(weights.read(filepath), skip_mismatch)
 
-    def assign_weights(self, saved: weights.Weights) -> None:
+    def assign_weights(self, saved: weights.Weights, skip_mismatch: bool = False) -> None:
         """Put weights read from a file into the online and the target networks; `WeightsError` if they do not fit."""
         for network in self.trainables.values():
             network.online()
-        weights.assign(self._networks(), saved)
+        self.left_out = weights.assign(self._networks(), saved, skip_mismatch)
+        if self.left_out:
+            warnings.warn(f"the weights of these layers are not taken: {', '.join(self.left_out)}", Note, stacklevel=3)
         self.copy_targets()
+
+    def start_from(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
+        """Let a new training begin with the weights of an earlier one; arguments and errors are `load_weights`'."""
+        self.load_weights(filepath, **({"skip_mismatch": True} if skip_mismatch else {}))
 
     def copy_targets(self) -> None:
         """Make the target networks equal to the online networks."""

@@ -314,10 +314,10 @@ class ReplayAgent(Agent):
         if self.compiled:
             getattr(self, self._hard_update)()
 
-    def assign_weights(self, saved: Weights) -> None:
+    def assign_weights(self, saved: Weights, skip_mismatch: bool = False) -> None:
         """Put weights read from a file into the online and the target networks, before `compile` into the models."""
         self._next_output = None
-        super().assign_weights(saved)
+        super().assign_weights(saved, skip_mismatch)
 
     # For `Loop` and `kerasrl.storage`
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import os
 import typing
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -54,7 +55,7 @@ def shown(value: Any) -> str:
 
 
 def check(settings: Any) -> None:
-    """Check each field of a dataclass; where it calls for them, 1 becomes 1.0 and a list becomes a tuple.
+    """Check each field of a dataclass; where it calls for them, 1 becomes 1.0, a list a tuple, and a path text.
 
     Raises:
         UserError: A value has the wrong type or is out of bounds.
@@ -63,6 +64,7 @@ def check(settings: Any) -> None:
     kinds = typing.get_type_hints(type(settings))
     for name in [field.name for field in dataclasses.fields(settings)]:
         kind, given = kinds[name], getattr(settings, name)
+        given = os.fspath(given) if kind is str and isinstance(given, os.PathLike) else given
         if isinstance(given, str) and given.encode(errors="replace").decode() != given:
             raise UserError(f"{name} has characters that are not UTF-8: {given!a}; in a C locale set LANG=C.UTF-8")
         try:
@@ -117,6 +119,8 @@ def check_together(config: Any) -> None:
         raise UserError("eval_env and eval_env_arg need evaluations: eval_interval must not be 0")
     if config.max_time is not None:
         seconds("max_time", config.max_time)
+    if config.skip_mismatch and not config.start_from:
+        raise UserError("skip_mismatch needs start_from, the weights whose layers may be left out")
     if config.resume and config.overwrite:
         raise UserError("resume and overwrite cannot be used together: a run is continued or replaced")
 

@@ -232,6 +232,10 @@ class RunSettings:
     jit_compile: Annotated[
         bool, "Compile updates with XLA where possible: costs seconds at the start, is faster afterwards."
     ] = True
+    start_from: Annotated[
+        File, "Weights of an earlier run, in this environment or another, that a new run begins with."
+    ] = ""
+    skip_mismatch: Annotated[bool, "start_from: leave out layers of other shapes, which are refused otherwise."] = False
     resume: Annotated[
         bool,
         "Continue the run in checkpoint_dir with its settings; only length, output and learning rate may be changed.",

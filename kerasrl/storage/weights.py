@@ -10,7 +10,6 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import h5py
@@ -184,17 +183,36 @@ def require_size(weights: Weights, nb_weights: int) -> None:
         raise WeightsError(f"the file has {own:,} weights, its settings describe a network of {nb_weights:,}")
 
 
-def assign(model: Any, weights: Weights) -> None:
-    """Set the weights of a Keras model; raise `WeightsError`, and keep its own, if they are another network's."""
-    layers = [variables for _, variables in _model_layers(model, within=not weights.ordered)]
+def assign(model: Any, weights: Weights, skip_mismatch: bool = False) -> list[str]:
+    """Set the weights of a Keras model; return which of its layers keep their own, and why, in words.
+
+    Raises:
+        WeightsError: They are another network's; the model keeps its own. With `skip_mismatch`, as in Keras, only those
+            of layers that have other shapes, as long as there are as many layers in both, and any fits.
+    """
+    named = _model_layers(model, within=not weights.ordered)
+    names, layers = [name for name, _ in named], [variables for _, variables in named]
     values = [list(arrays.values()) for arrays in weights.layers]
     found, wanted = _shapes(values), _shapes(layers)
-    if not weights.ordered and len(values) == len(layers):
+    are_as_many = len(values) == len(layers)
+    if not weights.ordered and are_as_many:
         values = [_by_name(*layer) for layer in zip(weights.layers, layers, strict=True)]
-    if _shapes(values) != wanted:
-        raise WeightsError(f"the weights are another network's: the file has {_text(found)}, the model {_text(wanted)}")
-    for variable, value in zip(chain(*layers), chain(*values), strict=True):
-        variable.assign(value)
+    misfits = {
+        i: f"{names[i]} ({_told(found[i], wanted[i])} in the file, {_told(wanted[i], found[i])} in the model)"
+        for i, shapes in enumerate(_shapes(values) if are_as_many else [])
+        if shapes != wanted[i]
+    }
+    if misfits or not are_as_many:
+        are_others = 0 < len(misfits) < len(layers)
+        if not (skip_mismatch and are_others):
+            text = f"the weights are another network's: the file has {_text(found)}, the model {_text(wanted)}"
+            error = WeightsError(text)
+            error.misfits, error.are_others = list(misfits.values()), are_others
+            raise error
+    for i, (variables, arrays) in enumerate(zip(layers, values, strict=True)):
+        for variable, value in zip(variables, arrays, strict=True) if i not in misfits else ():
+            variable.assign(value)
+    return list(misfits.values())
 
 
 def _shapes(layers: list[list[Any]]) -> list[list[tuple[int, ...]]]:
@@ -206,6 +224,12 @@ def _by_name(arrays: dict[str, np.ndarray], variables: list[Any]) -> list[np.nda
     named = {path.rpartition("/")[2]: array for path, array in arrays.items()}
     names = [variable.name for variable in variables]
     return [named[name] for name in names] if sorted(names) == sorted(named) and len(named) == len(arrays) else []
+
+
+def _told(shapes: list[tuple[int, ...]], others: list[tuple[int, ...]]) -> str:
+    """Name a layer by the shape of its kernel, or by all shapes if that is not what tells it from another."""
+    kernel = max(shapes, key=len)
+    return " and ".join("x".join(map(str, shape)) for shape in ([kernel] if kernel not in others else shapes))
 
 
 def _text(layers: list[list[tuple[int, ...]]]) -> str:

@@ -62,6 +62,10 @@ class Trained:
         """
         return self.files.best if self._plays_best else self.files.weights
 
+    def __fspath__(self) -> str:
+        """Return these weights' path, so that another training may start from them: Config(start_from=trained)."""
+        return str(self.weights)
+
     def play(
         self, episodes: int = 5, *, record: str | Path = "", visualize: bool = False, seed: int | None = None
     ) -> Played:

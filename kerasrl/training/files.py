@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kerasrl.config.agents import AGENTS, DQN
 from kerasrl.errors import Note, UserError
+from kerasrl.storage import several_files, weights
 from kerasrl.storage.earlier import EARLIER, carries, is_interrupted, next_number, places, set_aside
 from kerasrl.storage.several_files import files_of
 from kerasrl.storage.state import TrainingState
@@ -174,6 +175,21 @@ def agent_to_resume(checkpoint_dir: str, env: str | None, default: str) -> str:
         runs = ", ".join(f"{agent} on {name}" for agent, of in found.items() for name in of)
         raise UserError(f"{checkpoint_dir} holds runs of several agents to resume: {runs}; name one with --agent")
     return agents[0] if agents else default
+
+
+def weights_files(name: str) -> tuple[list[str], str]:
+    """Return the files that the weights of this name are in, the one with the settings first, and who writes them so.
+
+    An agent's weights may be in several files; then the name is that of one of them, or of all without what tells them
+    apart.
+    """
+    for agent, kind in AGENTS.items():
+        files = several_files.find(name, kind.suffixes) if len(kind.suffixes) > 1 else []
+        are_there = list(map(weights.exists, files))
+        is_one = str(Path(name.removesuffix(".index"))) in files
+        if all(are_there) if is_one else any(are_there) and not weights.exists(name):
+            return files, agent
+    return [name], DQN
 
 
 def _is_folder(path: Path) -> bool:

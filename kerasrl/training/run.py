@@ -30,7 +30,7 @@ from kerasrl.named import named
 from kerasrl.phrases import to_type
 from kerasrl.storage import TrainingState
 from kerasrl.storage.files import write_whole
-from kerasrl.training import room
+from kerasrl.training import room, warm_start
 from kerasrl.training.callbacks import build_evaluation, build_tensorboard, own_callbacks
 from kerasrl.training.files import RunFiles
 from kerasrl.training.networks import StateSize, own_network, require_activation
@@ -157,6 +157,8 @@ class TrainingRun(Run):
     """When its time is up, as `time.monotonic` counts; None: never."""
     eval_env: Any
     """The environment to evaluate in; None: copies of the one trained in."""
+    source: dict[str, str]
+    """What `source_of` says of the weights that it started from."""
     evaluation: Evaluation | None = None
     """The callback that keeps the best weights."""
     agent: Any = None
@@ -208,11 +210,13 @@ class TrainingRun(Run):
             OSError: A file cannot be moved or written.
         """
         self.agent = agent
-        settings, about = dataclasses.asdict(self.config), {**self.parts.metadata(), "run": self.id}
+        settings, about = dataclasses.asdict(self.config), {**self.parts.metadata(), **self.source, "run": self.id}
         agent.metadata = {**settings, **(agent.metadata or {}), **about}
         if self.resume:  # no file is touched before everything is there again
             self.state.when_restored = self._begin
         else:
+            if self.config.start_from:
+                warm_start.start(agent, self.config, self.source)
             self._rehearse()
         with signals.StopOnSignal(agent) as stop:
             if not self.resume:

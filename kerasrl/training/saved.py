@@ -16,6 +16,7 @@ from kerasrl.config.trust import NOT_PLAYED, require_trust
 from kerasrl.errors import UserError, WeightsError
 from kerasrl.phrases import to_type
 from kerasrl.storage import several_files, weights
+from kerasrl.training.files import weights_files
 from kerasrl.training.own_parts import OwnParts
 from kerasrl.training.recipe import require_recipe
 from kerasrl.training.start import check_spaces
@@ -71,7 +72,7 @@ def find(config: PlayConfig, parts: OwnParts, what: str, render_mode: str | None
         what: Name of the calling function, for messages.
         render_mode: Of the environment.
     """
-    files, agent = _files_of(config.weights)
+    files, agent = weights_files(config.weights)
     saved = several_files.read_all(files)
     trained = _settings(config, saved.metadata, agent, parts)
     own = several_files.find(config.weights, AGENTS[trained.agent].suffixes)
@@ -85,21 +86,6 @@ def find(config: PlayConfig, parts: OwnParts, what: str, render_mode: str | None
     env = parts.make_env(trained, render_mode)
     check_spaces(trained, env, config.weights)
     return Saved(trained, env, parts, config, saved)
-
-
-def _files_of(name: str) -> tuple[list[str], str]:
-    """Return the files that the weights of this name are in, the one with the settings first, and who writes them so.
-
-    An agent's weights may be in several files; then the name is that of one of them, or of all without what tells them
-    apart.
-    """
-    for agent, kind in AGENTS.items():
-        files = several_files.find(name, kind.suffixes) if len(kind.suffixes) > 1 else []
-        are_there = list(map(weights.exists, files))
-        is_one = str(Path(name.removesuffix(".index"))) in files
-        if all(are_there) if is_one else any(are_there) and not weights.exists(name):
-            return files, agent
-    return [name], DQN
 
 
 def _settings(config: PlayConfig, metadata: dict[str, Any] | None, agent: str, parts: OwnParts) -> AnyConfig:

@@ -36,6 +36,7 @@ from kerasrl.storage.state import OutdatedError
 from kerasrl.training.files import RunFiles, states
 from kerasrl.training.own_parts import OwnParts
 from kerasrl.training.recipe import require_recipe
+from kerasrl.training.warm_start import kept_source, source_of
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Prepared:
     """When its time is up, as `time.monotonic` counts; None: never."""
     eval_env: Any
     """The environment to evaluate in; None: copies of the one trained in."""
+    source: dict[str, str]
+    """What `source_of` says of the weights that it started from."""
 
 
 @contextlib.contextmanager
@@ -110,6 +113,7 @@ def started(
                 name.removesuffix("learning_rate").rstrip("_"): rate for name, rate in rates.items()
             }
         completed = files.complete()
+        source = source_of(config) if saved is None else kept_source(saved["metadata"])
         if saved is None:
             _require_replaceable(config, state)
             seed = secrets.randbelow(2**32) if config.seed is None else config.seed
@@ -119,16 +123,17 @@ def started(
         else:
             saved = state.load()  # now that nobody else writes it
             run = id_of(saved["metadata"])
-        run = run or new_id(config, parts.metadata(), files.number_of_next())
+        run = run or new_id(config, {**parts.metadata(), **source}, files.number_of_next())
         if config.verbose:
             for line in filter(None, [completed, f"seed {config.seed}"]):
                 print(line)
             if saved is not None:
                 without = "" if saved["memory"] else ", without its replay memory: the result will differ"
                 print(f"resume at step {saved['agent']['step']} of {config.nb_steps}{without}")
-        about = {"id": run, **_about(known, parts)}
+        about = {"id": run, **_about(known, parts), **source}
         deadline = None if config.max_time is None else begin + seconds("max_time", config.max_time)
-        yield Prepared(config, env, parts, files, state, saved is not None, threshold, about, run, deadline, eval_env)
+        told = threshold, about, run, deadline, eval_env, source
+        yield Prepared(config, env, parts, files, state, saved is not None, *told)
 
 
 @contextlib.contextmanager

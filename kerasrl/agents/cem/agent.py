@@ -1,5 +1,6 @@
 """Keras-RL's CEMAgent."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -159,6 +160,15 @@ class CEMAgent(DiscreteAgent, rl.agents.cem.CEMAgent):
         if not np.isfinite(theta).all() or (theta[self.num_weights :] < 0).any():
             raise UserError("theta must be finite, and its second half, the standard deviations, not negative")
         self.theta = theta
+
+    def start_from(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
+        """Let a new training search around the weights of an earlier one; arguments and errors are `load_weights`'.
+
+        The standard deviations are those that noise gives a search which has converged, or else the initial ones.
+        """
+        super().start_from(filepath, skip_mismatch)
+        means = self.get_weights_flat(self.model.get_weights())
+        self.update_theta(np.hstack([means, np.full(len(means), self.noise_ampl or self.init_stdev)]))
 
     def choose_weights(self) -> None:
         """Draw the weights of an episode."""

@@ -256,13 +256,14 @@ class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
         weights.write(critic, self._critic, self.metadata, values[number:], together)
         weights.write(actor, self._model, self.metadata, values[:number], together)
 
-    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+    def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
         """Read weights written by this or any older Keras-RL into the online and the target networks.
 
         Args:
             filepath: NAME.h5f, NAME_actor.h5f or NAME_critic.h5f: both files are read.
+            skip_mismatch: As in Keras: let layers of other shapes keep their own weights; a `Note` says which.
 
         Raises:
             WeightsError: A file is missing, damaged, or holds the weights of another network, or of another moment.
         """
-        self.assign_weights(several_files.read_all(several_files.find(filepath, _SUFFIXES)))
+        self.assign_weights(several_files.read_all(several_files.find(filepath, _SUFFIXES)), skip_mismatch)

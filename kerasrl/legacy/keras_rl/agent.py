@@ -100,9 +100,9 @@ class OldAgent(Agent):
         make_folder_of(filepath)
         super().save_weights(filepath, overwrite)
 
-    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+    def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
         """Read weights of any Keras-RL; raise the OSError that scripts expect if there is no such file."""
         files = {os.fspath(filepath), *self.weights_files(filepath)}
         if not any(os.path.exists(file + suffix) for file in files for suffix in ("", ".index")):
             raise FileNotFoundError(errno.ENOENT, "Unable to open file: no such weights file", os.fspath(filepath))
-        super().load_weights(filepath)
+        super().load_weights(filepath, skip_mismatch)

@@ -25,7 +25,7 @@ _LARGEST = 1e100  # so that sums and squares stay finite
 _LONGEST = 300  # characters of a label
 # Settings that change what a run shows, how long it is and where it goes, but neither what it learns nor the task.
 _INCIDENTAL = {field.name for group in (EvaluationSettings, RunSettings) for field in dataclasses.fields(group)}
-_INCIDENTAL -= {"eval_env", "eval_env_arg"}
+_INCIDENTAL -= {"eval_env", "eval_env_arg", "start_from", "skip_mismatch"}
 
 
 @dataclasses.dataclass(frozen=True)
