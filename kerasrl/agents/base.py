@@ -23,8 +23,12 @@ from kerasrl.environments.adapter import Playing
 from kerasrl.environments.spaces import within
 from kerasrl.errors import Note, UserError
 from kerasrl.learning.trainable import Trainable
+from kerasrl.overrides import overrides
 from kerasrl.storage import TrainingState, weights
 from kerasrl.storage.object_state import restore
+
+# Where somebody's own of these comes between observation and network, no other may say what fits.
+_CHOOSING = ("forward", "select_action", "compute_q_values", "compute_batch_q_values", "process_state_batch")
 
 
 class Agent(rl.core.Agent):
@@ -67,6 +71,7 @@ class Agent(rl.core.Agent):
 
     _memory: Any = None
     _processor: Any = None
+    _inputs: Any = None  # how observations become inputs of the network that acts, for agents that use `ModelInputs`
     _has_taken_stock = False  # since a `fit` or `test` began, and since memory or processor were set
     compiled = False
     output_name = "q_values"  # what the network that acts puts out
@@ -182,9 +187,14 @@ class Agent(rl.core.Agent):
         For loops of one's own. The observation is the environment's, and so is the action: the processor, if any, has
         changed both. A state of several observations has those that were seen since the last `reset_states`, which
         begins an episode. A training is left as it was.
+
+        Raises:
+            UserError: The network takes other observations.
         """
         if self.processor is not None:
             observation = self.processor.process_observation(observation)
+        if self._inputs is not None and not overrides(self, *_CHOOSING):
+            self._inputs.require(observation)
         with undone(self, is_whole=True):
             for earlier in self._seen:
                 rl.memory.Memory.append(self.memory, earlier, None, 0.0, terminal=False)

@@ -69,6 +69,7 @@ class ReplayAgent(Agent):
     changed_by_acting = (*Agent.changed_by_acting, "_next_observation", "_next_state", "_has_ended")
     _looks_ahead = True  # whether the call that trains may value it, since nobody has to be asked
     _model: Any = None
+    _inputs: ModelInputs  # of the model
     _acts_by: str
     _update: Any  # the compiled update
     _made_with: dict[str, Any]  # its options

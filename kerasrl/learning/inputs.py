@@ -11,18 +11,18 @@ from kerasrl.environments.spaces import in_order, parts
 from kerasrl.errors import UserError, require_keras_3
 
 
-def usable(model: Any, output: str) -> Any:
+def usable(model: Any, output: str, name: str = "model") -> Any:
     """Return a model with one output, described by `output`, that can learn; raise `UserError` if it cannot."""
-    require_keras_3(model, "model")
+    require_keras_3(model, name)
     if not isinstance(model, keras.Model) or not model.built:
-        raise UserError("model must be a Keras model with a known input shape: start it with keras.Input(...)")
+        raise UserError(f"{name} must be a Keras model with a known input shape: start it with keras.Input(...)")
     if isinstance(model, keras.Sequential):
         model(model.inputs[0])  # Keras 3 defines the input and output of a Sequential model when it is first called
     stateful = [layer.name for layer in model.layers if getattr(layer, "stateful", False)]
     if stateful:
         raise UserError(f"stateful layers ({', '.join(stateful)}) cannot learn from shuffled transitions")
     if len(model.outputs) != 1:
-        raise UserError(f"model must have one output, {output}, not {len(model.outputs)}")
+        raise UserError(f"{name} must have one output, {output}, not {len(model.outputs)}")
     lone_input = len(model.inputs) == 1 and isinstance(getattr(model, "_inputs_struct", None), list)
     if lone_input or not isinstance(model.output, keras.KerasTensor):  # a list of one tensor instead of the tensor
         return keras.Model(model.inputs[0] if lone_input else model.input, model.outputs[0])
@@ -57,6 +57,30 @@ class ModelInputs:
         """Return how many numbers each part of an observation has, None if the model does not tell."""
         shapes = [tuple(tensor.shape[2:]) for tensor in self._model.inputs]
         return None if self.are_processed or any(None in shape for shape in shapes) else list(map(math.prod, shapes))
+
+    def require(self, observation: Any) -> None:
+        """Raise `UserError` unless an observation has the parts that the model takes, if no processor makes them."""
+        if self.are_processed:
+            return
+        names, wanted = self._input_names(), [tuple(tensor.shape[2:]) for tensor in self._model.inputs]
+        arrays = parts(observation)
+        if isinstance(observation, dict):
+            found = dict(zip(map(str, in_order(observation)), arrays, strict=True))
+            if sorted(found) != sorted(names):
+                raise UserError(f"the observation's keys {list(found)} are not the names of the model's inputs {names}")
+            arrays = [found[name] for name in names]
+        fits = len(arrays) == len(wanted) and all(
+            array.dtype.kind not in "SU"
+            and array.ndim == len(shape)
+            and all(size in (None, number) for size, number in zip(shape, array.shape, strict=True))
+            for array, shape in zip(arrays, wanted, strict=True)
+        )
+        if not fits:
+            given = ", ".join("text" if array.dtype.kind in "SU" else str(array.shape) for array in arrays)
+            taken = ", ".join(
+                f"{name} {shape}" if len(names) > 1 else str(shape) for name, shape in zip(names, wanted, strict=True)
+            )
+            raise UserError(f"the model takes observations of shape {taken}, not {given}")
 
     def of_states(self, states: list[Any]) -> list[np.ndarray]:
         """Return an array [B, W, *part] for each input of the model."""

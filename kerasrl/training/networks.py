@@ -130,6 +130,14 @@ def _fitting(model: Any, num_actions: int, what_must: str, config: AnyConfig) ->
             raise UserError(f"{what_must} {listed(names, 'and')} for {config.agent.upper()}, not {model!r:.200}")
         for part in model:
             require_keras_3(part, "model")
+        for name, part in zip(names, model, strict=True):
+            wanted = keras.KerasTensor if name.endswith("_input") else Model
+            if not isinstance(part, wanted):
+                what = "an input, keras.Input(...)" if wanted is not Model else "a Keras model"
+                raise UserError(
+                    f"{what_must} {listed(names, 'and')} for {config.agent.upper()}, but what stands for {name} is not "
+                    f"{what}: {part!r:.100}"
+                )
         return tuple(model)
     require_keras_3(model, "model")
     if not isinstance(model, Model) or model.output_shape != (None, num_actions):

@@ -223,6 +223,24 @@ def test_act_has_the_processor_and_the_observations_of_the_episode():
     assert seen == [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4], [0, 0, 5]]
 
 
+@pytest.mark.parametrize("kind", [DQNAgent, kerasrl.CEMAgent])
+def test_act_refuses_what_the_network_does_not_take_and_forgets_it(kind, refused):
+    angle, mode = (keras.Input((2, 2), name=name) for name in ("angle", "mode"))
+    both = layers.Concatenate()([layers.Flatten()(angle), layers.Flatten()(mode)])
+    memory = {DQNAgent: SequentialMemory, kerasrl.CEMAgent: kerasrl.EpisodeParameterMemory}[kind](20, window_length=2)
+    agent = kind(model=keras.Model([angle, mode], layers.Dense(2)(both)), nb_actions=2, memory=memory)
+    agent.compile(*["sgd"] * (kind is DQNAgent))
+    zeros = np.zeros(2)
+    right = {"mode": zeros + 1, "angle": zeros}
+    action = agent.act(right)
+    wrong = [{"x": zeros, "y": zeros}, {"angle": zeros}, {**right, "z": 0}, {**right, "mode": np.zeros(3)}, zeros, None]
+    for observation in (*wrong, {**right, "mode": ["a", "b"]}):
+        with refused("angle", "mode"):
+            agent.act(observation)
+    agent.reset_states()
+    assert agent.act(right) == action and agent.act([zeros, zeros + 1]) in (0, 1)
+
+
 # Keras-RL's order of arguments
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gym import spaces
 
-from kerasrl import Config, environments, export, play, train
+from kerasrl import Config, DDPGAgent, NAFAgent, SequentialMemory, environments, export, play, train
 from kerasrl.cli.door import run as run_command
 from kerasrl.config.agents import AGENTS
 from kerasrl.config.commands import PlayConfig
@@ -326,6 +326,20 @@ def test_networks_that_are_not_what_the_agent_needs_are_refused(agent, here, ref
     for wrong in (model, (model, model)):
         with refused(AGENTS[agent].networks[-1], varying=r"(?<=not ).*"):
             train(settings_of(agent), model=wrong)
+
+
+@pytest.mark.parametrize("agent, other", [("ddpg", "naf"), ("naf", "ddpg")])
+def test_networks_of_another_agent_are_refused(agent, other, here, refused):
+    functions = {}
+    exec(NETWORKS, functions)
+    (here / f"own_of_{other}.py").write_text(NETWORKS)
+    last = AGENTS[agent].networks[-1]
+    with refused(last, varying=r"(?<=: <).*"):
+        train(settings_of(agent, network=f"own_of_{other}:{FUNCTIONS[other]}"))
+    networks = functions[FUNCTIONS[other]](3, 1, None)
+    given = dict(zip(AGENTS[agent].networks, networks, strict=True))
+    with refused(last if agent == "naf" else "action input", varying=r"functional_\d+|(?<=action input ).*"):
+        {"ddpg": DDPGAgent, "naf": NAFAgent}[agent](nb_actions=1, memory=SequentialMemory(20), **given)
 
 
 @pytest.mark.long

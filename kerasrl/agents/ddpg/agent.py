@@ -133,7 +133,7 @@ class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
     @actor.setter
     def actor(self, model: Any) -> None:
         self._require_not_compiled("actor")
-        self._model = usable(model, "the actions [B, nb_actions]")
+        self._model = usable(model, "the actions [B, nb_actions]", "actor")
 
     @property
     def critic(self) -> Any:
@@ -143,7 +143,7 @@ class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
     @critic.setter
     def critic(self, model: Any) -> None:
         self._require_not_compiled("critic")
-        self._critic = usable(model, "the values [B, 1]")
+        self._critic = usable(model, "the values [B, 1]", "critic")
 
     def _require_not_compiled(self, name: str) -> None:
         if self.compiled:

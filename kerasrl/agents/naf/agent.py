@@ -98,7 +98,7 @@ class NAFAgent(ContinuousAgent, rl.agents.dqn.NAFAgent):
     def _set_model(self, name: str, model: Any) -> None:
         if self.compiled:
             raise UserError(f"{name}_model of a compiled agent cannot be replaced; make a new agent")
-        self._own[name] = usable(model, _OUTPUTS[name])
+        self._own[name] = usable(model, _OUTPUTS[name], f"{name}_model")
         self._model = self._own.get("mu")
 
     V_model, L_model, mu_model = _model_property("V"), _model_property("L"), _model_property("mu")
