@@ -21,7 +21,16 @@ from kerasrl.errors import DivergenceError, Note, UserError, one_line
 from kerasrl.phrases import to_type
 from kerasrl.reading import MOST, read_file
 from kerasrl.storage.callback_state import KeptAttributes, has_state
-from kerasrl.storage.encoding import MOST_VALUES, CannotBeKept, Held, decode, nb_values, require_sound, require_within
+from kerasrl.storage.encoding import (
+    MOST_NARROW,
+    MOST_VALUES,
+    CannotBeKept,
+    Held,
+    decode,
+    nb_values,
+    require_sound,
+    require_within,
+)
 from kerasrl.storage.files import DamagedError, naming, seal, unseal, write_whole
 from kerasrl.storage.memory_file import MemoryFile
 from kerasrl.storage.object_state import ObjectEncoder, restore
@@ -291,11 +300,12 @@ def _encoded(tree: Any, roots: Any = (), known: set[str] | None = None) -> tuple
         content = encoder.encode(tree)
     except CannotBeKept:
         raise UserError("the agent's metadata cannot be saved for a resume; give it what JSON can hold") from None
-    if (number := nb_values(content)) > MOST_VALUES:
-        raise UserError(
-            f"the training state has {number:,} values apart from arrays, and a resume reads at most {MOST_VALUES:,}; "
-            "what a processor, a policy or a callback gathers in lists or dictionaries can be in NumPy arrays"
-        )
+    for number, most in ((nb_values(content), MOST_VALUES), (encoder.nb_narrow, MOST_NARROW)):
+        if number > most:
+            raise UserError(
+                f"the training state has {number:,} values apart from arrays, and a resume reads at most {most:,}; "
+                "what a processor, a policy or a callback gathers in lists or dictionaries can be in NumPy arrays"
+            )
     return content, encoder.places
 
 

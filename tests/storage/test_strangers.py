@@ -297,6 +297,27 @@ def test_more_values_than_a_resume_reads_are_neither_read_nor_written(monkeypatc
         state._encoded([[], ["a"] * 9])
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.bool_])
+def test_longer_lists_of_small_numbers_than_a_resume_reads_are_neither_read_nor_written(monkeypatch, refused, dtype):
+    many = [[dtype(1)] * 20, [dtype(0)] * 20, [1.0] * 20]
+    content = Encoder().encode(many)
+    for module in (encoding, state):
+        monkeypatch.setattr(module, "MOST_NARROW", 40)
+    assert decode(content) == many
+    for module in (encoding, state):
+        monkeypatch.setattr(module, "MOST_NARROW", 39)
+    with pytest.raises(DamagedError):
+        decode(content)
+    with refused("NumPy arrays"):
+        state._encoded(many)
+
+
+def test_a_list_of_anything_but_numbers_is_not_made_of_bytes():
+    text = json.dumps({"buffers": [40], "tree": ["numbers", "|S1", 0]}).encode()
+    with pytest.raises(DamagedError):
+        decode(len(text).to_bytes(8, "little") + text + b"a" * 40)
+
+
 def test_steps_that_only_somebody_else_may_read_are_not_said_to_be_missing(monkeypatch, tmp_path, refused):
     def open_as_another_user(*_):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
