@@ -11,6 +11,8 @@ from typing import Any, TypeGuard
 from kerasrl.errors import DivergenceError, UserError, WeightsError, WriteError, one_line, printable
 from kerasrl.phrases import missing
 
+_ASKING = ("kerasrl.environments.adapter", "kerasrl.environments.masks")  # what calls an environment's methods
+
 
 def describe(error: Exception) -> str:
     """Say on one line what failed: the part of the program, the kind of error, its text."""
@@ -49,7 +51,7 @@ def _component(error: BaseException) -> tuple[str | None, list[tuple[FrameType, 
     found, inside = None, frames
     for place, (frame, _) in enumerate(frames):
         module, owner = frame.f_globals.get("__name__", ""), frame.f_locals.get("self")
-        if module == "kerasrl.environments.adapter" and frame.f_code.co_name != "<module>":
+        if module in _ASKING and frame.f_code.co_name != "<module>":
             found, inside = "the environment", frames[place:]
         elif not type(owner).__module__.startswith(("kerasrl.", "rl.")) and found is None:
             bases = {f"{base.__module__}.{base.__name__}" for base in type(owner).__mro__}

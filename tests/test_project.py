@@ -17,7 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 from PIL import Image
 
-from kerasrl import DQNAgent, export
+from kerasrl import Config, DQNAgent, export, train
 from kerasrl.cli.door import run as run_command
 from kerasrl.cli.layers import parse_config, parse_with_config
 from kerasrl.cli.options import parse
@@ -60,6 +60,8 @@ PYTHON = [
     "import gymnasium\n",
     "from ai_edge_litert",
     "import json\n",
+    "from gym import Env, spaces",
+    "q_values = policy.run",
 ]
 
 
@@ -338,6 +340,28 @@ def test_the_choice_of_threads(capsys):
     namespace = {"env": env}
     exec(python_block("import kerasrl\n"), namespace)
     assert "thread" in namespace["kerasrl"].configure((4,))
+
+
+def test_the_environment_with_illegal_actions(tmp_path):
+    namespace = {}
+    exec(python_block("from gym import Env, spaces"), namespace)
+    taken = []
+
+    class Nim(namespace["Nim"]):
+        def step(self, action):
+            taken.append(action < self.left)
+            return super().step(action)
+
+    folders = {"checkpoint_dir": str(tmp_path), "log_dir": str(tmp_path)}
+    trained = train(Config(nb_steps=80, seed=1, hidden_layers=(4,), verbose=0, jit_compile=False, **folders), env=Nim)
+    assert len(taken) > 80 and all(taken) and set(trained.history["episode_reward"]) == {-1.0, 1.0}
+
+
+def test_the_legal_action_of_an_exported_network():
+    policy = types.SimpleNamespace(run=lambda names, inputs: [np.array([[1.0, 3.0, 2.0]])])
+    namespace = {"policy": policy, "state": None, "info": {"action_mask": [1, 0, 1]}, "np": np}
+    exec(python_block("q_values = policy.run"), namespace)
+    assert namespace["action"] == 2
 
 
 @pytest.mark.long

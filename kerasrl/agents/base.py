@@ -16,6 +16,7 @@ import rl.memory
 
 from kerasrl import seeds
 from kerasrl.agents.loop import Loop
+from kerasrl.agents.masking import own_mask
 from kerasrl.agents.nested_test import undone
 from kerasrl.agents.remembering import appending
 from kerasrl.agents.soundness import LARGEST, SUSPECT, why_unsound
@@ -53,6 +54,10 @@ class Agent(rl.core.Agent):
             the memory keeps what the agent chose. None, as in Keras-RL: it gets these.
         reward_scale: Factor of the rewards that the memory keeps. Those that are reported keep their size.
         nb_random_steps: Steps at the beginning of a `fit` whose actions are random.
+        is_discrete: Whether it chooses one of `nb_actions` actions, by its number, and only those that `action_mask`
+            allows.
+        action_mask: Which actions are legal for the observation to act on next [nb_actions] bool; None: all. `fit` and
+            `test` set it if the environment says so.
         trainables: The networks of a compiled agent, by name, in the order of a weights file.
         memory: Replay memory, if any.
         compiled: Whether `compile` was called.
@@ -78,9 +83,14 @@ class Agent(rl.core.Agent):
     bounds: tuple[np.ndarray, np.ndarray] | None = None
     reward_scale = 1.0
     nb_random_steps = 0
+    nb_actions: int
+    is_discrete = False
+    action_mask: np.ndarray | None = None
     history: keras.callbacks.History | None = None  # of the last `fit`
     # What acting changes in an agent, and `undone` puts back.
-    changed_by_acting: tuple[str, ...] = ("training", "step", "recent_observation", "recent_action", "recent_truncated")
+    changed_by_acting: tuple[str, ...] = (
+        *("training", "step", "recent_observation", "recent_action", "recent_truncated", "action_mask"),
+    )
     _of_others: tuple[str, ...] = ()  # arguments of other agents that this one may be given by mistake
     _learns_from = ""
     is_seeded = False  # whether any `fit` had a seed
@@ -127,6 +137,7 @@ class Agent(rl.core.Agent):
         seed: int | None = None,
         state: TrainingState | None = None,
         resume: bool = False,
+        action_masks: bool = True,
     ) -> keras.callbacks.History:
         """Train for `nb_steps` steps in `env`, as Keras-RL's `fit` does; Ctrl-C ends it early.
 
@@ -148,6 +159,8 @@ class Agent(rl.core.Agent):
             state: Where to save what an exact resume needs.
             resume: Continue from `state`. With the same arguments and a seed the result is that of a single run,
                 provided that a seeded reset determines everything random in the environment.
+            action_masks: Take and value only actions that the environment says are legal, if it does so: in
+                info["action_mask"] of each `reset` and `step`, or by a method `action_masks()`.
 
         Returns:
             The History of the episodes.
@@ -158,7 +171,8 @@ class Agent(rl.core.Agent):
             DivergenceError: The loss has become infinite or NaN.
         """
         seed = seeds.for_fit(seed)
-        play = Playing(action_repetition, visualize, nb_max_start_steps, start_step_policy, nb_max_episode_steps, seed)
+        starts = nb_max_start_steps, start_step_policy
+        play = Playing(action_repetition, visualize, *starts, nb_max_episode_steps, seed, action_masks)
         return Loop(self, env, callbacks, play).fit(nb_steps, verbose, log_interval, state, resume)
 
     def test(
@@ -173,24 +187,31 @@ class Agent(rl.core.Agent):
         start_step_policy: Callable[[Any], Any] | None = None,
         verbose: int = 1,
         seed: int | None = None,
+        action_masks: bool = True,
     ) -> keras.callbacks.History:
         """Play `nb_episodes` episodes without learning; arguments and the result are as for `fit`.
 
         Called from a callback during `fit`, it leaves the training as it was.
         """
-        play = Playing(action_repetition, visualize, nb_max_start_steps, start_step_policy, nb_max_episode_steps, seed)
+        starts = nb_max_start_steps, start_step_policy
+        play = Playing(action_repetition, visualize, *starts, nb_max_episode_steps, seed, action_masks)
         return Loop(self, env, callbacks, play).test(nb_episodes, verbose)
 
-    def act(self, observation: Any) -> Any:
+    def act(self, observation: Any, action_mask: Any = None) -> Any:
         """Return the action that `test` would choose: the greedy one, unless `test_policy` is another.
 
         For loops of one's own. The observation is the environment's, and so is the action: the processor, if any, has
         changed both. A state of several observations has those that were seen since the last `reset_states`, which
         begins an episode. A training is left as it was.
 
+        Args:
+            observation: What the environment has shown.
+            action_mask: Zeros and ones, one for each legal action [nb_actions]; None: all are legal.
+
         Raises:
-            UserError: The network takes other observations.
+            UserError: The network takes other observations; the mask is none, or allows no action.
         """
+        mask = own_mask(self, action_mask)
         if self.processor is not None:
             observation = self.processor.process_observation(observation)
         if self._inputs is not None and not overrides(self, *_CHOOSING):
@@ -198,7 +219,7 @@ class Agent(rl.core.Agent):
         with undone(self, is_whole=True):
             for earlier in self._seen:
                 rl.memory.Memory.append(self.memory, earlier, None, 0.0, terminal=False)
-            self.training = False
+            self.training, self.action_mask = False, mask
             action = self.forward(observation)
         if self.memory is not None:
             self._seen = [*self._seen, copy.deepcopy(observation)][-self.memory.window_length :]
@@ -270,6 +291,9 @@ class Agent(rl.core.Agent):
         At an episode's end `observation` is first its last one, then None; None, too, if nothing will be acted on.
         """
         self.recent_truncated = truncated
+
+    def keep_masks(self) -> None:
+        """Get ready to learn from steps with an `action_mask`; raise `UserError` if that is impossible."""
 
     def reset_states(self) -> None:
         """Forget the recent action and observation."""
@@ -422,7 +446,10 @@ class Agent(rl.core.Agent):
         self.first_step = 0
         self.synchronise()
         if observation is not None and hasattr(self.memory, "truncate_episode"):
+            if hasattr(self.memory, "keep_masks"):
+                self.memory.action_mask = self.action_mask
             self.memory.truncate_episode(observation)
+        self.action_mask = None
         self._on_train_end()
 
     @contextlib.contextmanager

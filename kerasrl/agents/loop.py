@@ -12,6 +12,7 @@ import numpy as np
 import rl.callbacks
 
 from kerasrl import seeds
+from kerasrl.agents.masking import Masking
 from kerasrl.agents.own_state import check_own_state
 from kerasrl.callbacks import TrainEpisodeLogger, TrainProgress
 from kerasrl.callbacks.callback_list import Callbacks, History, checked
@@ -47,10 +48,12 @@ class Loop:
         self.agent, self.env, self.playing = agent, env, playing
         self.user_callbacks = checked(callbacks)
         self.environment = EnvironmentAdapter(env, playing.visualize)
-        self._take, bounds = self.environment.step, agent.bounds
+        self._take: Callable[[Any], Any] = self.environment.step
+        bounds = agent.bounds
         if bounds is not None:
             self._take = lambda action: self.environment.step(within(action, bounds))
         self._choose: Callable[[Any], Any] | None = None  # an action, instead of the agent
+        self._masking, self._tells = Masking(agent, env, playing.action_masks), False
         self._checks = EnvironmentChecks(env, agent.processor)
         self.observation: Any = None  # the current one, None between episodes
         self._has_noted = False  # that an episode is long
@@ -80,6 +83,7 @@ class Loop:
         elif hasattr(agent.memory, "seed") and (seed := seeds.for_new(agent.memory, agent.is_seeded)) is not None:
             agent.memory.seed(seed)
         self._seed_environment()
+        self._tells = verbose >= 1
         progress = TrainProgress(interval=log_interval) if verbose == 1 else None
         lines = TrainEpisodeLogger() if verbose > 1 else None
         callbacks, history = self._callbacks([progress, lines], {"nb_steps": nb_steps})
@@ -177,6 +181,8 @@ class Loop:
         self.environment.stop_rendering()
         self.agent.take_final_weights()
         self.agent.synchronise()
+        if self.observation is not None:
+            self._masking.show(at_end=True)
         try:  # while the training still counts as running, so that a test in a callback leaves it as it was
             callbacks.on_train_end(logs={"did_abort": self.agent.did_abort or failed})
         finally:
@@ -233,7 +239,9 @@ class Loop:
         nb_start_steps = np.random.randint(most) if most else 0
         for _ in range(nb_start_steps):
             policy = self.playing.start_step_policy
+            self._masking.show()
             action = self.agent.random_action(self.env) if policy is None else policy(self.observation)
+            self._masking.checked(action, "random_action" if policy is None else "start_step_policy")
             if self.agent.processor is not None:
                 action = self.agent.processor.process_action(action)
             callbacks.on_action_begin(action)
@@ -259,6 +267,8 @@ class Loop:
         if self.playing.seed is not None and episode is not None:
             seed = int(np.random.SeedSequence([self.playing.seed, episode]).generate_state(1)[0] >> 1)
         observation = self.environment.reset(seed)
+        if self._masking.begins(self.environment.first_info, self._tells):
+            self._take, self._choose = self._masking.taking(self._take), self._masking.choosing(self._choose)
         if self.agent.processor is not None:
             return copied(self.agent.processor.process_observation(observation))
         self._checks.check_observation(observation, "reset")
@@ -291,19 +301,21 @@ class Loop:
         except Exception:
             self._checks.explain()
             raise
-        processor = self.agent.processor
+        chosen, processor = action, self.agent.processor
         if processor is not None:
             action = _kept(processor.process_action(action))
         total_reward = 0.0
         totals: dict[str, Any] = {}
-        for _ in range(self.playing.action_repetition):
+        nb_repetitions = self.playing.action_repetition
+        for _ in range(nb_repetitions):
             callbacks.on_action_begin(action)
             self.observation, reward, terminated, truncated, info = self._step_environment(action)
             callbacks.on_action_end(action)
             total_reward += reward
             if info:
                 totals = _added(totals, info)
-            if terminated or truncated:
+                self._masking.refuse_late(info)
+            if terminated or truncated or (nb_repetitions > 1 and self._masking.forbids(chosen)):
                 break
         most = self.playing.nb_max_episode_steps
         if most and episode_step >= most - 1:
@@ -321,6 +333,7 @@ class Loop:
 
     def _leave_episode(self) -> None:
         """Show the agent the episode's last observation, as Keras-RL does; the action it chooses is not taken."""
+        self._masking.show(at_end=True)
         self.agent.forward(self.observation)
         self.agent.expect(None)
         self.agent.backward(0.0, terminal=False)

@@ -41,6 +41,7 @@ class Evaluation(rl.callbacks.Callback):
         film: Function that takes the number of steps and returns a callback that films an episode.
         film_interval: Steps between films.
         after_film: Called after each film.
+        action_masks: As for `fit`.
 
     Attributes:
         eval_env: The environment played in last, or to be played in first.
@@ -62,6 +63,7 @@ class Evaluation(rl.callbacks.Callback):
         film: Callable[[int], Any] | None = None,
         film_interval: int = 0,
         after_film: Callable[[], None] | None = None,
+        action_masks: bool = True,
     ) -> None:
         super().__init__()
         self.copies = env if isinstance(env, Copies) else None
@@ -72,7 +74,9 @@ class Evaluation(rl.callbacks.Callback):
         self._limit = nb_max_episode_steps or time_limit(env)
         self._has_noted = False  # that an episode had to be ended
         self._playing = Playing(
-            action_repetition, nb_max_episode_steps=nb_max_episode_steps or (None if self._limit else _LONGEST_EPISODE)
+            action_repetition,
+            nb_max_episode_steps=nb_max_episode_steps or (None if self._limit else _LONGEST_EPISODE),
+            action_masks=action_masks,
         )
         self._forget()
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from kerasrl.config.settings import (
+    ActionSettings,
     Activation,
     BatchSize,
     Count,
@@ -264,6 +265,7 @@ class SARSAConfig(
     ExplorationSettings,
     PolicySettings,
     ModelSettings,
+    ActionSettings,
     EnvironmentSettings,
 ):
     """Train Keras-RL's SARSA agent (Rummery and Niranjan 1994), which learns from each step once, as it acts.
@@ -275,6 +277,7 @@ class SARSAConfig(
     agent: Literal["sarsa"] = "sarsa"
     groups: ClassVar[tuple[type, ...]] = (
         EnvironmentSettings,
+        ActionSettings,
         ModelSettings,
         PolicySettings,
         ExplorationSettings,
@@ -303,7 +306,9 @@ class PopulationSettings:
 
 
 @dataclass(frozen=True)
-class CEMConfig(Settings, RunSettings, EvaluationSettings, PopulationSettings, ModelSettings, EnvironmentSettings):
+class CEMConfig(
+    Settings, RunSettings, EvaluationSettings, PopulationSettings, ModelSettings, ActionSettings, EnvironmentSettings
+):
     """Train Keras-RL's CEM agent (Szita and Lorincz 2006), which searches for weights without gradients.
 
     Raises:
@@ -314,6 +319,7 @@ class CEMConfig(Settings, RunSettings, EvaluationSettings, PopulationSettings, M
     agent: Literal["cem"] = "cem"
     groups: ClassVar[tuple[type, ...]] = (
         EnvironmentSettings,
+        ActionSettings,
         ModelSettings,
         PopulationSettings,
         EvaluationSettings,

@@ -98,6 +98,17 @@ class EnvironmentSettings:
 
 
 @dataclass(frozen=True)
+class ActionSettings:
+    """Which actions may be taken."""
+
+    action_masks: Annotated[
+        bool,
+        'Take and value only actions that the environment says are legal, if it does: in info["action_mask"] or by a '
+        "method action_masks().",
+    ] = True
+
+
+@dataclass(frozen=True)
 class NetworkSettings:
     """The Q-network."""
 
@@ -258,6 +269,7 @@ class RunSettings:
 
 GROUPS = (
     EnvironmentSettings,
+    ActionSettings,
     NetworkSettings,
     ExplorationSettings,
     MemorySettings,
@@ -297,6 +309,7 @@ class Config(
     MemorySettings,
     ExplorationSettings,
     NetworkSettings,
+    ActionSettings,
     EnvironmentSettings,
 ):
     """Train Keras-RL's DQN agent. The defaults are the CartPole tutorial's.

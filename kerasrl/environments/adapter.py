@@ -33,6 +33,8 @@ class Playing:
     """Time limit of an episode in steps."""
     seed: int | None = None
     """Seed of all random numbers; the environment gets one made from (seed, k) in the k-th episode."""
+    action_masks: bool = True
+    """Take only actions that the environment says are legal, if it says so."""
 
 
 def copied(observation: Any) -> Any:
@@ -60,6 +62,7 @@ class EnvironmentAdapter:
         modes = [getattr(layer, "render_mode", None) for layer in (env, unwrapped)]
         self._has_window = "human" in modes or (visualize and not hasattr(unwrapped, "render_mode"))
         self.closed = False
+        self.first_info: dict[str, Any] = {}  # of the episode, from `reset`
 
     def _choose_rendering(self, unwrapped: Any) -> Any:
         """Return what to call after each step; None if the environment draws by itself."""
@@ -143,7 +146,8 @@ class EnvironmentAdapter:
                 result = self.env.reset()
         except SystemExit as exit:
             raise _left(exit) from None
-        return self._checked(result[0] if has_info(result) else result, "reset")
+        result, self.first_info = result if has_info(result) else (result, {})
+        return self._checked(result, "reset")
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Return observation, reward, terminated, truncated, info; raise `UserError` if the environment did not."""

@@ -22,7 +22,8 @@ class Batch(NamedTuple):
     """The states before, then those after, or the frames that both share (see `Transitions`), an array [n, ...] for
     each input; or a single array of packed transitions."""
     rest: list[np.ndarray]
-    """Actions, rewards, discounts and, from a memory with priorities, weights, each [n]; with packed ones gamma [1]."""
+    """Actions, rewards, discounts and, from a memory with priorities, weights, each [n], and from one with action masks
+    those of the states after [n, nb_actions]; with packed ones gamma [1]."""
     kind: str | PackedLayout
     """'states', 'frames', or what is where in packed transitions."""
     rows: np.ndarray | None = None
@@ -70,6 +71,7 @@ class Batches:
         self._takes_frames = not (inputs.are_processed or of_states)
         packs = hasattr(memory, "packed") and not overrides(memory, "draw")
         self.takes_packed = packs and self._takes_frames and not by_sample
+        self._is_masked = getattr(memory, "nb_masked", 0) > 0
         self._gamma = np.zeros(1)
 
     def draw(self, observation: Any, batch_size: int, nb_batches: int, n_step: int, gamma: float) -> Batch:
@@ -97,12 +99,16 @@ class Batches:
             rest = [sample.actions, sample.rewards, sample.discounts]
             if sample.weights is not None:
                 rest.append(sample.weights)
+            if sample.masks is not None or self._is_masked:
+                rest.append(_as_floats(sample.masks, memory))
             return Batch(self._inputs.ordered(sample.frames, observation), rest, "frames", sample.rows)
         samples = [memory.draw(batch_size, 1, n_step, gamma) for _ in range(nb_batches)]
         before, after = (list(itertools.chain(*states)) for states in zip(*map(memory.states, samples), strict=True))
-        columns = zip(*[sample[1:] for sample in samples], strict=True)  # without priorities, the last two are None
-        *others, rows = [None if column[0] is None else np.concatenate(column) for column in columns]
+        columns = zip(*[sample[1:] for sample in samples], strict=True)  # without priorities or masks, some are None
+        *others, rows, masks = [None if column[0] is None else np.concatenate(column) for column in columns]
         rest = [array for array in others if array is not None]
+        if masks is not None or self._is_masked:
+            rest.append(_as_floats(masks, memory))
         return Batch([*self._of_states(before), *self._of_states(after)], rest, "states", rows)
 
 
@@ -113,13 +119,23 @@ def unpacked(
     if isinstance(kind, PackedLayout):
         rows, gamma = tensors
         size, nb_actions = kind.sizes
-        before, after, actions, reward, goes_on = tf.split(rows, [size, size, nb_actions, 1, 1], axis=1)
+        masked = [kind.nb_masked] if kind.nb_masked else []
+        before, after, *masks, actions, reward, goes_on = tf.split(
+            rows, [size, size, *masked, nb_actions, 1, 1], axis=1
+        )
         states0, states1 = ([tf.reshape(part, [-1, 1, *kind.observation])] for part in (before, after))
-        return states0, states1, [tf.reshape(actions, [-1, *kind.action]), reward[:, 0], gamma * goes_on[:, 0]]
+        return states0, states1, [tf.reshape(actions, [-1, *kind.action]), reward[:, 0], gamma * goes_on[:, 0], *masks]
     states, rest = list(tensors[:nb_inputs]), list(tensors[nb_inputs:])
     if kind == "frames":
         return [s[:, :window_length] for s in states], [s[:, -window_length:] for s in states], rest
     return states, rest[:nb_inputs], rest[nb_inputs:]
+
+
+def _as_floats(masks: np.ndarray | None, memory: Any) -> np.ndarray:
+    """Return action masks [n, nb_actions] as a compiled call takes them fastest."""
+    if masks is None:
+        raise UserError(f"{type(memory).__name__}.draw has to return the masks that super().draw returns, too")
+    return masks.astype(np.float32)
 
 
 def _sampled(memory: Any, batch_size: int) -> Any:

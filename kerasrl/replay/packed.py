@@ -12,11 +12,13 @@ _LARGEST = 128  # numbers in a row: 512 bytes for each step, besides those that 
 class PackedLayout(NamedTuple):
     """What is where in a row of floats: the observations before and after, the action, the reward, and `goes_on`.
 
-    `goes_on` is 1, or 0 if the episode terminated. Observations and actions are numbers or vectors.
+    `goes_on` is 1, or 0 if the episode terminated. Observations and actions are numbers or vectors. If actions are
+    masked, the mask of the observation after follows it.
     """
 
     observation: tuple[int, ...]  # its shape
     action: tuple[int, ...]
+    nb_masked: int = 0  # numbers in a mask
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -27,7 +29,7 @@ class PackedLayout(NamedTuple):
     def row_size(self) -> int:
         """How many numbers a row has."""
         observation, action = self.sizes
-        return 2 * observation + action + 2
+        return 2 * observation + self.nb_masked + action + 2
 
     def is_packable(self, dtype: np.dtype) -> bool:
         """Return whether transitions in this layout, with observations of a type, may be packed."""
@@ -55,12 +57,16 @@ class PackedTransitions:
         self.array = zeros((limit, layout.row_size), np.dtype(np.float32))
         self._before: int | slice = slice(observation) if layout.observation else 0
         self._after: int | slice = slice(observation, 2 * observation) if layout.observation else 1
-        self._action: int | slice = slice(2 * observation, -2) if layout.action else -3
+        masks_end = 2 * observation + layout.nb_masked
+        self._mask = slice(2 * observation, masks_end)
+        self._action: int | slice = slice(masks_end, -2) if layout.action else -3
 
-    def put(self, row: Any, observation: Any, action: Any, reward: Any, goes_on: Any) -> None:
-        """Store the step of a row, or those of an array of rows."""
+    def put(self, row: Any, observation: Any, action: Any, reward: Any, goes_on: Any, masks: Any = None) -> None:
+        """Store the step of a row, or those of an array of rows; `masks` has a mask for each row of the memory."""
         array, own, before = self.array, row - 1, row - 2  # negative ones are at the end of the ring
         array[own, self._before] = array[before, self._after] = observation
+        if masks is not None:
+            array[before, self._mask] = masks[row]
         array[own, self._action] = action
         array[own, -2] = reward
         array[own, -1] = goes_on

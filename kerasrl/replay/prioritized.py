@@ -84,7 +84,7 @@ class PrioritizedMemory(SequentialMemory):
         # The number of transitions and the sum of the priorities cancel out.
         weights = (smallest / priorities) ** self.current_beta
         sample = self._gather(rows, n_step, gamma)
-        return Transitions(*sample[:4], weights, rows)
+        return sample._replace(weights=weights, rows=rows)
 
     def update_priorities(self, rows: np.ndarray, errors: np.ndarray) -> None:
         """Set the priorities of transitions from their temporal-difference errors, before another step is stored.

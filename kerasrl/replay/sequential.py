@@ -8,12 +8,15 @@ import rl.memory
 from kerasrl import seeds
 from kerasrl.errors import UserError
 from kerasrl.replay.columns import Column, Frames, as_given, resized
+from kerasrl.replay.masks import MaskedSteps
 from kerasrl.replay.packed import PackedLayout, PackedTransitions
 from kerasrl.replay.stored import StoredSteps
 from kerasrl.replay.transitions import NothingToDraw, Transitions, spans
 
+_MOST_ACTIONS = 2**16  # in a mask that a file brings
 
-class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
+
+class SequentialMemory(StoredSteps, MaskedSteps, rl.memory.SequentialMemory):
     """The last `limit` steps, sampled uniformly, as in `rl.memory.SequentialMemory`.
 
     Steps are kept in arrays instead of deques, whose middle is slow to reach, and sampling is vectorised. A step at
@@ -59,6 +62,13 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         self._actions = Column("action", self.limit, np.int64)
         self._rewards = Column("reward", self.limit, np.float64)
         self._packed: PackedTransitions | None = None  # from the first draw of packed ones
+        self._masks = None
+
+    def keep_masks(self, nb_actions: int) -> None:
+        """Keep masks from now on, as in the base class."""
+        if not self.nb_masked:
+            self._packed = None
+        super().keep_masks(nb_actions)
 
     def seed(self, seed: int) -> None:
         """Seed the generator that draws samples."""
@@ -88,8 +98,10 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         self._rewards.put(row, reward)
         self._terminals[row] = terminal
         self._terminated[row] = terminated = terminal and not (truncated or self.is_truncated)
+        if self._masks is not None:
+            self._masks[row] = True if self.action_mask is None else self.action_mask
         if self._packed is not None:
-            self._packed.put(row, self._frames.arrays[0][row], action, reward, not terminated)
+            self._packed.put(row, self._frames.arrays[0][row], action, reward, not terminated, self._masks)
         self.nb_appended += 1
 
     def truncate_episode(self, observation: Any) -> None:
@@ -129,7 +141,8 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
             observations, actions, rewards = self._frames.arrays[0], self._actions.array, self._rewards.array
             self._packed = PackedTransitions(self.limit, layout)
             rows = np.arange(self.nb_entries)
-            self._packed.put(rows, observations[rows], actions[rows], rewards[rows], ~self._terminated[rows])
+            values = observations[rows], actions[rows], rewards[rows], ~self._terminated[rows]
+            self._packed.put(rows, *values, self._masks)
         return self._packed
 
     def _packed_layout(self) -> PackedLayout | None:
@@ -137,7 +150,7 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         if self.window_length > 1 or self.is_weighted or len(self._frames.arrays) != 1 or self._rewards.array.ndim > 1:
             return None
         (observations,) = self._frames.arrays
-        layout = PackedLayout(observations.shape[1:], self._actions.array.shape[1:])
+        layout = PackedLayout(observations.shape[1:], self._actions.array.shape[1:], self.nb_masked)
         return layout if layout.is_packable(observations.dtype) else None
 
     def bytes_per_step(self, packs: bool = False) -> float:
@@ -202,7 +215,7 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
             self._clear_foreign(history[:, :-2], [array[:, : window - 1] for array in frames])
         discounts = gamma * ~self._terminated.take(first, mode="wrap")
         actions, rewards = (column.array.take(first, 0, mode="wrap") for column in (self._actions, self._rewards))
-        return Transitions(frames, actions, rewards, discounts)
+        return Transitions(frames, actions, rewards, discounts, masks=self._masks_of(history[:, -1]))
 
     def _gather_several(self, first: np.ndarray, n_step: int, gamma: float) -> Transitions:
         window = self.window_length
@@ -219,7 +232,8 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
             for state in (slice(0, window - 1), slice(window, -1)):
                 self._clear_foreign(history[:, state], [array[:, state] for array in frames])
         actions = self._actions.array.take(first, 0, mode="wrap")
-        return Transitions(frames, actions, rewards, discounts.take(last) * goes_on)
+        masks = self._masks_of(history[:, -1])
+        return Transitions(frames, actions, rewards, discounts.take(last) * goes_on, masks=masks)
 
     def _clear_foreign(self, history: np.ndarray, frames: list[np.ndarray]) -> None:
         """Overwrite the frames of earlier episodes with zeros; `history` has all frames' rows, the oldest first."""
@@ -266,13 +280,15 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         nb_rows = self.nb_entries
         columns = {name: getattr(self, name).resized(nb_rows) for name in ("_frames", "_actions", "_rewards")}
         ends = {name: getattr(self, name)[:nb_rows] for name in ("_terminals", "_terminated")}
-        return {**vars(self), **columns, **ends, "_copies": {}, "_packed": None}
+        masks = None if self._masks is None else self._masks[:nb_rows]
+        return {**vars(self), **columns, **ends, "_masks": masks, "_copies": {}, "_packed": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         for name in ("_frames", "_actions", "_rewards"):
             setattr(self, name, getattr(self, name).resized(self.limit))
         self._terminals, self._terminated = resized(self._terminals, self.limit), resized(self._terminated, self.limit)
+        self._masks = None if self._masks is None else resized(self._masks, self.limit)
 
     # For `TrainingState`
 
@@ -283,6 +299,7 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
             "recent_observations": list(self.recent_observations),
             "recent_terminals": [bool(terminal) for terminal in self.recent_terminals],
             "rng": self.rng.bit_generator.state,
+            **({"nb_masked": self.nb_masked} if self.nb_masked else {}),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -295,14 +312,19 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         for name in self._arguments:
             if state.get(name) != getattr(self, name):
                 raise UserError(f"{resumed} {name} {state.get(name)!s:.60}, this one {getattr(self, name)}")
-        if more := state.keys() - self.get_state().keys():
+        if more := state.keys() - self.get_state().keys() - {"nb_masked"}:
             raise UserError(
                 f"{resumed} {min(more, key=str)!s:.60}, which a {type(self).__name__} does not have; resume with a "
                 "memory of the same class"
             )
+        nb_masked = state.get("nb_masked", 0)
+        if type(nb_masked) is not int or not 0 <= nb_masked <= _MOST_ACTIONS:
+            raise ValueError("invalid masks")
         self._make_columns()
         self._copies.clear()
         self.nb_appended = state["nb_appended"]
+        if nb_masked:
+            self.keep_masks(nb_masked)
         self.recent_observations.extend(state["recent_observations"])
         self.recent_terminals.extend(state["recent_terminals"])
         self.rng.bit_generator.state = state["rng"]
@@ -314,3 +336,5 @@ class SequentialMemory(StoredSteps, rl.memory.SequentialMemory):
         self._actions.put_all(rows, records["action"])
         self._rewards.put_all(rows, records["reward"])
         self._terminals[rows], self._terminated[rows] = records["terminal"], records["terminated"]
+        if self._masks is not None:
+            self._masks[rows] = records["mask"]

@@ -33,6 +33,7 @@ class StoredSteps:
     _rewards: Column
     _terminals: np.ndarray
     _terminated: np.ndarray
+    _masks: Any
     limit: int
     _oldest: Any
     _copies: dict[str, tuple[int, np.ndarray]]
@@ -78,7 +79,8 @@ class StoredSteps:
     def _columns(self) -> dict[str, np.ndarray]:
         frames = {f"frame{k}": array for k, array in enumerate(self._frames.arrays)}
         columns = {"action": self._actions.array, "reward": self._rewards.array}
-        return {**frames, **columns, "terminal": self._terminals, "terminated": self._terminated}
+        masks = {} if self._masks is None else {"mask": self._masks}
+        return {**frames, **columns, "terminal": self._terminals, "terminated": self._terminated, **masks}
 
     def record_type(self) -> np.dtype:
         """Return the type of one stored step as `steps` gives it."""

@@ -29,6 +29,7 @@ class Transitions(NamedTuple):
     discounts: np.ndarray  # [n] float64: the factor of the state after's value, 0 if the episode terminated
     weights: np.ndarray | None = None  # [n] float64: of the loss, if the steps were not equally likely
     rows: np.ndarray | None = None  # [n] int64: what `PrioritizedMemory.update_priorities` asks for
+    masks: np.ndarray | None = None  # [n, nb_actions] bool: which actions are legal in the state after
 
 
 @functools.cache

@@ -48,6 +48,7 @@ def build_evaluation(config: AnyConfig, files: RunFiles, solved_at: float | None
         solved_at=solved_at,
         action_repetition=config.action_repetition,
         nb_max_episode_steps=config.nb_max_episode_steps or None,
+        action_masks=vars(config).get("action_masks", True),
         **films,
     )
 

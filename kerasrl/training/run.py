@@ -117,6 +117,7 @@ class Run:
             "nb_max_start_steps": config.nb_max_start_steps,
             "nb_max_episode_steps": config.nb_max_episode_steps or None,
             "seed": config.seed,
+            **({} if vars(config).get("action_masks", True) else {"action_masks": False}),
         }
 
 

@@ -184,8 +184,10 @@ class CEMAgent(DiscreteAgent, rl.agents.cem.CEMAgent):
         self._has_ended = False
 
     def select_action(self, state: list[Any], stochastic: bool = False) -> Any:
-        """Return an action for a state: drawn by the softmax of the model's output, outside of `fit` the best."""
+        """Return a legal action for a state: drawn by the softmax of the model's output, outside of `fit` the best."""
         output = self._network.output(self._inputs.of_states([state]))[0]
+        if self.action_mask is not None:
+            output = np.where(self.action_mask, output, -np.inf)
         if not (stochastic or self.training):
             return np.argmax(output)
         shares = np.exp(output.astype(np.float64) - output.max())

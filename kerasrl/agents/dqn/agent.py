@@ -12,10 +12,13 @@ from kerasrl.agents.dqn.abstract import AbstractDQNAgent
 from kerasrl.agents.dqn.dueling import dueling_model
 from kerasrl.agents.dqn.trainable_model import TrainableModel
 from kerasrl.agents.dqn.update import Update
+from kerasrl.agents.masking import LegalChoice, random_legal
 from kerasrl.agents.policies import selecting
+from kerasrl.environments.masks import cure
 from kerasrl.errors import UserError, one_line
 from kerasrl.learning import Metrics, Trainable, fresh
 from kerasrl.learning.inputs import usable
+from kerasrl.overrides import overrides
 
 
 class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
@@ -60,6 +63,7 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
     _acts_by = "learner"  # the network's name in training states
     _choosing = ("forward", "compute_q_values", "compute_batch_q_values", "process_state_batch")
     _settings = (*AbstractDQNAgent._settings, "enable_double_dqn")
+    is_discrete = True
     optimizer: Any = None
     _known_policy: Any = None  # the one that `_select` chooses by
     _select: Callable[[np.ndarray], Any]
@@ -152,8 +156,34 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
 
     def take_stock(self) -> None:
         """Find out, as in the base class, what is overridden; in the policies, too."""
-        self._known_policy = None
+        self._known_policy, self._legal_choice = None, LegalChoice()
         super().take_stock()
+        memory, append = self._memory, self._append
+        if getattr(memory, "nb_masked", 0):
+            self._require_masks()
+
+            def append_with_mask(*step: Any) -> None:
+                memory.action_mask = self.action_mask
+                append(*step)
+
+            self._append = append_with_mask
+
+    def keep_masks(self) -> None:
+        """Let the memory keep masks; raise `UserError` if it cannot."""
+        self._require_masks()
+        self._memory.keep_masks(self.nb_actions)
+        self.take_stock()
+
+    def _require_masks(self) -> None:
+        memory = self._memory
+        if not hasattr(memory, "keep_masks"):
+            kind = f"{type(memory).__module__}.{type(memory).__name__}"
+            raise UserError(f"action masks need a kerasrl.SequentialMemory, not {kind}; {cure()}")
+        if overrides(memory, "sample"):
+            name = type(memory).__name__
+            raise UserError(f"action masks need the memory's `draw`: override that, not {name}.sample; {cure()}")
+        if memory.nb_masked not in (0, self.nb_actions):
+            raise UserError(f"the memory has action masks of {memory.nb_masked} actions, not of {self.nb_actions}")
 
     def _require_sound(self) -> None:
         super()._require_sound()
@@ -166,7 +196,8 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
             )
 
     def _update_options(self) -> dict[str, Any]:
-        return {**super()._update_options(), "double": self.enable_double_dqn}
+        masked = getattr(self._memory, "nb_masked", 0) > 0
+        return {**super()._update_options(), "double": self.enable_double_dqn, "masked": masked}
 
     def _make_update(self, **options: Any) -> Update:
         return Update(self._network, self.nb_actions, self._own_metrics, **options)
@@ -192,12 +223,20 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
         policy = self.policy if self.training else self.test_policy
         if policy is not self._known_policy:
             self._known_policy, self._select = policy, selecting(policy)
-        return self._select(output)
+        return self._select(output) if self.action_mask is None else self._choose_legally(policy, output)
+
+    def _choose_legally(self, policy: Any, output: np.ndarray) -> Any:
+        assert self.action_mask is not None
+        if self.training and not getattr(self._memory, "nb_masked", 0):
+            self.keep_masks()
+        return self._legal_choice(policy, output, self.action_mask)
 
     # For `Loop` and `kerasrl.storage`
 
     def random_action(self, env: Any) -> Any:
         """Return one of the agent's actions; those of the environment may be others, which a processor makes of it."""
+        if self.action_mask is not None:
+            return random_legal(self.action_mask)
         action = super().random_action(env) if hasattr(getattr(env, "action_space", None), "sample") else None
         is_own = isinstance(action, int | np.integer) and 0 <= action < self.nb_actions
         if is_own or (self.processor is None and action is not None):

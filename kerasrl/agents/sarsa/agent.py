@@ -11,6 +11,7 @@ from rl.agents.dqn import mean_q
 
 from kerasrl.agents.discrete import DiscreteAgent
 from kerasrl.agents.dqn.trainable_model import TrainableModel
+from kerasrl.agents.masking import LegalChoice
 from kerasrl.agents.sarsa.update import OnPolicyUpdate
 from kerasrl.agents.soundness import LARGEST, why_unsound
 from kerasrl.environments.adapter import copied
@@ -136,6 +137,7 @@ class SARSAAgent(DiscreteAgent, rl.agents.sarsa.SARSAAgent):
     def take_stock(self) -> None:
         """Find out what is overridden, and make the update for the settings as they are; raises as the constructor."""
         super().take_stock()
+        self._legal_choice = LegalChoice()
         self._check()
         self._values_again = self._inputs.are_processed or overrides(self, *_CALLED_TO_VALUE)
         self._looks_ahead = not (self._values_again or overrides(self, "forward"))
@@ -204,7 +206,10 @@ class SARSAAgent(DiscreteAgent, rl.agents.sarsa.SARSAAgent):
         q_values = self._q_values(observation, self._next_valued if observation is self._next_observation else None)
         self._next_observation = self._next_valued = None
         policy = self.policy if self.training else self.test_policy
-        action = policy.select_action(q_values=q_values)
+        if self.action_mask is None:
+            action = policy.select_action(q_values=q_values)
+        else:
+            action = self._legal_choice(policy, q_values, self.action_mask)
         if self.training:
             self.observations.append(copied(observation))
             self.actions.append(action)

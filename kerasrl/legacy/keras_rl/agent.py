@@ -28,6 +28,8 @@ class OldAgent(Agent):
         reward_range: keras-rl 0.1: limits of the reward, which have to be infinite.
     """
 
+    is_discrete = False  # as far as an environment's action masks are concerned, of which Keras-RL knew nothing
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **self._of_today(kwargs))
         self._end_at_time_limits()

@@ -1,5 +1,6 @@
 """Agents, their memories, fit and test: the defaults and arguments of the Keras-RL a script was written for."""
 
+import re
 from typing import Any
 
 import libcst as cst
@@ -34,8 +35,10 @@ class Agents(Rule):
         if (agent := AGENTS.get(name or "") or self._base(original)) is not None:
             return self._agent(agent, original, updated)
         if self.is_of(original, "agent", "fit"):
-            return self._fit(original, updated)
-        return self._shown(original, updated, _TEST, True) if self.is_of(original, "agent", "test") else updated
+            return self._without_masks(self._fit(original, updated))
+        if self.is_of(original, "agent", "test"):
+            return self._without_masks(self._shown(original, updated, _TEST, True))
+        return updated
 
     def _base(self, call: Any) -> str | None:
         """Return the agent for a call of `super().__init__(...)` in a class derived from one, None for other calls."""
@@ -139,6 +142,11 @@ class Agents(Rule):
         if steps is not None:
             updated = changed(updated, steps, value=self.script.whole(steps.value))
         return updated
+
+    def _without_masks(self, updated: cst.Call) -> cst.Call:
+        """Do without action masks, of which Keras-RL knew nothing, if the script names what gives them."""
+        gives_masks = re.search(rb"\bTaxi-v|\baction_masks?\b", self.script.source)
+        return with_argument(updated, "action_masks", "False") if gives_masks else updated
 
     def _shown(self, original: cst.Call, updated: cst.Call, names: tuple[str, ...], default: bool) -> cst.Call:
         """Let `visualize` depend on whether there is a screen; rename nb_max_random_start_steps."""

@@ -47,8 +47,11 @@ def play(agent: Any, env: Any, exported: Outputs, names: list[str], **how: Any) 
         arrays = [array.astype(kind) for array, kind in zip(agent.states([state]), dtypes, strict=True)]
         own = own_output(state)
         other: np.ndarray = exported(dict(zip(names, arrays, strict=True)))[0]
-        (_compare_actions if is_action else _compare)(own, other, found)
-        return other if values or is_action else int(np.argmax(other))
+        if is_action:
+            _compare_actions(own, other, found)
+        else:
+            _compare(own, other, agent.action_mask, found)
+        return other if values or is_action else _best(other, agent.action_mask)
 
     with mock.patch.object(agent, "compute_q_values" if values else "select_action", output):
         history = agent.test(env, visualize=False, **how).history
@@ -64,11 +67,16 @@ def _compare_actions(own: np.ndarray, other: np.ndarray, found: Agreement) -> No
     found.nb_different += not (difference <= _CLOSE * np.maximum(1, np.abs(own))).all()
 
 
-def _compare(own: np.ndarray, other: np.ndarray, found: Agreement) -> None:
-    """Add what a state's Q-values [num_actions], or the like, say about both."""
+def _best(values: np.ndarray, mask: np.ndarray | None) -> int:
+    """Return the action of the largest value, among the legal ones if there is a mask."""
+    return int(np.argmax(values if mask is None else np.where(mask, values, -np.inf)))
+
+
+def _compare(own: np.ndarray, other: np.ndarray, mask: np.ndarray | None, found: Agreement) -> None:
+    """Add what a state's Q-values [num_actions], or the like, say about both; `mask` says which actions are legal."""
     found.nb_states += 1
     found.difference = float(np.maximum(found.difference, np.abs(own - other).max()))  # NaN if either is
-    ours, theirs = int(np.argmax(own)), int(np.argmax(other))
+    ours, theirs = _best(own, mask), _best(other, mask)
     if not np.isfinite(other).all() or own[ours] - own[theirs] > _TIED * np.abs(own).max():
         found.nb_different += 1
     elif ours != theirs:

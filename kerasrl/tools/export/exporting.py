@@ -81,16 +81,7 @@ def _write_and_check(config: ExportConfig, kind: formats.Format, saved: Saved, b
     names = keys if kind.takes_any_name else plain_names(keys, agent.output_name)
     known = about(trained.env, agent, names, keys, trained.action_repetition)
     exported = formats.write(kind, agent.acting_model, names, beside, known)
-    found = check.play(
-        agent,
-        run.env,
-        exported,
-        names,
-        nb_episodes=config.episodes,
-        action_repetition=trained.action_repetition,
-        nb_max_episode_steps=trained.nb_max_episode_steps or None,
-        seed=config.seed,
-    )
+    found = check.play(agent, run.env, exported, names, nb_episodes=config.episodes, **run.options)
     what = {"q_values": "Q-values", "action": "actions"}.get(agent.output_name, agent.output_name)
     if found.nb_different:
         raise UserError(
