@@ -94,6 +94,7 @@ class Agent(rl.core.Agent):
     _of_others: tuple[str, ...] = ()  # arguments of other agents that this one may be given by mistake
     _learns_from = ""
     is_seeded = False  # whether any `fit` had a seed
+    exploring: tuple[str, ...] = ("policy", "random_process")  # its `parts` by which it explores
     left_out: Sequence[str] = ()
     has_final_weights = False  # whether a training ends with other weights than those of its last step
     _is_in_loop = False

@@ -91,6 +91,8 @@ class Evaluation(rl.callbacks.Callback):
         """Start afresh, unless the training continues an earlier one."""
         if self.model.step == 0:
             self._forget()
+        elif self.last is None and self._next == self.interval:  # it has not been there from the beginning
+            self._next = (self.model.step // self.interval + 1) * self.interval
         elif self.solved is not None and self.solved_at is not None and self.solved[0] < self.solved_at:
             self.solved, self.model.stop_training = None, self.model.did_abort  # the threshold is higher now
 
@@ -173,7 +175,7 @@ class Evaluation(rl.callbacks.Callback):
     def get_state(self) -> dict[str, Any]:
         """Return what a run needs to continue this one."""
         scores = {"best": self.best, "last": self.last, "solved": self.solved}
-        nexts = {"next": self._next, "next_film": self._next_film}
+        nexts = {"next": self._next, "next_film": self._next_film, "interval": self.interval}
         return {**scores, **nexts, "best_weights": self._best_weights}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -182,6 +184,8 @@ class Evaluation(rl.callbacks.Callback):
             score = state[name]
             setattr(self, name, None if score is None else (float(score[0]), int(score[1])))
         self._next, self._next_film = int(state["next"]), int(state["next_film"])
+        if state.get("interval", self.interval) != self.interval:
+            self._next = (self.model.step // self.interval + 1) * self.interval
         self._best_weights = state["best_weights"]
         if self._best_weights:
             self.model.write_weights(self.filepath, self._best_weights)

@@ -89,7 +89,7 @@ def changes(config: Settings, before: Settings) -> dict[str, Any]:
     return {name: value for name, value in vars(config).items() if value != getattr(before, name)}
 
 
-def to_toml(config: Any, run: Mapping[str, str | float]) -> str:
+def to_toml(config: Any, run: Mapping[str, Any]) -> str:
     """Return all settings as TOML that `Config.load` reads, followed by the table [run], which it ignores."""
     import tomli_w  # here, so that --help does not wait for it
 
@@ -167,9 +167,16 @@ def require_known(name: str, kind: Any) -> None:
     known = [field.name for field in dataclasses.fields(kind)]
     if name not in known:
         require_of_agent(name, name, kind)
-        nearest = difflib.get_close_matches(name, known, n=3)
-        known_by = to_type(to_paste("python", *installation.words("train"), "--help"), "help(kerasrl.Config)")
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"{known_by} lists them all"
+        nearest = difflib.get_close_matches(name, known, n=3) or [own for own in known if name in own][:3]
+        others = [field.name for one in AGENTS.values() for field in dataclasses.fields(one.settings)]
+        of_others = [] if nearest else [other for other in dict.fromkeys(others) if name in other][:1]
+        of_agent = ["--agent", kind.agent] * (kind.agent != DQN)
+        in_shell = to_paste("python", *installation.words("train"), *of_agent, "--help")
+        hint = f"{to_type(in_shell, f'help(kerasrl.{kind.__name__})')} lists them all"
+        if nearest:
+            hint = f"did you mean {' or '.join(nearest)}?"
+        elif of_others:
+            hint = f"{of_others[0]} is a setting of {listed(owners(of_others[0]), 'and')}, not of {kind.agent}"
         raise UserError(f"there is no setting {shown(name)}; {hint}")
 
 

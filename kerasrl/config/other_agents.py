@@ -39,6 +39,7 @@ from kerasrl.config.settings import (
     TargetModelUpdate,
     TrainInterval,
     WarmUp,
+    knowing_what_is_given,
 )
 
 Clipnorm = Annotated[
@@ -126,6 +127,7 @@ class ActorCriticLearningSettings:
     clipnorm: Clipnorm = float("inf")
 
 
+@knowing_what_is_given
 @dataclass(frozen=True)
 class DDPGConfig(
     Settings,
@@ -140,7 +142,7 @@ class DDPGConfig(
     """Train Keras-RL's DDPG agent (Lillicrap et al. 2015), for continuous actions.
 
     Raises:
-        UserError: A setting's value has the wrong type or is impossible.
+        UserError: There is no such setting, or its value has the wrong type or is impossible.
     """
 
     env: Env = "Pendulum-v1"
@@ -197,6 +199,7 @@ class NafLearningSettings:
     clipnorm: Clipnorm = 1.0
 
 
+@knowing_what_is_given
 @dataclass(frozen=True)
 class NAFConfig(
     Settings,
@@ -211,7 +214,7 @@ class NAFConfig(
     """Train Keras-RL's NAF agent (Gu et al. 2016), continuous DQN, for continuous actions.
 
     Raises:
-        UserError: A setting's value has the wrong type or is impossible.
+        UserError: There is no such setting, or its value has the wrong type or is impossible.
     """
 
     env: Env = "Pendulum-v1"
@@ -256,6 +259,7 @@ class SarsaLearningSettings:
     global_clipnorm: GlobalClipnorm = float("inf")
 
 
+@knowing_what_is_given
 @dataclass(frozen=True)
 class SARSAConfig(
     Settings,
@@ -271,7 +275,7 @@ class SARSAConfig(
     """Train Keras-RL's SARSA agent (Rummery and Niranjan 1994), which learns from each step once, as it acts.
 
     Raises:
-        UserError: A setting's value has the wrong type or is impossible.
+        UserError: There is no such setting, or its value has the wrong type or is impossible.
     """
 
     agent: Literal["sarsa"] = "sarsa"
@@ -305,6 +309,7 @@ class PopulationSettings:
     noise_decay_const: Annotated[NotNegative, Finite, "Rate per step at which that noise falls."] = 0.0
 
 
+@knowing_what_is_given
 @dataclass(frozen=True)
 class CEMConfig(
     Settings, RunSettings, EvaluationSettings, PopulationSettings, ModelSettings, ActionSettings, EnvironmentSettings
@@ -312,7 +317,7 @@ class CEMConfig(
     """Train Keras-RL's CEM agent (Szita and Lorincz 2006), which searches for weights without gradients.
 
     Raises:
-        UserError: A setting's value has the wrong type or is impossible.
+        UserError: There is no such setting, or its value has the wrong type or is impossible.
     """
 
     hidden_layers: HiddenLayers = ()

@@ -5,14 +5,16 @@
 what only DQN has; the others' own settings are in `kerasrl.config.other_agents`.
 """
 
+import functools
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from msgspec import Meta
 
 from kerasrl.config.checks import check, check_together
+from kerasrl.errors import UserError
 
 if TYPE_CHECKING:
     from kerasrl.config.agents import AnyConfig
@@ -249,7 +251,8 @@ class RunSettings:
     skip_mismatch: Annotated[bool, "start_from: leave out layers of other shapes, which are refused otherwise."] = False
     resume: Annotated[
         bool,
-        "Continue the run in checkpoint_dir with its settings; only length, output and learning rate may be changed.",
+        "Continue the run in checkpoint_dir with its settings. Length, output, learning rate, exploration, "
+        "evaluations, callbacks, threads and device may be changed.",
     ] = False
     overwrite: Annotated[
         bool, "Replace an unfinished run in checkpoint_dir, which a new run otherwise refuses to do; it is kept, too."
@@ -279,12 +282,44 @@ GROUPS = (
 )
 
 
+Kind = TypeVar("Kind")
+
+
+def knowing_what_is_given(kind: type[Kind]) -> type[Kind]:
+    """Let settings know which of them were given, and answer an unknown one with those that are near, as files do."""
+    set_fields, names = kind.__init__, [field.name for field in fields(kind)]  # type: ignore[arg-type]
+
+    @functools.wraps(set_fields)
+    def init(self: Any, *values: Any, **settings: Any) -> None:
+        from kerasrl.config.files import require_known  # which knows all agents
+
+        if "agent" in settings and kind is Config:
+            raise UserError("the agent follows from the class: Config is of DQN, DDPGConfig of DDPG, and so on")
+        for name in settings:
+            require_known(name, kind)
+        set_fields(self, *values, **settings)
+        given = frozenset([*names[: len(values)], *settings])
+        object.__setattr__(self, "given", None if len(given) == len(names) else given)
+
+    kind.__init__ = init  # type: ignore[method-assign]
+    return kind
+
+
 class Settings:
-    """What the settings of each agent can do."""
+    """What the settings of each agent can do.
+
+    Attributes:
+        given: Names of those that the call which made them gave; None if it gave all, as `dataclasses.replace` does.
+    """
+
+    __slots__ = ("given",)  # beside the fields, which are in `vars`
 
     def __post_init__(self) -> None:
         check(self)
         check_together(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(vars(self))
 
     @classmethod
     def load(cls, preset: str | None = None, file: str | Path | None = None, **settings: Any) -> "AnyConfig":
@@ -300,6 +335,7 @@ class Settings:
         return load(None if cls is Config else cls.agent, preset, file, settings)  # type: ignore[attr-defined]
 
 
+@knowing_what_is_given
 @dataclass(frozen=True)
 class Config(
     Settings,
@@ -315,7 +351,7 @@ class Config(
     """Train Keras-RL's DQN agent. The defaults are the CartPole tutorial's.
 
     Raises:
-        UserError: A setting's value has the wrong type or is impossible.
+        UserError: There is no such setting, or its value has the wrong type or is impossible.
     """
 
     agent: ClassVar[Literal["dqn"]] = "dqn"  # which files need not name

@@ -110,9 +110,21 @@ def _content_to_make_anew(value: Any) -> Any:
     return None
 
 
+AS_IT_IS = Held("", "", None)  # in the place of a state that is not to be restored
+_COUNTERS = ("n_steps", "x_prev")  # how far Keras-RL's random processes have come
+
+
+def count_on(thing: Any, held: Held | None) -> None:
+    """Let an object that was made with other arguments count on from where the one that was held had come to."""
+    content: dict[str, Any] = held.content if isinstance(held, Held) and held.kind == "attributes" else {}
+    for name in _COUNTERS:
+        if name in content and np.shape(content[name]) == np.shape(getattr(thing, name, "")):
+            setattr(thing, name, content[name])
+
+
 def restore(thing: Any, held: Held | None) -> None:
     """Give an object the content that was held; raise `UserError` if it is of another class."""
-    if held is None and thing is None:
+    if held is AS_IT_IS or (held is None and thing is None):
         return
     there, here = "none" if held is None else held.name, "none" if thing is None else type(thing).__qualname__
     if held is None or there != here:

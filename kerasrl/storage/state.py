@@ -33,7 +33,7 @@ from kerasrl.storage.encoding import (
 )
 from kerasrl.storage.files import DamagedError, naming, seal, unseal, write_whole
 from kerasrl.storage.memory_file import MemoryFile
-from kerasrl.storage.object_state import ObjectEncoder, restore
+from kerasrl.storage.object_state import AS_IT_IS, ObjectEncoder, count_on, restore
 
 _KIND, _KIND_BEFORE = b"kerasrl state 2", b"kerasrl state 1\n"
 
@@ -53,6 +53,10 @@ class TrainingState:
 
     Attributes:
         observers: Callbacks of which nothing is saved, since a resume does without them.
+        learning_rates: Those with which a resume goes on, by the network's name, "" for any other; else the state's.
+        explores_anew: Whether a resume explores as the agent was made to, not as it did; only its counters go on.
+        has_other_callbacks: Whether a resume may have others than the state; what is not needed is kept for later.
+        history: What the settings file says of how the run came about.
         when_restored: Called once `restore` has put back everything that agent and memory had.
     """
 
@@ -62,8 +66,10 @@ class TrainingState:
         self.path, self.interval, self.save_memory = Path(path), interval, save_memory
         self.observers: Sequence[Any] = ()
         self.when_restored: Callable[[], None] = lambda: None
-        # Those with which a resume goes on instead of the state's, by the network's name, "" for any other.
         self.learning_rates: dict[str, float] = {}
+        self.explores_anew = self.has_other_callbacks = False
+        self.history: dict[str, Any] = {}
+        self._set_aside: list[Held] = []  # the states of callbacks that a resume did without
         self._steps: MemoryFile | None = None
         self._kept = KeptAttributes([], [])
         self._known: set[str] | None = None  # places of objects when the run began
@@ -130,6 +136,8 @@ class TrainingState:
             "agent": agent.get_state(),
             "generators": _generators(env),
             "callbacks": resumable,
+            "set_aside": self._set_aside,
+            "history": self.history,
             "kept": self._kept.get(),
             "progress": None if self._progress is None else self._progress.get_state(),
             "memory": None,
@@ -256,17 +264,26 @@ class TrainingState:
             if steps is not None:
                 self._steps = MemoryFile(self.path, agent.memory.limit + 2 * self.interval)
                 self._steps.read(steps, agent.memory, agent.observation_sizes)
-        agent.set_state(tree["agent"], warm_up=agent.memory is not None and tree["memory"] is None)
+        parts, exploring = agent.parts(), agent.exploring if self.explores_anew else ()
+        fresh = {name: parts[name] for name in exploring if parts.get(name) is not None}
+        state = {**tree["agent"], **dict.fromkeys(fresh, AS_IT_IS)}
+        agent.set_state(state, warm_up=agent.memory is not None and tree["memory"] is None)
+        for name, part in fresh.items():
+            count_on(part, tree["agent"][name])
         for name, network in agent.trainables.items():
             rate = self.learning_rates.get(name, self.learning_rates.get(""))
             if rate is not None and hasattr(network.optimizer.learning_rate, "assign"):  # a schedule is the agent's own
                 network.optimizer.learning_rate = rate
         resumable = self._resumable(callbacks)
-        if [type(callback).__qualname__ for callback in resumable] != [held.name for held in tree["callbacks"]]:
-            names = ", ".join(held.name for held in tree["callbacks"])
-            raise UserError(f"the run to resume had the callbacks {names:.200}")
-        for callback, held in zip(resumable, tree["callbacks"], strict=True):
-            restore(callback, held)
+        waiting = [*tree["callbacks"], *tree.get("set_aside", [])]
+        names = [held.name for held in tree["callbacks"]]
+        if not self.has_other_callbacks and [type(callback).__qualname__ for callback in resumable] != names:
+            raise UserError(f"the run to resume had the callbacks {', '.join(names):.200}")
+        for callback in resumable:
+            places = [i for i, held in enumerate(waiting) if held.name == type(callback).__qualname__]
+            if places:
+                restore(callback, waiting.pop(places[0]))
+        self._set_aside = waiting
 
     def _without_observers(self, callbacks: list[Any]) -> list[Any]:
         return [callback for callback in callbacks if not any(callback is observer for observer in self.observers)]
@@ -278,7 +295,8 @@ class TrainingState:
 def _require_tree(tree: dict[str, Any]) -> None:
     """Raise some exception unless a tree holds what is read from it before any of it is put anywhere."""
     is_tree = isinstance(tree["metadata"], dict | None) and isinstance(tree["memory"], dict | None)
-    if not is_tree or not all(isinstance(held, Held) and isinstance(held.name, str) for held in tree["callbacks"]):
+    callbacks = [*tree["callbacks"], *tree.get("set_aside", [])]
+    if not is_tree or not all(isinstance(held, Held) and isinstance(held.name, str) for held in callbacks):
         raise DamagedError
     if type(tree.get("finished", True)) is not bool:
         raise DamagedError

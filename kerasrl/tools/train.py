@@ -1,6 +1,6 @@
 """Train an agent, from Python and for the command line."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kerasrl import environments
@@ -44,9 +44,12 @@ def train(
     return run(config, OwnParts(env, model, processor, callbacks, observers))
 
 
-def run(config: AnyConfig, parts: OwnParts = OwnParts()) -> "Trained":
-    """Train as `config` says, with `parts`; raises as `train`."""
-    with started(config, parts) as prepared:
+def run(config: AnyConfig, parts: OwnParts = OwnParts(), given: Collection[str] | None = None) -> "Trained":
+    """Train as `config` says, with `parts`; raises as `train`.
+
+    `given` are the names of the settings that a resume has to have; None means all that differ from the defaults.
+    """
+    with started(config, parts, given) as prepared:
         return trained(prepared)
 
 

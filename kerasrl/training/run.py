@@ -150,7 +150,7 @@ class TrainingRun(Run):
     resume: bool
     threshold: float | None
     """Mean reward that ends the training."""
-    about: dict[str, str | float]
+    about: dict[str, Any]
     """What the run's configuration file says besides the settings."""
     id: str
     """What tells the run from others; all of its files carry it."""

@@ -24,7 +24,18 @@ from kerasrl.config.agents import AGENTS, agents_for, listed
 from kerasrl.config.arguments import evaluated_in
 from kerasrl.config.durations import seconds
 from kerasrl.config.files import changes
-from kerasrl.config.resuming import LEARNING_RATES, from_metadata, id_of, new_id, resumed
+from kerasrl.config.resuming import (
+    EXPLORATION,
+    LEARNING_RATES,
+    changes_on_the_way,
+    continued,
+    from_metadata,
+    history,
+    id_of,
+    new_id,
+    resumed,
+    told_of,
+)
 from kerasrl.config.trust import require_trust
 from kerasrl.environments.spaces import describe_spaces
 from kerasrl.errors import Note, UserError
@@ -51,7 +62,7 @@ class Prepared:
     resume: bool
     threshold: float | None
     """Mean reward that ends the training."""
-    about: dict[str, str | float]
+    about: dict[str, Any]
     """What the run's configuration file says besides the settings."""
     id: str
     """What tells the run from others; all of its files carry it."""
@@ -72,13 +83,15 @@ def started(
     Args:
         config: Settings.
         parts: Objects that take the place of what the settings name.
-        given: Names of the settings that were given; None means all that differ from the defaults.
+        given: Names of the settings that were given; None means those that the settings know of, or else all that
+            differ from the defaults.
         since: When `max_time` begins, as `time.monotonic` counts; None: now.
 
     Raises:
         UserError: The settings or an object cannot be used.
     """
     begin = time.monotonic() if since is None else since
+    said = getattr(config, "given", None) if given is None else given
     config = named_in_full(config)
     require_recipe(config.recipe)
     with contextlib.ExitStack() as stack:
@@ -90,7 +103,7 @@ def started(
         if config.resume:
             place = _state_to_resume(config, given)
             saved = TrainingState(place).load()
-            config = _resumed(config, given, parts, saved["metadata"], place)
+            config = _resumed(config, said, parts, saved, place)
         if env is None:
             env = stack.enter_context(_training_env(config, parts))
         check_spaces(config, env)
@@ -106,12 +119,15 @@ def started(
         files = RunFiles(config.env, Path(config.checkpoint_dir), Path(config.log_dir), config.agent)
         stack.enter_context(exclusive(config.checkpoint_dir, config.log_dir))
         state = TrainingState(files.state, config.state_interval, config.save_memory)
+        changed: dict[str, tuple[Any, Any]] = {}
         if saved is not None:
-            changed = changes(config, from_metadata(saved["metadata"]))
-            rates = {name: rate for name, rate in changed.items() if name in LEARNING_RATES}
+            changed = changes_on_the_way(config, saved["metadata"])
+            rates = {name: rate for name, (_, rate) in changed.items() if name in LEARNING_RATES}
             state.learning_rates = {
                 name.removesuffix("learning_rate").rstrip("_"): rate for name, rate in rates.items()
             }
+            state.explores_anew = bool(changed.keys() & EXPLORATION)
+            state.has_other_callbacks = "callback" in changed or 0 in changed.get("eval_interval", ())
         completed = files.complete()
         source = source_of(config) if saved is None else kept_source(saved["metadata"])
         if saved is None:
@@ -130,7 +146,14 @@ def started(
             if saved is not None:
                 without = "" if saved["memory"] else ", without its replay memory: the result will differ"
                 print(f"resume at step {saved['agent']['step']} of {config.nb_steps}{without}")
-        about = {"id": run, **_about(known, parts), **source}
+                if changed:
+                    print(f"from here on {told_of(changed)}: the result is no longer that of a single run")
+        command = _command()
+        if saved is None:
+            state.history = {"command": command, "segment": []}
+        else:
+            state.history = continued(history(saved.get("history")), saved["agent"]["step"], command, changed)
+        about = {"id": run, **_about(known, parts, state.history), **source}
         deadline = None if config.max_time is None else begin + seconds("max_time", config.max_time)
         told = threshold, about, run, deadline, eval_env, source
         yield Prepared(config, env, parts, files, state, saved is not None, *told)
@@ -207,26 +230,36 @@ def _state_to_resume(config: AnyConfig, given: Collection[str] | None) -> Path:
     is_named = config.env != type(config).env or "env" in (given or ()) or (os.path.exists(own) and not given)
     found = {} if is_named else states(folder, config.agent)
     if len(found) > 1:
-        names = ", ".join(found)
-        raise UserError(f"{folder} holds several runs to resume: {names}; name one with {to_type('--env', 'env=...')}")
+        named = [to_type(to_paste("--env", env), f"env={env!r}") for env in map(_env_of, found.values())]
+        raise UserError(f"{folder} holds several runs to resume: give {listed(named, 'or')}")
     others = [agent for agent in AGENTS if states(folder, agent)]
     if not found and not os.path.exists(own) and others and config.agent not in others:
         raise UserError(f"{folder} has no run of {config.agent} to resume, but of {listed(others, 'and')}")
     return next(iter(found.values()), own)
 
 
+def _env_of(state: Path) -> str:
+    """Return the environment of a run, as one names it, or else as its files do."""
+    try:
+        return from_metadata(TrainingState(state).load()["metadata"]).env
+    except UserError:
+        return state.name.partition("_")[2].removesuffix("_state")
+
+
 def _resumed(
     config: AnyConfig,
     given: Collection[str] | None,
     parts: OwnParts,
-    metadata: dict[str, Any] | None,
+    saved: dict[str, Any],
     state: Path,
 ) -> AnyConfig:
+    metadata = saved["metadata"]
     place = Path(config.checkpoint_dir)
     if place.parent.name == EARLIER and "log_dir" not in (changes(config, type(config)()) if given is None else given):
         # What has been moved as a whole goes on as a whole.
         config = dataclasses.replace(config, log_dir=str(Path(config.log_dir, EARLIER, place.name)))
-    found = resumed(config, given, metadata, state)
+    reached = from_metadata(metadata, state).nb_steps if saved.get("finished") else saved["agent"]["step"]
+    found = resumed(config, given, metadata, state, reached)
     before = from_metadata(metadata).log_dir
     if place.parent.name != EARLIER and found.log_dir == type(config).log_dir != before:
         chosen = to_type(f"--log-dir {before}", f"log_dir={before!r}")
@@ -262,11 +295,15 @@ def _require_replaceable(config: AnyConfig, state: TrainingState) -> None:
         )
 
 
-def _about(threshold: float | None, parts: OwnParts) -> dict[str, str | float]:
+def _command() -> str:
+    """Return what was typed, "" if nothing was."""
     script, *arguments = sys.argv
     named = ["-m", "kerasrl"] if Path(script).name == "__main__.py" else [script]
-    command = to_type(to_paste("python", *named, *arguments), "")
-    about: dict[str, str | float] = {"command": command} if command else {}
+    return to_type(to_paste("python", *named, *arguments), "")
+
+
+def _about(threshold: float | None, parts: OwnParts, history: dict[str, Any]) -> dict[str, Any]:
+    about: dict[str, Any] = {name: told for name, told in history.items() if told}
     about |= {name: ", ".join(given) for name, given in parts.metadata().items()}
     about["python"] = sys.version.split()[0]
     if threshold is not None:

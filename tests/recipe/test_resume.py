@@ -272,7 +272,7 @@ def test_resume_alone_takes_every_setting_from_the_run(tmp_path, monkeypatch, ca
         run_command("train", ["--resume"])
     error = capsys.readouterr().err
     assert (stop.value.code, error.count("\n")) == (2, 1)
-    assert "CartPole-v1, Failing-v0; name one with --env" in error
+    assert "checkpoints holds several runs to resume: give --env CartPole-v1 or --env Failing-v0" in error
     assert run_command("train", ["--env", "CartPole-v1", "--resume", "--nb-steps", "30"]) == 0
     assert train(Config(env="CartPole-v1", resume=True, nb_steps=40)).agent.step == 40
 

@@ -91,6 +91,9 @@ def checked(config: AnyConfig) -> tuple[AnyConfig, float | None]:
 def claim(folder: Path, config: AnyConfig, others: dict[str, Any]) -> None:
     """Record the settings of the runs in a folder, or check that those recorded are the same.
 
+    Seeds may be trained for more steps than before: then all of them go on. `others` is what a search adds, none of
+    whose trials may be longer than another.
+
     Raises:
         UserError: It holds runs with different settings.
     """
@@ -103,7 +106,9 @@ def claim(folder: Path, config: AnyConfig, others: dict[str, Any]) -> None:
         except (OSError, ValueError, TypeError):
             raise UserError(f"{file} is damaged; choose another --folder") from None
         names = [name for name in {**before, **about} if before.get(name) != about.get(name)]
-        if names:
+        lengths = [steps for steps in (before.get("nb_steps"), about["nb_steps"]) if isinstance(steps, int)]
+        goes_on = names == ["nb_steps"] and not others and len(lengths) == 2 and lengths == sorted(lengths)
+        if names and not goes_on:
             differences = "; ".join(f"{name} is {about.get(name)} here but was {before.get(name)}" for name in names)
             raise UserError(f"{folder} holds runs with different settings: {differences}; choose another --folder")
     write_whole(file, (json.dumps(about, indent=1) + "\n").encode())
@@ -153,7 +158,7 @@ def run_jobs(
     failures: dict[str, str] = {}
 
     def keep(job: Job, how: str) -> bool:
-        result = read_result(job.home(job.seeds[0]))
+        result = read_result(job.home(job.seeds[0]), job.config.nb_steps)
         if result is not None:
             results[job.name] = result
             on_result(job, result)

@@ -27,9 +27,10 @@ from kerasrl.phrases import shell
 from kerasrl.reading import parse_json, read_file
 from kerasrl.storage.files import write_whole
 from kerasrl.tools.play import run as play
-from kerasrl.tools.train import train
+from kerasrl.tools.train import run as train
 from kerasrl.tools.tune import storage
 from kerasrl.training.files import RunFiles
+from kerasrl.training.own_parts import OwnParts
 
 NB_EPISODES, FIRST_TEST_SEED = 100, 1_000_000  # the episodes that score weights; nothing else uses their seeds
 RESULT = "result.json"  # beside what train.py writes, once a seed is finished
@@ -86,13 +87,16 @@ class News:
     """Mean of the best weights' evaluations over the seeds so far."""
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """Return the result of a seed, None if it is not finished."""
+def read_result(folder: Path, nb_steps: int = 0) -> dict[str, Any] | None:
+    """Return the result of a seed, None if it is not finished, or was trained for fewer steps."""
     try:
         result = parse_json(read_file(folder / RESULT, 2**24))
     except (OSError, ValueError):
         return None
-    return result if isinstance(result, dict) else None
+    if not isinstance(result, dict):
+        return None
+    known = result.get("nb_steps")
+    return result if nb_steps <= (known if isinstance(known, int) else 0) else None
 
 
 def work(job: Job, tell: Callable[[News], bool]) -> str:
@@ -104,7 +108,7 @@ def work(job: Job, tell: Callable[[News], bool]) -> str:
             for seed in job.seeds:
                 if job.storage:
                     storage.fetch(job.stored(seed), job.away(seed))
-                result = read_result(job.away(seed)) or _train(job, seed, scores, tell)
+                result = read_result(job.away(seed), job.config.nb_steps) or _train(job, seed, scores, tell)
                 if result is None:
                     return "ended"
                 scores.append(result["best"][0])
@@ -131,13 +135,15 @@ def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], 
     keras.backend.clear_session()  # so that layers get the names they would have in a process of their own
     watch, seen = _watch(job, seed, files, scores, tell)
     begin = time.process_time()
-    trained = train(config, observers=[watch])
+    given = [field.name for field in dataclasses.fields(config)]  # all of them, whatever their defaults are
+    trained = train(config, OwnParts(observers=[watch]), given)
     if trained.status:  # the machine is being taken away: the task must be restarted
         _store(job, seed, trained.agent.step)
         os._exit(trained.status)
     if seen.has_ended:
         return None
     result: dict[str, Any] = {
+        "nb_steps": config.nb_steps,
         "best": trained.best or trained.last or (math.nan, 0),
         "evaluations": evaluations(files.log),
         "seconds": None if resume else time.process_time() - begin,
