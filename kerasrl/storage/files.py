@@ -2,16 +2,14 @@
 
 import contextlib
 import errno
-import glob
 import hashlib
 import os
 import re
-import shutil
 import stat
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +20,6 @@ from kerasrl.errors import UserError, WriteError
 
 _locks: dict[Path, tuple[Path, int]] = {}  # by folder: the file whose lock this process holds, and its descriptor
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
-_HELD = ".held"  # in a temporary folder: the lock of the process that uses it
 _UNFINISHED = re.compile(
     rf"\.(({'|'.join(AGENTS)})_.*|settings\.json|result\.json|trials\.csv|best\.toml|\w+\.png)\.\d+\.tmp"
 )
@@ -81,15 +78,18 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Give the block a file beside `path`; then flush it to the disk, rename it over `path` and flush the folder.
 
     If it cannot be written, WriteError is raised; what was there stays then, and also if the block raises anything.
+    What others left beside `path` when they were killed while they wrote it is removed.
     """
     target = Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     require_lock(target)
     with naming(target):
         try:
+            _remove_unfinished(target)
             if os.path.lexists(beside):  # it may be a link, through which nothing is written
                 beside.unlink()
             with beside.open("wb") as file:
+                _locks_file(file)
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -98,6 +98,47 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             flush_folder(target.parent)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _remove_unfinished(target: Path) -> None:
+    """Remove what processes that were killed have written of a file: their numbers and their locks are free again."""
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.(\d+)\.tmp")
+    with contextlib.suppress(OSError):  # of a folder that may be written to, but not be listed
+        for left in target.parent.iterdir():
+            if (found := pattern.fullmatch(left.name)) and is_own(left, stat.S_ISREG) and not _lives(int(found[1])):
+                with left.open("rb") as file:
+                    if _locks_file(file):  # no process of another machine or container is writing it
+                        left.unlink()
+
+
+def is_own(path: Path, is_kind: Callable[[int], bool]) -> bool:
+    """Return whether a path is one of this user's, of a kind, and no link."""
+    status = path.lstat()
+    return is_kind(status.st_mode) and status.st_uid == getattr(os, "getuid", lambda: 0)()
+
+
+def _lives(process: int) -> bool:
+    """Return whether there may be a process of this number."""
+    if os.name == "nt":  # where asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
+
+
+def _locks_file(file: IO[bytes]) -> bool:
+    """Lock an open file until it is closed; return whether that was possible."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def flush_folder(folder: Path) -> None:
@@ -112,67 +153,6 @@ def flush_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def appearing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give the block a place beside `path` to write a file or folder of that name; then move it to where it belongs.
-
-    Raises:
-        OSError: It cannot be written; what was there stays.
-    """
-    target = Path(path)
-    with contextlib.ExitStack() as stack:
-        with naming(target):
-            beside = stack.enter_context(temporary_folder(f".{target.name}.", target.parent))
-        place, earlier = beside / target.name, beside / "earlier"
-        yield place
-        with naming(target):
-            for file in [place, *place.rglob("*")]:
-                if file.is_file():
-                    with file.open("rb+") as written:
-                        os.fsync(written.fileno())
-            if target.is_dir():  # a folder cannot be renamed over another
-                os.replace(target, earlier)
-            try:
-                os.replace(place, target)
-            except OSError:
-                if earlier.exists():
-                    os.replace(earlier, target)
-                raise
-            flush_folder(target.parent)
-
-
-@contextlib.contextmanager
-def temporary_folder(prefix: str, parent: Path) -> Iterator[Path]:
-    """Yield a new folder whose name begins with `prefix`; afterwards remove it.
-
-    Those that processes left behind when they were killed are removed, too: nobody holds their locks any more.
-    """
-    for left in parent.glob(f"{glob.escape(prefix)}*.tmp"):
-        with contextlib.suppress(OSError, RuntimeError):  # among them Timeout: it is in use
-            status = left.lstat()
-            is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == getattr(os, "getuid", lambda: 0)()
-            if is_own and (left / _HELD).is_file():
-                FileLock(left / _HELD, timeout=0, fallback_to_soft=False).acquire().lock.release()
-                _remove(left)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=parent))
-    lock = FileLock(folder / _HELD, timeout=0, fallback_to_soft=False)
-    try:
-        with contextlib.suppress(OSError, RuntimeError):  # without locks, it stays if this process is killed
-            lock.acquire()
-        yield folder
-    finally:
-        lock.release()
-        _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a temporary folder, the file of its lock late: what a kill meanwhile leaves is still known to be one."""
-    for part in folder.iterdir():
-        if part.is_dir() and not part.is_symlink():
-            shutil.rmtree(part, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Weights files: what is written, what is read of every generation, and what is said about files that hold none."""
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -15,6 +16,8 @@ import tensorflow as tf
 
 from kerasrl.errors import WeightsError
 from kerasrl.storage import files, weights
+from kerasrl.storage.appearing import appearing
+from kerasrl.tools.export.formats import require_free
 from model import build_model
 
 DATA = Path(__file__).parents[1] / "data"
@@ -316,23 +319,58 @@ def test_settings_are_plain_json(saved):
         assert json.loads(file.attrs["kerasrl"]) == {"env": "CartPole-v0"}
 
 
+APPEARING = "import os\nfrom kerasrl.storage.appearing import appearing\n"
+
+
 def test_what_a_killed_process_left_behind_is_removed_by_the_next(tmp_path, python):
     names = ["policy.onnx", "[a]*?"]
     for name in names:
-        code = (
-            f"import os\nfrom kerasrl.storage.files import appearing\nwith appearing({name!r}): os.kill(os.getpid(), 9)"
-        )
+        code = f"{APPEARING}with appearing({name!r}): os.kill(os.getpid(), 9)"
         assert python.run(tmp_path, "-c", code).status == -9
     # Killed while it removes what is in it.
-    code = "import os\nfrom kerasrl.storage.files import appearing\nwith appearing('policy.onnx') as place:\n"
+    code = f"{APPEARING}with appearing('policy.onnx') as place:\n"
     code += " for name in '0aAzZ': (place.parent / name).mkdir()\n place.touch()\n"
     code += " os.rmdir = lambda *_, **__: os.kill(os.getpid(), 9)"
     assert python.run(tmp_path, "-c", code).status == -9
     (tmp_path / ".policy.onnx.mine.tmp").mkdir()  # which nobody has held: it is the user's
     assert len(list(tmp_path.iterdir())) == 4
     for name in names:
-        with files.appearing(tmp_path / name) as place, files.appearing(tmp_path / name) as another:
+        with appearing(tmp_path / name) as place, appearing(tmp_path / name) as another:
             place.write_bytes(b"1")  # still there, since this process holds it
             another.write_bytes(b"2")
         assert (tmp_path / name).read_bytes() == b"1"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, ".policy.onnx.mine.tmp"])
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_folder_that_a_kill_left_moved_away_is_put_back(tmp_path, python, refused, nth):
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "saved_model.pb").write_text("old")
+    code = f"{APPEARING}with appearing('policy') as place:\n place.mkdir()\n calls, replace = [], os.replace\n"
+    code += (
+        f" os.replace = lambda *_: calls.append(0) or len(calls) == {nth} and os.kill(os.getpid(), 9) or replace(*_)"
+    )
+    assert python.run(tmp_path, "-c", code).status == -9
+    assert (tmp_path / "policy").exists() == (nth == 1)
+    with refused("policy exists"):
+        require_free(tmp_path / "policy", overwrite=False)
+    with pytest.raises(KeyError), appearing(tmp_path / "policy"):
+        raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["policy"]
+    assert (tmp_path / "policy" / "saved_model.pb").read_text() == "old"
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_of_that_name(tmp_path, python):
+    code = "import os\nfrom kerasrl.storage.files import replacing\nwith replacing('a.png'): os.kill(os.getpid(), 9)"
+    assert python.run(tmp_path, "-c", code).status == -9
+    (left,) = tmp_path.iterdir()
+    others = [f".a.png.{os.getppid()}.tmp", ".a.png.mine.tmp", left.name.replace("a", "b", 1)]
+    for name in others:
+        (tmp_path / name).touch()
+    with left.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as a process of another machine might, whose numbers are others
+        files.write_whole(tmp_path / "a.png", b"1")
+        assert left.exists()
+    files.write_whole(tmp_path / "a.png", b"2")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "a.png"])
+    assert (tmp_path / "a.png").read_bytes() == b"2"

@@ -8,7 +8,7 @@ from kerasrl.compat.keras_settings import as_tested
 from kerasrl.config.commands import ExportConfig
 from kerasrl.errors import UserError, printable
 from kerasrl.phrases import reward_text
-from kerasrl.storage.files import appearing
+from kerasrl.storage.appearing import appearing
 from kerasrl.tools.export import formats
 from kerasrl.training.own_parts import OwnParts
 from kerasrl.training.saved import Saved, find

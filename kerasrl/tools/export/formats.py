@@ -16,6 +16,7 @@ import numpy as np
 from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.errors import UserError, one_line
 from kerasrl.phrases import to_install, to_type
+from kerasrl.storage.appearing import put_back
 from kerasrl.storage.files import naming
 
 # From the arrays of a model's inputs, by name, to what it puts out [B, num_actions].
@@ -168,6 +169,7 @@ def require_free(path: Path, overwrite: bool) -> None:
     is_folder = not path.suffix
     if not path.absolute().parent.is_dir():
         raise UserError(f"cannot write {path}: there is no folder {path.parent}")
+    put_back(path)
     if path.is_dir() != is_folder and path.exists():
         raise UserError(f"{path} is a {'file' if is_folder else 'folder'}; name another one")
     if is_folder and path.exists():

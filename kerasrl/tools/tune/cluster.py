@@ -15,7 +15,7 @@ from typing import Any
 from kerasrl.errors import UserError, one_line
 from kerasrl.installation import FOLDER, PACKAGES
 from kerasrl.phrases import to_install
-from kerasrl.storage.files import temporary_folder
+from kerasrl.storage.appearing import temporary_folder
 from kerasrl.tools.tune import storage
 from kerasrl.tools.tune.worker import Job, News, work
 
