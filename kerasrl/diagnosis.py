@@ -21,7 +21,8 @@ def describe(error: Exception) -> str:
         return text
     if isinstance(error, WriteError):
         cure = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "check the folder"
-        return f"cannot write {error.filename}: {error.strerror}; {cure}, then continue (a training with --resume)"
+        again = "repeat the command (a training goes on with --resume)"
+        return f"cannot write {error.filename}: {error.strerror}; {cure}, then {again}"
     if _is_missing(error):
         return missing(error.name)
     component = failing_component(error)

@@ -33,11 +33,18 @@ def carries(file: Path, run: str) -> bool:
 
 
 def places(folder: Path) -> list[Path]:
-    """Return the folders `earlier/N` in a folder, the latest first; raise `UserError` if `earlier` is a link."""
+    """Return the folders `earlier/N` in a folder, the latest first.
+
+    Raises:
+        UserError: `earlier` is a link, or cannot be read.
+    """
     home = folder / EARLIER
-    if home.is_symlink():
-        raise UserError(f"{home} is a link, and nothing is moved through links; remove it or name another folder")
-    found = [place for place in home.iterdir() if place.name.isdecimal()] if home.is_dir() else []
+    try:
+        if home.is_symlink():
+            raise UserError(f"{home} is a link, and nothing is moved through links; remove it or name another folder")
+        found = [place for place in home.iterdir() if place.name.isdecimal()] if home.is_dir() else []
+    except OSError as error:
+        raise UserError(f"{home} cannot be read: {error.strerror}; choose another folder") from None
     return sorted(found, key=lambda place: int(place.name), reverse=True)
 
 

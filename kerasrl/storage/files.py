@@ -56,15 +56,20 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 def require_place(path: str | os.PathLike[str]) -> None:
     """Raise `UserError` unless a file can be written to `path`: before the work that it is to hold is done."""
     target = Path(path)
+    require_writable(target.parent)
     if target.is_dir():
         raise UserError(f"{target} is a folder; name another file")
+
+
+def require_writable(folder: Path) -> None:
+    """Raise `UserError` unless files can be written to a folder."""
     try:
-        with tempfile.TemporaryFile(dir=target.parent):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except FileNotFoundError:
-        raise UserError(f"folder {target.parent} does not exist; create it, or choose another one") from None
+        raise UserError(f"folder {folder} does not exist; create it, or choose another one") from None
     except OSError as error:
-        raise UserError(f"folder {target.parent} cannot be written to: {error.strerror}; choose another one") from None
+        raise UserError(f"folder {folder} cannot be written to: {error.strerror}; choose another one") from None
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:

@@ -23,8 +23,11 @@ def clear(config: ClearConfig) -> list[str]:
     """
     folders = [Path(folder) for folder in dict.fromkeys((config.checkpoint_dir, config.log_dir))]
     homes = " and ".join(str(folder / EARLIER) for folder in folders)
-    inside = [place for folder in folders for place in _places(folder)]
-    found = [file for place in inside for file in _files(place)]
+    try:
+        inside = [place for folder in folders for place in _places(folder)]
+        found = [file for place in inside for file in _files(place)]
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be read: {error.strerror}; choose another folder") from None
     if not found:
         return [f"nothing to delete in {homes}"]
     what = f"{len(found)} files, {sum(file.lstat().st_size for file in found) / 1e6:,.1f} MB, in {homes}"

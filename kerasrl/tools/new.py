@@ -28,9 +28,9 @@ def new(*folders: str | Path, agent: str = DQN) -> list[str]:
     if len(folders) != 1:
         raise UserError("name one folder to copy the recipe to, such as: python -m kerasrl new my_agent")
     folder = Path(folders[0])
-    if there := [name for name in FILES if (folder / name).exists()]:
-        raise UserError(f"{folder} already has {', '.join(there)}; name another folder")
     try:
+        if there := [name for name in FILES if (folder / name).exists()]:
+            raise UserError(f"{folder} already has {', '.join(there)}; name another folder")
         folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             write_whole(folder / name, _content(name, agent))

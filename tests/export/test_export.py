@@ -382,7 +382,8 @@ def test_where_nothing_can_be_written_nothing_is_read(to, said, here, capsys):
     (here / "file").touch()
     (here / "full").mkdir()
     (here / "full" / "letters.txt").touch()
-    assert to in said(refused("--weights", "none.h5f", "--to", to, "--overwrite", capsys=capsys))
+    named = to.partition("/")[0]
+    assert named in said(refused("--weights", "none.h5f", "--to", to, "--overwrite", capsys=capsys))
     assert (here / "full" / "letters.txt").exists()
 
 

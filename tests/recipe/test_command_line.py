@@ -451,6 +451,43 @@ def test_a_folder_that_only_somebody_else_may_enter_is_told_on_one_line(command,
     assert "cannot be read" in said(line)
 
 
+@pytest.fixture
+def as_somebody_else(tmp_path, monkeypatch):
+    """In a folder, as a user who may not enter `closed` or `open/earlier`, and may not write to `readonly`."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(DATA / "keras_rl_0.4.2_log.json", "log.json")
+    modes = {"closed": 0, "open/earlier": 0, "open": 0o777, "readonly": 0o555, ".": 0o755}
+    for name in modes:
+        Path(name).mkdir(parents=True, exist_ok=True)
+    for name, mode in modes.items():
+        Path(name).chmod(mode)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+    for name in reversed(modes):
+        Path(name).chmod(0o755)
+
+
+THEIRS = [
+    *(f"export --weights w.h5f --to {to}" for to in ("readonly/p.onnx", "readonly/folder", "closed/p.onnx")),
+    *("plot log.json --out readonly/c.png", "plot log.json --out closed/x/c.png", "plot closed", "new closed/x"),
+    *("new readonly/x", "test --weights w.h5f --record closed/f.gif", "test --weights w.h5f --record readonly/f.gif"),
+    *("clear --checkpoint-dir closed", "clear --log-dir open", "clear --checkpoint-dir closed/x"),
+]
+
+
+@pytest.mark.parametrize("command", THEIRS)
+def test_what_only_somebody_else_may_enter_or_write_to_is_told_on_one_line(as_somebody_else, command, said, capsys):
+    name, *words = command.split()
+    with pytest.raises(SystemExit) as stop:
+        run_command(name, words)
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Permission denied" in said(line)
+
+
 @pytest.mark.parametrize("name", ["keras_rl_0.4.2_hdf5.h5f", "keras_rl2_tf24_checkpoint.h5f"])
 def test_weights_of_another_environment(name, said, capsys):
     with pytest.raises(SystemExit) as stop:

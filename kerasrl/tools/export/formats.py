@@ -17,7 +17,7 @@ from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.errors import UserError, one_line
 from kerasrl.phrases import to_install, to_type
 from kerasrl.storage.appearing import put_back
-from kerasrl.storage.files import naming
+from kerasrl.storage.files import naming, require_writable
 
 # From the arrays of a model's inputs, by name, to what it puts out [B, num_actions].
 Outputs = Callable[[dict[str, np.ndarray]], np.ndarray]
@@ -167,8 +167,7 @@ def installed_as(package: str) -> str:
 def require_free(path: Path, overwrite: bool) -> None:
     """Raise `UserError` unless a file or, for a name without an extension, a folder may be written to `path`."""
     is_folder = not path.suffix
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"cannot write {path}: there is no folder {path.parent}")
+    require_writable(path.parent)
     put_back(path)
     if path.is_dir() != is_folder and path.exists():
         raise UserError(f"{path} is a {'file' if is_folder else 'folder'}; name another one")

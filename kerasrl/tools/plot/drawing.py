@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kerasrl.compat.matplotlib import import_matplotlib
 from kerasrl.errors import UserError
-from kerasrl.storage.files import write_whole
+from kerasrl.storage.files import require_place, write_whole
 from kerasrl.tools.intervals import mean_and_interval
 from kerasrl.tools.plot.logs import Log, groups_of, read_logs
 
@@ -75,8 +75,7 @@ def plot(
     out = _default(paths) if out is None else Path(out)
     if out.suffix.lower() not in FORMATS:
         raise UserError(f"cannot draw {out}: its name must end in {', '.join(FORMATS)}")
-    if not out.parent.is_dir():
-        raise UserError(f"cannot write {out}: there is no folder {out.parent}")
+    require_place(out)
     picture = io.BytesIO()
     names = [{"run": run.run, "label": run.label} for run in runs]
     told = [

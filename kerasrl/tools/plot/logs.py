@@ -61,6 +61,10 @@ def _of(name: Path) -> list[Path]:
     """Return the logs in a folder and in those in it, as `tune` leaves them; what is no folder is a log."""
     if not os.path.isdir(name):
         return [name]
+    try:
+        list(name.iterdir())
+    except OSError as error:
+        raise UserError(f"{name} cannot be read: {error.strerror}") from None
     found = sorted([*name.glob("*_log.json"), *name.glob("*/*_log.json")])
     if not found:
         raise UserError(f"{name} has no logs, ..._log.json, nor have the folders in it")
