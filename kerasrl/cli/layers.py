@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from kerasrl.cli.options import flag, given_options, options_of, print_help, shown_value
 from kerasrl.config import AnyConfig, Config
 from kerasrl.config.agents import AGENTS, DQN
-from kerasrl.config.files import changed_by, changes, chosen_agent, preset_file, require_of_agent
+from kerasrl.config.files import changed_by, changes, chosen_agent, preset_file, presets, require_of_agent
 from kerasrl.config.settings import File, Name
 from kerasrl.config.trust import require_trust
 from kerasrl.errors import UserError
@@ -23,7 +24,7 @@ _ALL_GROUPS = tuple(dict.fromkeys(group for kind in AGENTS.values() for group in
 class Start:
     """Options override a file, which overrides a preset, which overrides the defaults."""
 
-    preset: Annotated[Name | None, "Name of a file in presets/, without .toml."] = None
+    preset: Annotated[Name | None, "Settings for a task, by name: a file in presets/, without .toml."] = None
     config: Annotated[
         File | None,
         "TOML file with any of the settings below. An earlier run's logs/..._config.toml repeats that run.",
@@ -63,7 +64,7 @@ def parse_config(words: Sequence[str], program: str, agent: str = DQN) -> Layere
     Raises:
         UserError: An option or a setting in a file is unknown, or its value is impossible.
     """
-    return _layered(given_options([Start, *_ALL_GROUPS], words), None, program, agent)
+    return _layered(_given([Start, *_ALL_GROUPS], words), None, program, agent)
 
 
 def parse_with_config(own: type[Own], refused: Mapping[str, str], words: Sequence[str], program: str) -> WithOwn[Own]:
@@ -72,7 +73,7 @@ def parse_with_config(own: type[Own], refused: Mapping[str, str], words: Sequenc
     Raises:
         UserError: As `parse_config`, or one of the settings in `refused` is given, whose values say what to do instead.
     """
-    given = given_options([Start, own, *_ALL_GROUPS], words)
+    given = _given([Start, own, *_ALL_GROUPS], words)
     if "help" not in given and (wrong := [name for name in given if name in refused]):
         raise UserError(f"{flag(wrong[0])} is not an option of this command: {refused[wrong[0]]}")
     names = {option.name for option in options_of(own)}
@@ -80,6 +81,20 @@ def parse_with_config(own: type[Own], refused: Mapping[str, str], words: Sequenc
     layered = _layered(dict(settings), own, program)
     start = Start(given.get("preset"), given.get("config"))
     return WithOwn(own(**{name: given[name] for name in names if name in given}), start, layered)
+
+
+def _given(groups: Sequence[type], words: Sequence[str]) -> dict[str, Any]:
+    """Return the settings given on a command line; for --preset alone, print the presets and exit."""
+    if words and words[-1] == "--preset":
+        print(_list_of_presets(), end="")
+        sys.exit(0)
+    return given_options(groups, words)
+
+
+def _list_of_presets() -> str:
+    found = presets()
+    width = max(map(len, found))
+    return "".join(["presets:\n", *(f"  {name:{width}}  {what}\n" for name, what in found.items())])
 
 
 def _layered(given: dict[str, Any], own: type | None, program: str, default: str = DQN) -> Layered:
@@ -100,7 +115,9 @@ def _layered(given: dict[str, Any], own: type | None, program: str, default: str
             require_trust(file, changes(layers[-1][1], layers[-2][1]), given)
     if "help" in given:
         groups = [Start, *([] if own is None else [own]), *kind.groups]
-        print_help(groups, ((own or kind).__doc__ or "").partition("\n")[0], program, layers[-1][1])
+        print_help(
+            groups, ((own or kind).__doc__ or "").partition("\n")[0], program, layers[-1][1], f"\n{_list_of_presets()}"
+        )
     for name in given:
         require_of_agent(name, flag(name), kind)
     config = dataclasses.replace(layers[-1][1], **given)

@@ -7,7 +7,6 @@ argparse, fed from a dataclass's fields, reports the wrong option as data; `trai
 
 import argparse
 import dataclasses
-import difflib
 import re
 import sys
 import typing
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from kerasrl.cli.meant import cure
 from kerasrl.cli.streams import DEBUG
 from kerasrl.config.arguments import parsed
 from kerasrl.config.arguments import words as written
@@ -76,9 +76,9 @@ def given_options(groups: Sequence[type], words: Sequence[str]) -> dict[str, Any
     unknown = [word for word in unknown if word != "--"]
     if unknown and "help" not in given:
         options = [DEBUG, *map(flag, kinds), *(flag(f"no_{name}") for name, kind in kinds.items() if kind is bool)]
-        meant = [near for word in unknown for near in difflib.get_close_matches(word.partition("=")[0], options, n=1)]
-        cure = f"did you mean {' or '.join(meant)}?" if meant else "see --help"
-        raise UserError(f"unknown option: {', '.join(unknown)}; {cure}")
+        wrong, instead = cure(unknown, options)
+        what = "option" if any(word.startswith("-") for word in wrong) else "word"
+        raise UserError(f"unknown {what}: {', '.join(wrong)}; {instead}")
     return {name: _value(name, value, kinds.get(name, bool)) for name, value in given.items()}
 
 
@@ -193,7 +193,9 @@ def _parser(
     return parser
 
 
-def print_help(groups: Sequence[type], description: str | None, program: str, values: object = None) -> None:
-    """Print help and exit."""
-    print(_parser(groups, program, description, values).format_help(), end="")
+def print_help(
+    groups: Sequence[type], description: str | None, program: str, values: object = None, more: str = ""
+) -> None:
+    """Print help, with `more` at its end, and exit."""
+    print(_parser(groups, program, description, values).format_help() + more, end="")
     sys.exit(0)

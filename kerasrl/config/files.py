@@ -104,9 +104,19 @@ def to_toml(config: Any, run: Mapping[str, Any]) -> str:
     return "\n".join([*parts, *tables, tomli_w.dumps({"run": run})])
 
 
+def presets() -> dict[str, str]:
+    """Return what each preset is, by name: the beginning of the comment in its file."""
+    found = {}
+    for file in sorted(PRESETS.glob("*.toml"), key=lambda file: file.stem):
+        comment = " ".join(re.findall("^# (.*)", file.read_text(encoding="utf-8"), re.MULTILINE))
+        beginning = re.match(r"(.+?)(?<!et al)[.:;](?: |$)", comment)
+        found[file.stem] = beginning[1] if beginning else ""
+    return found
+
+
 def preset_file(name: str) -> Path:
     """Return the file of a preset; raises `UserError` with similar names if it does not exist."""
-    names = sorted(file.stem for file in PRESETS.glob("*.toml"))
+    names = list(presets())
     if name not in names:
         nearest = difflib.get_close_matches(name, names, n=3)
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"the presets are {', '.join(names)}"

@@ -413,7 +413,7 @@ MISTAKES = [
     *("train.py --verbose 3", "train.py --hidden-layers a", "train.py --hidden-layers 64 3.5"),
     *("train.py --hidden-layers 64 -5", "train.py --stop-at high", "train.py --stop-at -inf", "train.py --gamma="),
     *("train.py --env=", "train.py --device=tpu", "train.py --env", "train.py --env --seed 3"),
-    *("train.py --log-dir -x", "train.py --preset", "train.py --visualize=true", "train.py --no-visualise"),
+    *("train.py --log-dir -x", "train.py --visualize=true", "train.py --no-visualise"),
     *("train.py --nb-step 3", "train.py --batch_sice=3 -x", "train.py -é 3", "train.py --nb-stesp 5"),
     *("train.py CartPole-v0", "train.py --env CartPole-v7", "train.py --env Pendulum-v1"),
     *("train.py --env Blackjack-v1", "train.py --checkpoint-dir text.h5f", "train.py --checkpoint-dir text.h5f/x"),
