@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
+from kerasrl.config.declaring import settings_of
 from kerasrl.config.settings import (
     ActionSettings,
     Activation,
@@ -39,7 +40,6 @@ from kerasrl.config.settings import (
     TargetModelUpdate,
     TrainInterval,
     WarmUp,
-    knowing_what_is_given,
 )
 
 Clipnorm = Annotated[
@@ -127,7 +127,7 @@ class ActorCriticLearningSettings:
     clipnorm: Clipnorm = float("inf")
 
 
-@knowing_what_is_given
+@settings_of
 @dataclass(frozen=True)
 class DDPGConfig(
     Settings,
@@ -199,7 +199,7 @@ class NafLearningSettings:
     clipnorm: Clipnorm = 1.0
 
 
-@knowing_what_is_given
+@settings_of
 @dataclass(frozen=True)
 class NAFConfig(
     Settings,
@@ -259,7 +259,7 @@ class SarsaLearningSettings:
     global_clipnorm: GlobalClipnorm = float("inf")
 
 
-@knowing_what_is_given
+@settings_of
 @dataclass(frozen=True)
 class SARSAConfig(
     Settings,
@@ -309,7 +309,7 @@ class PopulationSettings:
     noise_decay_const: Annotated[NotNegative, Finite, "Rate per step at which that noise falls."] = 0.0
 
 
-@knowing_what_is_given
+@settings_of
 @dataclass(frozen=True)
 class CEMConfig(
     Settings, RunSettings, EvaluationSettings, PopulationSettings, ModelSettings, ActionSettings, EnvironmentSettings

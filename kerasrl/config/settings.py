@@ -5,16 +5,15 @@
 what only DQN has; the others' own settings are in `kerasrl.config.other_agents`.
 """
 
-import functools
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
 from kerasrl.config.checks import check, check_together
-from kerasrl.errors import UserError
+from kerasrl.config.declaring import settings_of
 
 if TYPE_CHECKING:
     from kerasrl.config.agents import AnyConfig
@@ -282,29 +281,6 @@ GROUPS = (
 )
 
 
-Kind = TypeVar("Kind")
-
-
-def knowing_what_is_given(kind: type[Kind]) -> type[Kind]:
-    """Let settings know which of them were given, and answer an unknown one with those that are near, as files do."""
-    set_fields, names = kind.__init__, [field.name for field in fields(kind)]  # type: ignore[arg-type]
-
-    @functools.wraps(set_fields)
-    def init(self: Any, *values: Any, **settings: Any) -> None:
-        from kerasrl.config.files import require_known  # which knows all agents
-
-        if "agent" in settings and kind is Config:
-            raise UserError("the agent follows from the class: Config is of DQN, DDPGConfig of DDPG, and so on")
-        for name in settings:
-            require_known(name, kind)
-        set_fields(self, *values, **settings)
-        given = frozenset([*names[: len(values)], *settings])
-        object.__setattr__(self, "given", None if len(given) == len(names) else given)
-
-    kind.__init__ = init  # type: ignore[method-assign]
-    return kind
-
-
 class Settings:
     """What the settings of each agent can do.
 
@@ -335,7 +311,7 @@ class Settings:
         return load(None if cls is Config else cls.agent, preset, file, settings)  # type: ignore[attr-defined]
 
 
-@knowing_what_is_given
+@settings_of
 @dataclass(frozen=True)
 class Config(
     Settings,

@@ -1,7 +1,12 @@
 """Words that a command does not know: what was probably meant is said, by meaning before likeness."""
 
+import inspect
+import pydoc
+from dataclasses import fields
+
 import pytest
 
+from kerasrl import CEMConfig, Config, DDPGConfig
 from kerasrl.cli import meant
 from kerasrl.cli.door import _parse
 from kerasrl.cli.layers import parse_config
@@ -73,3 +78,16 @@ def test_the_presets_are_listed_with_a_line_each(words, capsys):
     assert not end.value.code
     assert [line.split()[0] for line in lines] == sorted(file.stem for file in PRESETS.glob("*.toml"))
     assert all(len(line.split()) > 1 for line in lines)
+
+
+@pytest.mark.parametrize("kind", [Config, DDPGConfig, CEMConfig])
+def test_help_in_python_lists_each_setting_with_its_meaning(kind):
+    shown = pydoc.render_doc(kind, renderer=pydoc.plaintext)
+    for field in fields(kind):
+        if field.name != "agent":
+            text = field.type.__metadata__[-1].split()[:3]
+            assert f"{field.name} = {getattr(kind(), field.name)!r}: {' '.join(text)}" in " ".join(
+                shown.split()
+            ).replace(" | ", " ")
+    assert "Annotated" not in shown and "Meta(" not in shown
+    assert list(inspect.signature(kind).parameters) == [field.name for field in fields(kind)]
