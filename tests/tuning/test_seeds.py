@@ -75,9 +75,13 @@ def test_seeds_are_those_of_train_py_and_the_same_command_trains_only_what_is_mi
     assert "seed 2: begins" in told
     assert (folder / "seed-1" / "dqn_CartPole-v0_weights.h5f").stat().st_mtime_ns == before
 
-    assert "nb_steps is 2000 here but was 900; choose another --folder" in error(
-        "--seeds", "2", "--folder", str(folder), *SHORT, "--nb-steps", "2000"
+    assert "nb_steps is 800 here but was 900; choose another --folder" in error(
+        "--seeds", "2", "--folder", str(folder), *SHORT, "--nb-steps", "800"
     )
+    assert run_command("tune", ["--seeds", "1", "--folder", str(folder), *SHORT, "--nb-steps", "1000"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^seed 0: continues from step [8-9]\d\d$", told, re.MULTILINE)
+    assert json.loads((folder / "seed-0" / "result.json").read_text())["evaluations"][-1][0] > 900
 
 
 @pytest.mark.long
