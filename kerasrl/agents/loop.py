@@ -9,16 +9,16 @@ from typing import Any
 
 import keras
 import numpy as np
-import rl.callbacks
 
 from kerasrl import seeds
 from kerasrl.agents.masking import Masking
 from kerasrl.agents.own_state import check_own_state
-from kerasrl.callbacks import TrainEpisodeLogger, TrainProgress
+from kerasrl.callbacks import TestLogger, TrainEpisodeLogger, TrainProgress
 from kerasrl.callbacks.callback_list import Callbacks, History, checked
 from kerasrl.environments import EnvironmentAdapter, time_limit
 from kerasrl.environments.adapter import Playing, copied
 from kerasrl.environments.checks import EnvironmentChecks
+from kerasrl.environments.rewards import changes_rewards, or_else
 from kerasrl.environments.spaces import within
 from kerasrl.errors import Note, UserError
 from kerasrl.plain import number
@@ -35,6 +35,7 @@ class Turn:
 
     def __init__(self) -> None:
         self.nb_steps, self.reward, self.done = 0, 0.0, False
+        self.own: dict[str, float] = {}  # `environment_reward`, where a processor makes others of the environment's
 
 
 class Loop:
@@ -55,6 +56,8 @@ class Loop:
         self._choose: Callable[[Any], Any] | None = None  # an action, instead of the agent
         self._masking, self._tells = Masking(agent, env, playing.action_masks), False
         self._checks = EnvironmentChecks(env, agent.processor)
+        self._counts_own = changes_rewards(agent.processor)
+        self._own_reward = 0.0  # the environment's own in this step, if they are counted
         self.observation: Any = None  # the current one, None between episodes
         self._has_noted = False  # that an episode is long
         self._deadline: float | None = None  # of a test after a signal
@@ -143,7 +146,7 @@ class Loop:
                 if time.monotonic() >= deadline:
                     break
         logs = {"episode_reward": turn.reward, "nb_episode_steps": turn.nb_steps, "nb_steps": agent.step}
-        return turn.done, logs
+        return turn.done, {**logs, **turn.own}
 
     def _turns(self, callbacks: Any, episode: int) -> Iterator[Turn]:
         """Let agent and environment take turns for an episode; yield how far it is before each turn and at the end."""
@@ -163,10 +166,13 @@ class Loop:
             if agent.training:
                 logs["metrics"] = metrics
             logs["episode"], logs["info"] = episode, info
+            if self._counts_own:
+                logs["environment_reward"] = own = self._own_reward
+                turn.own["environment_reward"] = turn.own.get("environment_reward", 0.0) + own
             callbacks.on_step_end(turn.nb_steps, logs)
             turn.nb_steps += 1
             agent.step += 1
-            self.environment.tell(episode + 1, turn.reward)
+            self.environment.tell(episode + 1, turn.own.get("environment_reward", turn.reward))
         yield turn
 
     def _note_long_episode(self, cure: str) -> None:
@@ -192,7 +198,7 @@ class Loop:
         """Play; see `Agent.test`."""
         agent = self.agent
         nb_episodes = _whole(nb_episodes, "nb_episodes")
-        lines = rl.callbacks.TestLogger() if verbose >= 1 else None
+        lines = TestLogger() if verbose >= 1 else None
         callbacks, history = self._callbacks([lines], {"nb_episodes": nb_episodes})
         with agent.acting(self.playing.seed):
             self._seed_environment()
@@ -219,7 +225,7 @@ class Loop:
                 if time.monotonic() >= self._deadline:
                     raise KeyboardInterrupt
         self._leave_episode()
-        callbacks.on_episode_end(episode, {"episode_reward": turn.reward, "nb_steps": turn.nb_steps})
+        callbacks.on_episode_end(episode, {"episode_reward": turn.reward, "nb_steps": turn.nb_steps, **turn.own})
         return True
 
     def _callbacks(self, loggers: list[Any], params: dict[str, Any]) -> tuple[Any, keras.callbacks.History]:
@@ -277,6 +283,7 @@ class Loop:
     def _step_environment(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self._take(action)
         checks, processor = self._checks, self.agent.processor
+        own = number(reward) if self._counts_own else None  # first: a processor may change an array in its place
         if processor is not None:
             done = terminated or truncated
             observation, reward, processed, info = processor.process_step(observation, reward, done, info)
@@ -291,6 +298,8 @@ class Loop:
             checks.check_observation(observation, "step")
         if type(reward) is not float:
             reward = checks.number(reward)
+        if self._counts_own:
+            self._own_reward += or_else(own, reward)
         return observation, reward, terminated, truncated, info
 
     def _step(self, callbacks: Any, episode_step: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -304,7 +313,7 @@ class Loop:
         chosen, processor = action, self.agent.processor
         if processor is not None:
             action = _kept(processor.process_action(action))
-        total_reward = 0.0
+        total_reward = self._own_reward = 0.0
         totals: dict[str, Any] = {}
         nb_repetitions = self.playing.action_repetition
         for _ in range(nb_repetitions):

@@ -12,6 +12,7 @@ import rl.callbacks
 
 from kerasrl.environments import Copies, time_limit
 from kerasrl.environments.adapter import Playing
+from kerasrl.environments.rewards import changes_rewards, own_rewards
 from kerasrl.errors import DivergenceError, Note
 from kerasrl.signals import is_ctrl_c
 
@@ -27,7 +28,7 @@ class Evaluation(rl.callbacks.Callback):
     so that they can be compared. Of equally good weights the later are kept: among weights that reach the highest
     possible reward, later ones more often do as well in other episodes. Callbacks after this one in the list find the
     mean reward as `evaluation_reward` in the logs at the end of that episode (NaN at the end of others) and at the end
-    of the training.
+    of the training. It is that of the environment's own rewards, whatever a processor makes of them.
 
     Args:
         env: Environment to play in; not the one that the agent is trained in, but `Copies` of that may be given.
@@ -166,7 +167,7 @@ class Evaluation(rl.callbacks.Callback):
                 Note,
                 stacklevel=3,
             )
-        return float(np.mean(history.history["episode_reward"]))
+        return float(np.mean(own_rewards(history.history)))
 
     def _play(self, nb_episodes: int, seed: int | None, callbacks: list[Any] | None = None) -> Any:
         playing = vars(replace(self._playing, seed=seed))
@@ -176,7 +177,7 @@ class Evaluation(rl.callbacks.Callback):
         """Return what a run needs to continue this one."""
         scores = {"best": self.best, "last": self.last, "solved": self.solved}
         nexts = {"next": self._next, "next_film": self._next_film, "interval": self.interval}
-        return {**scores, **nexts, "best_weights": self._best_weights}
+        return {**scores, **nexts, "best_weights": self._best_weights, "rewards": "own"}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from what `get_state` returned; best weights found after that are forgotten."""
@@ -186,6 +187,8 @@ class Evaluation(rl.callbacks.Callback):
         self._next, self._next_film = int(state["next"]), int(state["next_film"])
         if state.get("interval", self.interval) != self.interval:
             self._next = (self.model.step // self.interval + 1) * self.interval
+        if "rewards" not in state and changes_rewards(getattr(self.model, "processor", None)):
+            self.best = None  # an earlier version's, by a processor's rewards: nothing can be compared with it
         self._best_weights = state["best_weights"]
         if self._best_weights:
             self.model.write_weights(self.filepath, self._best_weights)

@@ -68,7 +68,7 @@ class Film(rl.callbacks.Callback):
     def on_step_end(self, step: int, logs: dict[str, Any]) -> None:
         """Count the step and its reward."""
         self._nb_steps += 1
-        self._reward += logs["reward"]
+        self._reward += logs.get("environment_reward", logs["reward"])
 
     def on_episode_end(self, episode: int, logs: dict[str, Any] | None = None) -> None:
         """Hold the episode's last picture for a moment."""

@@ -25,7 +25,8 @@ _PER_SECOND = 10  # redraws, at most
 
 class TrainEpisodeLogger(rl.callbacks.TrainEpisodeLogger):
     """Keras-RL's lines, in which the mean action is that of the agent's own choices where the processor makes of them
-    what has no mean: dictionaries, texts, objects.
+    what has no mean: dictionaries, texts, objects. Rewards are the environment's own; what a processor makes of them
+    follows in a line.
     """
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -42,6 +43,8 @@ class TrainEpisodeLogger(rl.callbacks.TrainEpisodeLogger):
         """Add a step."""
         super().on_step_end(step, logs)
         self.choices.append(self.model.recent_action)
+        rewards = self.rewards[logs["episode"]]
+        rewards[-1] = logs.get("environment_reward", rewards[-1])
 
     def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
         """Print the line."""
@@ -52,15 +55,35 @@ class TrainEpisodeLogger(rl.callbacks.TrainEpisodeLogger):
         if not has_mean:
             self.actions[episode] = self.choices
         super().on_episode_end(episode, logs)
+        if (processed := _processed(logs)) is not None:
+            print(f"after the processor: episode reward: {processed:.3f}")
+
+
+class TestLogger(rl.callbacks.TestLogger):
+    """Keras-RL's lines, with the environment's own rewards before what a processor makes of them."""
+
+    def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
+        """Print the line."""
+        if (processed := _processed(logs)) is None:
+            super().on_episode_end(episode, logs)
+        else:
+            told = f"reward: {logs['environment_reward']:.3f}, steps: {logs['nb_steps']}"
+            print(f"Episode {episode + 1}: {told}, after the processor: {processed:.3f}")
+
+
+def _processed(logs: dict[str, Any]) -> float | None:
+    """Return an episode's reward after the processor if that is another than the environment's own, or else None."""
+    processed: float = logs["episode_reward"]
+    return None if logs.get("environment_reward", processed) == processed else processed
 
 
 class TrainProgress(rl.callbacks.Callback):
     """Show step, episodes, mean reward, epsilon, loss, speed and the time left.
 
     A terminal or a notebook gets one line, as much of it as fits, that is redrawn up to ten times a second; a file gets
-    a plain line every `interval` steps. The reward is the mean of the last 100 episodes, the loss that of the last
-    1,000 steps, or the latest where there was no update in these, and the speed that of the last second or interval; in
-    the last line, that of the whole `fit`.
+    a plain line every `interval` steps. The reward, the environment's own, is the mean of the last 100 episodes, the
+    loss that of the last 1,000 steps, or the latest where there was no update in these, and the speed that of the last
+    second or interval; in the last line, that of the whole `fit`.
     The live line shows speed and time left only after a second of learning, since the first update has to be compiled.
     """
 
@@ -79,6 +102,7 @@ class TrainProgress(rl.callbacks.Callback):
         self._metrics: deque[list[float]] = deque(maxlen=_RECENT_STEPS)
         self._latest = math.nan  # loss
         self._rewards: deque[float] = deque(maxlen=_RECENT_EPISODES)
+        self._processed: deque[float] = deque(maxlen=_RECENT_EPISODES)
         self._best: float | None = None
         self._nb_episodes = 0
         self._first = self._marked = self.step = self.model.step
@@ -108,7 +132,8 @@ class TrainProgress(rl.callbacks.Callback):
     def on_episode_end(self, episode: int, logs: dict[str, Any]) -> None:
         """Add the episode."""
         self._nb_episodes = episode + 1
-        self._rewards.append(logs["episode_reward"])
+        self._rewards.append(logs.get("environment_reward", logs["episode_reward"]))
+        self._processed.append(logs["episode_reward"])
         self._note_evaluation(logs)
 
     def _note_evaluation(self, logs: dict[str, Any]) -> None:
@@ -128,12 +153,14 @@ class TrainProgress(rl.callbacks.Callback):
 
     def get_state(self) -> dict[str, Any]:
         """Return what the line says about the steps before a resume."""
-        return {"rewards": self._rewards, "best": self._best, "latest": self._latest}
+        state = {"rewards": self._rewards, "best": self._best, "latest": self._latest}
+        return {**state, "processed": self._processed}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from what `get_state` returned; to be called once the training has begun."""
         self._rewards, self._best = state["rewards"], state["best"]
-        self._latest = state.get("latest", math.nan)  # earlier versions did not keep it
+        self._latest = state.get("latest", math.nan)  # earlier versions did not keep it, nor other rewards
+        self._processed = state.get("processed", self._rewards.copy())
 
     @property
     def has_learned(self) -> bool:
@@ -168,12 +195,14 @@ class TrainProgress(rl.callbacks.Callback):
             speed = (self.step - self._first) / seconds
         reward = f"{sum(rewards) / len(rewards):.1f}" if rewards else "-"
         of = f" of the last {len(rewards)} episodes" if rewards else ""
+        learned = self._processed
+        after = "" if learned == rewards else f" (after the processor {sum(learned) / len(learned):.1f})"
         losses = self._known(0) or [self._latest]
         loss = "-" if math.isnan(self._latest) else f"{sum(losses) / len(losses):.3g}"
         facts = {
             "step": (f"step {self.step:,} of {total:,}", f"{_short(self.step)}/{_short(total)}"),
             "episodes": (f"episodes {self._nb_episodes:,}", f"{_short(self._nb_episodes)} ep"),
-            "reward": (f"mean reward{of} {reward}", f"reward {reward}"),
+            "reward": (f"mean reward{of} {reward}{after}", f"reward {reward}"),
         }
         if self._best is not None:
             facts["best"] = (f"best evaluation {self._best:.1f}", f"best {self._best:.4g}")

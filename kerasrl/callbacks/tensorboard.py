@@ -22,7 +22,8 @@ _SUFFIX = ".kerasrl"  # tells a new training which files are an earlier one's
 class TensorBoardLogger(rl.callbacks.Callback):
     """Write each episode's figures, with the total number of steps as the x axis.
 
-    They are `episode/reward`, `episode/steps`, `train/loss`, `train/mean_q`, `train/epsilon` and the other metrics
+    They are `episode/reward` (the environment's own; `episode/processed_reward` is what a processor makes of it, if it
+    makes anything), `episode/steps`, `train/loss`, `train/mean_q`, `train/epsilon` and the other metrics
     (means over the episode), `speed/steps_per_second`, `evaluation/reward` where there was one, and `settings` as a
     table; what is not finite is left out. What an earlier training wrote to the folder moves to `earlier/N` in it when
     a new one begins; a resumed one adds to it: steps repeated after a kill appear twice, with the same values except
@@ -71,7 +72,8 @@ class TensorBoardLogger(rl.callbacks.Callback):
         """Write the episode's figures."""
         seconds = self._end - self._start
         figures = {
-            "episode/reward": logs["episode_reward"],
+            "episode/reward": logs.get("environment_reward", logs["episode_reward"]),
+            "episode/processed_reward": logs["episode_reward"] if "environment_reward" in logs else None,
             "episode/steps": logs["nb_episode_steps"],
             "speed/steps_per_second": logs["nb_episode_steps"] / seconds,
             "evaluation/reward": logs.get("evaluation_reward"),

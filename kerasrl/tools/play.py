@@ -12,6 +12,7 @@ import numpy as np
 from kerasrl.compat.keras_settings import as_tested
 from kerasrl.config.commands import PlayConfig
 from kerasrl.environments import video
+from kerasrl.environments.rewards import own_rewards, processed_rewards
 from kerasrl.errors import UserError
 from kerasrl.training.own_parts import OwnParts
 from kerasrl.training.saved import Saved, find
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Played(list[float]):
-    """The reward of each episode; a notebook shows them with `film`, the .gif or .mp4 that was written, if any."""
+    """The environment's own reward of each episode.
+
+    A notebook shows them with `film`, the .gif or .mp4 that was written, if any.
+    """
 
     def __init__(self, rewards: Iterable[float], film: str | Path = "") -> None:
         super().__init__(rewards)
@@ -52,6 +56,8 @@ def play(
     trust: bool = False,
 ) -> Played:
     """Play with saved weights, print the result, and return the episodes' rewards; a notebook shows their film.
+
+    They are the environment's own, whatever a processor makes of them to learn from.
 
     Args:
         weights: File that `train` or Keras-RL wrote.
@@ -116,17 +122,18 @@ def played(config: PlayConfig, saved: Saved, recipe: "Recipe | None" = None) -> 
         history = recipe.test(run)
     if not hasattr(history, "history"):
         raise UserError("the recipe's test(run) must return what `agent.test(...)` returns")
-    rewards: list[float] = history.history.get("episode_reward", [])
-    _tell(rewards, config)
+    rewards = own_rewards(history.history)
+    _tell(rewards, processed_rewards(history.history), config)
     return Played(rewards, config.record)
 
 
-def _tell(rewards: list[float], config: PlayConfig) -> None:
+def _tell(rewards: list[float], processed: list[float], config: PlayConfig) -> None:
     if rewards:
         digits = 1 if max(map(abs, rewards)) >= 10 else 2
+        after = f"; after the processor: mean {np.mean(processed):.4g}" if processed else ""
         print(
             f"mean {np.mean(rewards):.{digits}f}, standard deviation {np.std(rewards):.{digits}f}, "
-            f"minimum {min(rewards):.{digits}f}, episodes {len(rewards)}"
+            f"minimum {min(rewards):.{digits}f}, episodes {len(rewards)}{after}"
         )
     else:
         print("no episode was finished")

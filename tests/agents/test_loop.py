@@ -86,9 +86,14 @@ class KerasRLAgent(rl.core.Agent):
 
 
 def plain(value):
-    """Make values of ours and Keras-RL's comparable: np.int16(3) and 3, float32 and float."""
+    """Make values of ours and Keras-RL's comparable: np.int16(3) and 3, float32 and float.
+
+    Only ours have the environment's own rewards, after everything else.
+    """
     if isinstance(value, dict):
-        return [(key, plain(item)) for key, item in value.items()]
+        names = list(value)
+        assert "environment_reward" not in names[:-1]
+        return [(key, plain(item)) for key, item in value.items() if key != "environment_reward"]
     if isinstance(value, list | tuple | np.ndarray) and np.ndim(value):
         return [plain(item) for item in value]
     return str(float(value))

@@ -113,6 +113,24 @@ def test_a_run_shows_episodes_mean_evaluations_epsilon_loss_and_threshold(tmp_pa
     assert legend(figure) == ["episode", "mean of the last 100 episodes", "evaluation", "reward threshold 195"]
 
 
+def with_columns(log, **columns):
+    """Add columns to a log."""
+    log.write_text(json.dumps({**json.loads(log.read_text()), **columns}))
+    return log
+
+
+def test_the_environments_own_rewards_are_drawn_and_what_a_processor_makes_of_them_below(tmp_path, draw):
+    own = [3.0 * k for k in range(300)]
+    reward, processed, *_ = draw(with_columns(write_log(tmp_path), environment_reward=own)).axes
+    np.testing.assert_array_equal(lines(reward)[0].get_ydata(), own)
+    assert lines(reward)[1].get_ydata()[-1] == pytest.approx(np.mean(own[200:]))
+    assert "after\nthe processor" in processed.get_ylabel()
+    assert lines(processed)[0].get_ydata()[-1] == pytest.approx(np.mean(range(200, 300)))
+    assert thresholds(reward) == {195} and not thresholds(processed)
+    same = with_columns(write_log(tmp_path), environment_reward=list(range(300)))
+    assert len(draw(same).axes) == 3  # there is nothing more to show
+
+
 def test_threshold_of_the_command_line_replaces_that_of_the_settings(tmp_path, draw):
     assert thresholds(draw(write_log(tmp_path), threshold=-110.5).axes[0]) == {-110.5}
 

@@ -6,6 +6,7 @@ from unittest import mock
 
 import numpy as np
 
+from kerasrl.environments.rewards import own_rewards
 from kerasrl.tools.export.formats import Outputs
 
 _TIED = 1e-5  # of the largest Q-value: sums of 32-bit floats in a different order differ by as much
@@ -55,7 +56,7 @@ def play(agent: Any, env: Any, exported: Outputs, names: list[str], **how: Any) 
 
     with mock.patch.object(agent, "compute_q_values" if values else "select_action", output):
         history = agent.test(env, visualize=False, **how).history
-    found.rewards = history.get("episode_reward", [])
+    found.rewards = own_rewards(history)
     return found
 
 

@@ -37,9 +37,11 @@ STYLE: dict[str, Any] = {
 PANELS = {
     "episode_reward": ("reward per episode", 4.0),
     "evaluation_reward": ("reward per episode\n(evaluations)", 3.0),
+    "processed_reward": (f"reward after\nthe processor\n(mean of {WINDOW})", 1.4),
     "mean_eps": ("epsilon\n(probability of a\nrandom action)", 1.4),
     "loss": (f"loss\n(mean of {WINDOW}\nepisodes)", 1.4),
 }
+_OWN_REWARDS = ("episode_reward", "evaluation_reward")  # the environment's
 EACH_RUN, INTERVAL = "each run", "95% interval of the runs' mean"
 
 
@@ -172,14 +174,14 @@ def _draw_panel(axes: "Axes", key: str, groups: Sequence[tuple[str, list[Log]]],
         _draw(axes, runs, "evaluation_reward", "evaluation", shows_each, color=COLOURS[1], linestyle="--")
         axes.set_title(groups[0][0])
     axes.set_ylabel(PANELS[key][0] + (f"\n(mean of the last {WINDOW})" if is_reward and not single else ""))
-    for value in {run.threshold for run in runs if run.threshold is not None and key.endswith("reward")}:
+    for value in {run.threshold for run in runs if run.threshold is not None and key in _OWN_REWARDS}:
         axes.axhline(value, color="black", linestyle=":", linewidth=1.4, label=threshold)
     if key == "mean_eps":
         axes.set_ylim(-0.05, 1.05)
 
 
 def _draw(axes: "Axes", group: Sequence[Log], key: str, label: str, shows_each: bool, **style: Any) -> None:
-    window = WINDOW if key in ("episode_reward", "loss") else 1
+    window = WINDOW if key in ("episode_reward", "processed_reward", "loss") else 1
     logged = [run.curves[key] for run in group if key in run.curves]
     curves = [(steps, running_mean(values, window)) for steps, values in logged]
     average, marker = mean_and_interval(curves), "o" if key == "evaluation_reward" else None

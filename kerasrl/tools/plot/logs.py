@@ -15,12 +15,13 @@ from kerasrl.config.agents import AGENTS, DQN
 from kerasrl.config.checks import shown
 from kerasrl.config.files import decoded_toml
 from kerasrl.config.settings import EvaluationSettings, RunSettings
+from kerasrl.environments.rewards import OWN, PROCESSED
 from kerasrl.errors import UserError
 from kerasrl.reading import parse_json, read_file
 from kerasrl.tools.intervals import Curve
 
 # Columns of a log that are drawn.
-COLUMNS = ("episode_reward", "evaluation_reward", "mean_eps", "loss")
+COLUMNS = (PROCESSED, OWN, "evaluation_reward", "mean_eps", "loss")
 _LARGEST = 1e100  # so that sums and squares stay finite
 _LONGEST = 300  # characters of a label
 # Settings that change what a run shows, how long it is and where it goes, but neither what it learns nor the task.
@@ -92,7 +93,11 @@ def read_log(path: Path, threshold: float | None) -> Log:
         raise UserError(f"{path} is damaged or not of a training: nb_steps does not increase from episode to episode")
     known = [(key, values, np.isfinite(values)) for key, values in zip(keys, columns, strict=True)]
     curves = {key: (steps[finite], values[finite]) for key, values, finite in known if finite.any()}
-    if "episode_reward" not in curves:
+    if OWN in curves:  # these count; what a processor has made of them is shown beside them
+        processed, curves[PROCESSED] = curves.get(PROCESSED), curves.pop(OWN)
+        if processed is not None and not np.array_equal(processed, curves[PROCESSED]):
+            curves["processed_reward"] = processed
+    if PROCESSED not in curves:
         raise UserError(f"{path} holds no episodes yet")
     beside = path.with_name(f"{path.stem.removesuffix('_log')}_config.toml")
     settings: dict[str, Any] = {}
