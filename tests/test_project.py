@@ -12,6 +12,7 @@ import types
 import xml.etree.ElementTree
 from pathlib import Path
 
+import gym
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
@@ -62,6 +63,7 @@ PYTHON = [
     "import json\n",
     "from gym import Env, spaces",
     "q_values = policy.run",
+    "from kerasrl.environments.processors import",
 ]
 
 
@@ -355,6 +357,13 @@ def test_the_environment_with_illegal_actions(tmp_path):
     folders = {"checkpoint_dir": str(tmp_path), "log_dir": str(tmp_path)}
     trained = train(Config(nb_steps=80, seed=1, hidden_layers=(4,), verbose=0, jit_compile=False, **folders), env=Nim)
     assert len(taken) > 80 and all(taken) and set(trained.history["episode_reward"]) == {-1.0, 1.0}
+
+
+def test_the_processor_of_the_commands():
+    env = types.SimpleNamespace(observation_space=gym.spaces.MultiDiscrete([2, 3]))
+    namespace = {"env": env}
+    exec(python_block("from kerasrl.environments.processors import"), namespace)
+    assert namespace["processor"].process_observation([1, 0]).tolist() == [0, 1, 1, 0, 0]
 
 
 def test_the_legal_action_of_an_exported_network():

@@ -55,9 +55,11 @@ class Agent(rl.core.Agent):
         reward_scale: Factor of the rewards that the memory keeps. Those that are reported keep their size.
         nb_random_steps: Steps at the beginning of a `fit` whose actions are random.
         is_discrete: Whether it chooses one of `nb_actions` actions, by its number, and only those that `action_mask`
-            allows.
+            allows. Those of an environment that are no such numbers are made of them by `decode`.
         action_mask: Which actions are legal for the observation to act on next [nb_actions] bool; None: all. `fit` and
             `test` set it if the environment says so.
+        decode: What makes the environment's action of the number that was chosen, None if it is that number. `fit` and
+            `test` set it by the environment's action space.
         trainables: The networks of a compiled agent, by name, in the order of a weights file.
         memory: Replay memory, if any.
         compiled: Whether `compile` was called.
@@ -86,10 +88,11 @@ class Agent(rl.core.Agent):
     nb_actions: int
     is_discrete = False
     action_mask: np.ndarray | None = None
+    decode: Callable[[Any], Any] | None = None
     history: keras.callbacks.History | None = None  # of the last `fit`
     # What acting changes in an agent, and `undone` puts back.
     changed_by_acting: tuple[str, ...] = (
-        *("training", "step", "recent_observation", "recent_action", "recent_truncated", "action_mask"),
+        *("training", "step", "recent_observation", "recent_action", "recent_truncated", "action_mask", "decode"),
     )
     _of_others: tuple[str, ...] = ()  # arguments of other agents that this one may be given by mistake
     _learns_from = ""
@@ -226,6 +229,8 @@ class Agent(rl.core.Agent):
             self._seen = [*self._seen, copy.deepcopy(observation)][-self.memory.window_length :]
         if self.processor is not None:
             action = self.processor.process_action(action)
+        if self.decode is not None:
+            action = self.decode(action)
         return action if self.bounds is None else within(action, self.bounds)
 
     # What it was given, and may be given later

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import numpy as np
-
 from kerasrl.agents.base import Agent
-from kerasrl.agents.masking import random_legal
+from kerasrl.agents.masking import random_number
 from kerasrl.errors import UserError
 from kerasrl.learning import ModelInputs, Trainable
 from kerasrl.learning.inputs import usable
@@ -54,13 +52,7 @@ class DiscreteAgent(Agent):
 
     def random_action(self, env: Any) -> Any:
         """Return one of the agent's actions; those of the environment may be others, which a processor makes of it."""
-        if self.action_mask is not None:
-            return random_legal(self.action_mask)
-        action = super().random_action(env) if hasattr(getattr(env, "action_space", None), "sample") else None
-        is_own = isinstance(action, int | np.integer) and 0 <= action < self.nb_actions
-        if is_own or (self.processor is None and action is not None):
-            return action
-        return np.random.randint(self.nb_actions)
+        return random_number(self, env)
 
     @property
     def observation_sizes(self) -> list[int] | None:

@@ -18,6 +18,7 @@ from kerasrl.callbacks.callback_list import Callbacks, History, checked
 from kerasrl.environments import EnvironmentAdapter, time_limit
 from kerasrl.environments.adapter import Playing, copied
 from kerasrl.environments.checks import EnvironmentChecks
+from kerasrl.environments.numbered import numbered_for
 from kerasrl.environments.rewards import changes_rewards, or_else
 from kerasrl.environments.spaces import within
 from kerasrl.errors import Note, UserError
@@ -50,11 +51,13 @@ class Loop:
         self.user_callbacks = checked(callbacks)
         self.environment = EnvironmentAdapter(env, playing.visualize)
         self._take: Callable[[Any], Any] = self.environment.step
-        bounds = agent.bounds
+        bounds, self._decode = agent.bounds, numbered_for(agent, env)
         if bounds is not None:
             self._take = lambda action: self.environment.step(within(action, bounds))
+        if (decode := self._decode) is not None:
+            self._take = lambda action: self.environment.step(decode(action))
         self._choose: Callable[[Any], Any] | None = None  # an action, instead of the agent
-        self._masking, self._tells = Masking(agent, env, playing.action_masks), False
+        self._masking, self._tells = Masking(agent, env, playing.action_masks, self._decode), False
         self._checks = EnvironmentChecks(env, agent.processor)
         self._counts_own = changes_rewards(agent.processor)
         self._own_reward = 0.0  # the environment's own in this step, if they are counted
@@ -90,7 +93,7 @@ class Loop:
         progress = TrainProgress(interval=log_interval) if verbose == 1 else None
         lines = TrainEpisodeLogger() if verbose > 1 else None
         callbacks, history = self._callbacks([progress, lines], {"nb_steps": nb_steps})
-        agent.training = True
+        agent.training, agent.decode = True, self._decode
         agent.step = episode = longest = 0
         saved = state.load() if state is not None and resume else None
         if state is not None and saved is not None:
@@ -201,6 +204,7 @@ class Loop:
         lines = TestLogger() if verbose >= 1 else None
         callbacks, history = self._callbacks([lines], {"nb_episodes": nb_episodes})
         with agent.acting(self.playing.seed):
+            agent.decode = self._decode
             self._seed_environment()
             try:
                 callbacks.on_train_begin()

@@ -15,6 +15,7 @@ from rl.policy import (
 
 from kerasrl.agents.policies import selecting
 from kerasrl.environments.masks import ActionMasks, as_mask, cure, needed, require_legal, shown
+from kerasrl.environments.numbered import NumberedActions
 from kerasrl.errors import UserError
 from kerasrl.overrides import overrides
 
@@ -29,14 +30,15 @@ class Masking:
         agent: The agent.
         env: Environment; as long as it gives no mask, nothing is done.
         is_wanted: Whether masks are to be obeyed.
+        actions: What makes the environment's actions of the agent's numbers, None if they are these.
 
     Attributes:
         is_on: Whether the environment has given a mask.
     """
 
-    def __init__(self, agent: Any, env: Any, is_wanted: bool) -> None:
+    def __init__(self, agent: Any, env: Any, is_wanted: bool, actions: NumberedActions | None) -> None:
         self._agent = agent
-        self._masks = ActionMasks(env, agent.nb_actions) if is_wanted and agent.is_discrete else None
+        self._masks = ActionMasks(env, agent.nb_actions, actions) if is_wanted and agent.is_discrete else None
         self.is_on = False
 
     def begins(self, info: dict[str, Any], tells: bool) -> bool:
@@ -157,7 +159,14 @@ def own_mask(agent: Any, given: Any) -> np.ndarray | None:
     return mask
 
 
-def random_legal(mask: np.ndarray) -> int:
-    """Return one of the legal actions at random."""
-    (legal,) = mask.nonzero()
-    return int(legal[np.random.randint(len(legal))])
+def random_number(agent: Any, env: Any) -> Any:
+    """Return one of a discrete agent's actions, a legal one; a processor may make other ones of it."""
+    if agent.action_mask is not None:
+        (legal,) = agent.action_mask.nonzero()
+        return int(legal[np.random.randint(len(legal))])
+    space = getattr(env, "action_space", None) if agent.decode is None else None
+    action = space.sample() if space is not None and hasattr(space, "sample") else None
+    is_own = isinstance(action, int | np.integer) and 0 <= action < agent.nb_actions
+    if is_own or (agent.processor is None and action is not None):
+        return action
+    return np.random.randint(agent.nb_actions)

@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasrl.diagnosis import definition
 from kerasrl.environments.instances import wrapper_chain
+from kerasrl.environments.numbered import NumberedActions
 from kerasrl.errors import UserError
 from kerasrl.phrases import to_type
 
@@ -23,10 +24,11 @@ class ActionMasks:
     Args:
         env: Environment.
         nb_actions: Number of actions that the agent chooses from.
+        actions: What makes the environment's actions of these, None if they are the same.
     """
 
-    def __init__(self, env: Any, nb_actions: int) -> None:
-        self.env = env
+    def __init__(self, env: Any, nb_actions: int, actions: NumberedActions | None = None) -> None:
+        self.env, self._actions = env, actions
         self._all = np.ones(nb_actions, np.bool_)
         self._all.setflags(write=False)  # it is handed out
         layers = [*wrapper_chain(env), getattr(env, "unwrapped", env)]
@@ -91,12 +93,20 @@ class ActionMasks:
 
     def _checked(self) -> np.ndarray:
         if self._known is None:
-            self._known = as_mask(self._given, len(self._all))
+            given = self._given
+            if self._actions is not None:
+                given = self._actions.mask(given, is_joined=self._by == _METHOD)
+            self._known = as_mask(given, len(self._all))
         if self._known is not None:
             return self._known
         if self._given is None and self._is_in_info:
             raise self._error(self._by, f"no {self._name}, which each reset() and step() has to give")
-        raise self._error(self._by, f"{shown(self._given)} as {self._name}, which must be {needed(len(self._all))}")
+        what = needed(len(self._all))
+        if self._actions is not None and not self._actions.is_single:
+            what += (
+                f", or a tuple of {' and '.join(map(str, self._actions.sizes))} of them for the numbers in an action"
+            )
+        raise self._error(self._by, f"{shown(self._given)} as {self._name}, which must be {what}")
 
     @property
     def _name(self) -> str:

@@ -4,13 +4,15 @@ from kerasrl.compat import keras_rl as keras_rl  # before the imports that it ma
 
 # isort: split
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import rl.core
 from PIL import Image
 
-from kerasrl.environments.spaces import kind_of
+from kerasrl.environments.shown import parts_of
+from kerasrl.environments.spaces import SUPPORTED, kind_of
 from kerasrl.errors import UserError
 
 _SCREEN = (84, 84)
@@ -57,6 +59,59 @@ class OneHotProcessor(rl.core.Processor):
             return _one_hot(observation, n, start)
         vectors = {key: _one_hot(observation[key], n, start) for key, n, start in self.parts}
         return {**observation, **vectors}
+
+
+class FlatteningProcessor(rl.core.Processor):
+    """Give a network what it takes of the observations of any space that is supported.
+
+    Each number of Discrete and MultiDiscrete ones becomes a vector of zeros with a one in its place. What has parts
+    becomes a dictionary of arrays, with a dot between the keys of a Dict in a Dict; a Tuple's keys are 0, 1 and so on.
+
+    Args:
+        space: The space.
+
+    Raises:
+        UserError: It is not supported.
+    """
+
+    def __init__(self, space: Any) -> None:
+        # As plain values, so that a training state can hold them.
+        self.parts = [(part.name, part.path, part.sizes, part.starts) for part in parts_of(space, SUPPORTED)]
+
+    @staticmethod
+    def is_needed(space: Any) -> bool:
+        """Return whether a space has parts in parts, places instead of keys, or MultiDiscrete ones."""
+        parts = parts_of(space, SUPPORTED)
+        return kind_of(space) == "Tuple" or any(len(p.path) > 1 or p.kind == "MultiDiscrete" for p in parts)
+
+    def process_observation(self, observation: Any) -> Any:
+        """Return the array, or the dictionary of arrays."""
+        flat = {name: _flat(observation, path, sizes, starts) for name, path, sizes, starts in self.parts}
+        return flat if self.parts[0][1] else flat[""]
+
+
+def processor_for(space: Any) -> rl.core.Processor | None:
+    """Return what has to come between observations of a space and a network, None if nothing has to."""
+    if FlatteningProcessor.is_needed(space):
+        return FlatteningProcessor(space)
+    return OneHotProcessor(space) if OneHotProcessor.is_needed(space) else None
+
+
+def _flat(observation: Any, path: Sequence[Any], sizes: Sequence[int], starts: Sequence[int]) -> np.ndarray:
+    value = observation
+    for key in path:
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            raise UserError(
+                f"the environment gave the observation {observation!r:.60}, without the part {key}"
+            ) from None
+    if not sizes:
+        return np.asarray(value)
+    numbers = np.ravel(value).tolist()
+    if len(numbers) != len(sizes):
+        raise UserError(f"the environment gave the observation {value!r:.60}, not {len(sizes)} whole numbers")
+    return np.concatenate([_one_hot(*each) for each in zip(numbers, sizes, starts, strict=True)])
 
 
 def _one_hot(value: Any, n: int, start: int) -> np.ndarray:

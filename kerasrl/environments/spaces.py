@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from kerasrl.environments.kinds import kind_of as kind_of
+from kerasrl.environments.numbered import MOST, NumberedActions
+from kerasrl.environments.shown import parts_of
 from kerasrl.errors import UserError
 
 SUPPORTED = (
-    "supported are observations in a Box (numbers, any shape), Discrete, or a Dict of these, and actions in a Box of "
-    "numbers, or Discrete ones that start at 0"
+    "supported are observations in a Box (numbers, any shape), Discrete, MultiDiscrete, MultiBinary, or a Dict or "
+    f"Tuple of these, and actions in a Box of numbers, Discrete, or up to {MOST:,} of MultiDiscrete or MultiBinary"
 )
 
 
@@ -18,11 +21,11 @@ class Spaces:
     """What an environment shows and takes; each agent has its own rule about the actions that it can learn."""
 
     observation: Any
-    """Shape of an observation; for a Dict a dictionary of shapes by key, which is a text, as the inputs' names are."""
+    """Shape of an observation as networks take it; for a Dict or Tuple, shapes by the names of the inputs."""
     actions: Any
     """The action space, whatever its class."""
     nb_actions: int | None
-    """Number of actions in a Discrete space that starts at 0, None for other spaces."""
+    """Number of actions that are chosen by their numbers; None for other spaces, and for too many."""
     action_shape: tuple[int, ...] | None
     """Shape of an action in a Box of numbers, None for other spaces; its bounds are `actions.low` and `.high`."""
 
@@ -44,24 +47,31 @@ class Spaces:
 
     def require(self, kind: str, agent: str) -> int:
         """Return the number of actions, or of numbers in a continuous one; raise `UserError` if they are others."""
+        numbered = NumberedActions.of(self.actions)
+        if numbered is not None and self.nb_actions is None:
+            raise UserError(
+                f"the action space {self.actions} has {numbered.nb_actions:,} actions; at most {MOST:,} work"
+            )
         if self.kind != kind:
             raise UserError(f"the action space {self.actions} is not supported by {agent}; {SUPPORTED}")
         return self.nb_actions if self.nb_actions is not None else int(np.prod(self.action_shape or (1,)))
 
     def require_discrete(self, agent: str) -> int:
-        """Return the number of actions; raise `UserError` unless they are Discrete and start at 0."""
+        """Return the number of actions; raise `UserError` unless they are chosen by their numbers."""
         return self.require("discrete", agent)
 
 
 def describe_spaces(env: Any) -> Spaces:
     """Return what an environment shows and takes; raise `UserError` if its observations are not supported."""
     actions = env.action_space
-    kind, nb_actions, shape = kind_of(actions), None, None
-    if kind == "Discrete" and getattr(actions, "start", 0) == 0:
-        nb_actions = int(actions.n)
-    if kind == "Box" and np.issubdtype(actions.dtype, np.number):
+    numbered, nb_actions, shape = NumberedActions.of(actions), None, None
+    if numbered is not None and (numbered.is_single or numbered.nb_actions <= MOST):
+        nb_actions = numbered.nb_actions
+    if kind_of(actions) == "Box" and np.issubdtype(actions.dtype, np.number):
         shape = tuple(actions.shape)
-    return Spaces(_shape(env.observation_space), actions, nb_actions, shape)
+    parts = parts_of(env.observation_space, SUPPORTED)
+    observation: Any = {part.name: part.shape for part in parts} if parts[0].path else parts[0].shape
+    return Spaces(observation, actions, nb_actions, shape)
 
 
 def check_spaces(env: Any, agent: str = "DQN") -> tuple[Any, int]:
@@ -88,7 +98,11 @@ def _in_words(space: Any) -> str:
     kind = kind_of(space)
     if kind == "Dict":
         return f"{{{', '.join(f'{key}: {_in_words(space.spaces[key])}' for key in in_order(space.spaces))}}}"
-    return f"Discrete({space.n})" if kind == "Discrete" else f"{kind}{tuple(getattr(space, 'shape', None) or ())}"
+    if kind == "Tuple":
+        return f"({', '.join(map(_in_words, space.spaces))})"
+    if kind in ("Discrete", "MultiDiscrete"):
+        return f"{kind}({space.n if kind == 'Discrete' else space.nvec.tolist()})"
+    return f"{kind}{tuple(getattr(space, 'shape', None) or ())}"
 
 
 def within(action: Any, bounds: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
@@ -96,12 +110,6 @@ def within(action: Any, bounds: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     low, high = bounds
     clipped = np.clip(np.reshape(action, low.shape), low, high)
     return (np.rint(clipped) if low.dtype.kind in "iu" else clipped).astype(low.dtype)
-
-
-def kind_of(space: Any) -> str:
-    """Return Box, Discrete or Dict for a space of such a class, gym's or Gymnasium's, or of one derived from it."""
-    names = [base.__name__ for base in type(space).__mro__]  # which are the same in both libraries
-    return next((name for name in names if name in ("Box", "Discrete", "Dict")), names[0])
 
 
 def in_order(observation: dict[Any, Any]) -> list[Any]:
@@ -121,28 +129,6 @@ def parts(observation: Any) -> list[np.ndarray]:
     if isinstance(observation, list | tuple) and any(isinstance(x, np.ndarray) for x in observation):
         return [np.asarray(value) for value in observation]
     return [np.asarray(observation)]
-
-
-def _shape(space: Any) -> Any:
-    kind = kind_of(space)
-    parts = space.spaces if kind == "Dict" else {}
-    if parts and all(kind_of(part) in ("Box", "Discrete") for part in parts.values()):
-        return {name: _shape(part) for name, part in zip(_names(parts), parts.values(), strict=True)}
-    if kind == "Box" and space.dtype != object:
-        return tuple(space.shape)
-    if kind == "Discrete":
-        return (int(space.n),)
-    raise UserError(f"the observation space {space} is not supported; {SUPPORTED}")
-
-
-def _names(parts: Any) -> list[str]:
-    """Return the names of the network's inputs for the keys of a Dict; raise `UserError` if they cannot be used."""
-    names = [str(key) for key in parts]
-    if slashed := [name for name in names if "/" in name]:
-        raise UserError(f"the observation's key {slashed[0]!r} has a slash, which no input may have; rename it")
-    if len(set(names)) < len(names):
-        raise UserError(f"the observation's keys {list(parts)} would give inputs of the same name; rename one")
-    return names
 
 
 def reward_threshold(env: Any) -> float | None:

@@ -23,7 +23,7 @@ from kerasrl.callbacks.callback_list import checked
 from kerasrl.config import AnyConfig
 from kerasrl.config.agents import AGENTS
 from kerasrl.config.files import to_toml
-from kerasrl.environments.processors import OneHotProcessor
+from kerasrl.environments.processors import processor_for
 from kerasrl.environments.spaces import Spaces, describe_spaces
 from kerasrl.errors import UserError
 from kerasrl.named import named
@@ -70,8 +70,8 @@ class Run:
             size = (
                 {str(key): np.shape(part) for key, part in seen.items()} if isinstance(seen, dict) else np.shape(seen)
             )
-        elif OneHotProcessor.is_needed(env.observation_space):
-            processor = OneHotProcessor(env.observation_space)
+        else:
+            processor = processor_for(env.observation_space)
         if parts.model is None and not config.network:
             require_activation(config.activation)
         return cls(config, env, size, spaces, processor, parts, **others)

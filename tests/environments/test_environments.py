@@ -339,10 +339,9 @@ def test_spaces_that_one_agent_refuses_are_described_for_others(refused):
     assert (found.nb_actions, found.action_shape) == (2, None)
 
 
-@pytest.mark.parametrize(("name", "space"), [("Pendulum-v1", "Box("), ("Blackjack-v1", "Tuple(")])
-def test_spaces_that_do_not_fit_are_refused_saying_which_do(name, space, refused):
-    with refused(space):
-        environments.check_spaces(environments.make(name))
+def test_actions_that_do_not_fit_are_refused_saying_which_do(refused):
+    with refused("Box("):
+        environments.check_spaces(environments.make("Pendulum-v1"))
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8])
@@ -352,13 +351,6 @@ def test_actions_of_whole_numbers_are_the_nearest(dtype):
     for chosen, taken in (([1.7, 5.2], [2, 5]), ([-4.0, 8.6], [0, 9]), ([3.4, 9.9], [3, 9])):
         action = within(np.array(chosen, np.float32), bounds)
         assert action.dtype == dtype and action.tolist() == taken and space.contains(action)
-
-
-def test_actions_that_do_not_start_at_0_are_refused(refused):
-    env = environments.make("CartPole-v0")
-    env.action_space = gym.spaces.Discrete(2, start=1)
-    with refused("Discrete(2, start=1)"):
-        environments.check_spaces(env)
 
 
 @pytest.mark.parametrize("render_mode", [None, "human"])

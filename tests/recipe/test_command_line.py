@@ -400,6 +400,12 @@ def mistakes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mistakes")
     (folder / "folder").mkdir()
     (folder / "empty.h5f").touch()
+    (folder / "textual.py").write_text(
+        "import gym, gymnasium\n"
+        "class Textual(gym.Env):\n"
+        "    observation_space, action_space = gymnasium.spaces.Text(5), gym.spaces.Discrete(2)\n"
+        "gym.register('Textual-v0', Textual)\n"
+    )
     (folder / "text.h5f").write_text("weights\n")
     (folder / "cut.h5f").write_bytes((DATA / "keras_rl_0.4.2_hdf5.h5f").read_bytes()[:9000])
     with h5py.File(folder / "other.h5f", "w") as file:
@@ -416,7 +422,11 @@ MISTAKES = [
     *("train.py --log-dir -x", "train.py --visualize=true", "train.py --no-visualise"),
     *("train.py --nb-step 3", "train.py --batch_sice=3 -x", "train.py -é 3", "train.py --nb-stesp 5"),
     *("train.py CartPole-v0", "train.py --env CartPole-v7", "train.py --env Pendulum-v1"),
-    *("train.py --env Blackjack-v1", "train.py --checkpoint-dir text.h5f", "train.py --checkpoint-dir text.h5f/x"),
+    *(
+        "train.py --env textual:Textual-v0",
+        "train.py --checkpoint-dir text.h5f",
+        "train.py --checkpoint-dir text.h5f/x",
+    ),
     *("train.py --log-dir text.h5f", "train.py --log-dir /proc"),
     *("test.py", "test.py --weight x.h5f", "test.py --weights nothing.h5f", "test.py --weights folder"),
     *("test.py --weights empty.h5f", "test.py --weights text.h5f", "test.py --weights cut.h5f"),

@@ -12,7 +12,7 @@ from kerasrl.agents.dqn.abstract import AbstractDQNAgent
 from kerasrl.agents.dqn.dueling import dueling_model
 from kerasrl.agents.dqn.trainable_model import TrainableModel
 from kerasrl.agents.dqn.update import Update
-from kerasrl.agents.masking import LegalChoice, random_legal
+from kerasrl.agents.masking import LegalChoice, random_number
 from kerasrl.agents.policies import selecting
 from kerasrl.environments.masks import cure
 from kerasrl.errors import UserError, one_line
@@ -235,13 +235,7 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
 
     def random_action(self, env: Any) -> Any:
         """Return one of the agent's actions; those of the environment may be others, which a processor makes of it."""
-        if self.action_mask is not None:
-            return random_legal(self.action_mask)
-        action = super().random_action(env) if hasattr(getattr(env, "action_space", None), "sample") else None
-        is_own = isinstance(action, int | np.integer) and 0 <= action < self.nb_actions
-        if is_own or (self.processor is None and action is not None):
-            return action
-        return np.random.randint(self.nb_actions)
+        return random_number(self, env)
 
     def why_unsound(self) -> str:
         """Look also at the Q-values of the state that was seen last, without asking a processor for it again."""

@@ -28,7 +28,7 @@ class OldAgent(Agent):
         reward_range: keras-rl 0.1: limits of the reward, which have to be infinite.
     """
 
-    is_discrete = False  # as far as an environment's action masks are concerned, of which Keras-RL knew nothing
+    is_discrete = False  # for an environment, whose actions it gets by their numbers, without masks, as in Keras-RL
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **self._of_today(kwargs))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrl.environments.processors import OneHotProcessor  # first: it lets Keras-RL import
+from kerasrl.environments.processors import FlatteningProcessor, OneHotProcessor  # first: it lets Keras-RL import
 
 # isort: split
 
@@ -53,8 +53,8 @@ def about(env_name: str, agent: Any, names: list[str], keys: list[str], action_r
     """
     model, processor, output = agent.acting_model, agent.processor, agent.output_name
     window = 1 if agent.memory is None else agent.memory.window_length
-    one_hot = processor.parts if isinstance(processor, OneHotProcessor) else []
-    own = None if processor is None or one_hot else f"{type(processor).__module__}:{type(processor).__name__}"
+    parts = [] if processor is None else _parts(processor)
+    own = None if processor is None or parts else f"{type(processor).__module__}:{type(processor).__name__}"
     inputs = [
         {**_tensor(name, tensor), **({} if name == key else {"key": key})}
         for name, key, tensor in zip(names, keys, model.inputs, strict=True)
@@ -64,22 +64,47 @@ def about(env_name: str, agent: Any, names: list[str], keys: list[str], action_r
         "inputs": inputs,
         "outputs": [_tensor(output, model.outputs[0])],
         "processor": own,
-        "one_hot": [{"key": key, "n": n, "start": start} for key, n, start in one_hot],
+        "one_hot": [{"key": key, "n": n, "start": start} for key, _, n, start in parts if n],
         "window_length": window,
         "action_repetition": action_repetition,
-        "observation": _observation(processor, own, one_hot, window, inputs),
+        "observation": _observation(processor, own, parts, window, inputs),
         "action": _action(agent, own, action_repetition),
     }
 
 
-def _observation(processor: Any, own: str | None, one_hot: Any, window: int, inputs: list[dict[str, Any]]) -> list[str]:
+Part = tuple[Any, Any, Any, Any]  # its key, the keys that lead to it, numbers of values, lowest values
+
+
+def _parts(processor: Any) -> list[Part]:
+    """Return what a processor of this project turns into vectors, or takes out of parts of parts."""
+    if isinstance(processor, FlatteningProcessor):
+        flat = [(name or None, path, list(n), list(start)) for name, path, n, start in processor.parts]
+        return [(name, path, *(n + start if len(n) == 1 else (n, start))) for name, path, n, start in flat]
+    return [(key, (), n, start) for key, n, start in processor.parts] if isinstance(processor, OneHotProcessor) else []
+
+
+def _turned(key: Any, n: Any, start: Any) -> str:
+    what = "it" if key is None else f"its {key}"
+    if isinstance(n, list):
+        index = "value" if not any(start) else f"value minus its lowest ({', '.join(map(str, start))})"
+        return (
+            f"turn {what} into vectors of {', '.join(map(str, n))} zeros, one after the other, each with a one at the "
+            f"index that is its number's {index}"
+        )
+    index = "value" if start == 0 else f"value minus {start}"
+    return f"turn {what} into a vector of {n} zeros with a one at the index that is its {index}"
+
+
+def _observation(
+    processor: Any, own: str | None, parts: list[Part], window: int, inputs: list[dict[str, Any]]
+) -> list[str]:
     said = []
+    named = [f"{key} is {''.join(f'[{part!r}]' for part in path)}" for key, path, _, _ in parts if path]
+    if named:
+        said.append(f"take it apart: {', '.join(named)}")
     if own and _has_own(processor, "process_observation"):
         said.append(f"pass it to {own}.process_observation")
-    for key, n, start in one_hot:
-        what = "it" if key is None else f"its {key}"
-        index = "value" if start == 0 else f"value minus {start}"
-        said.append(f"turn {what} into a vector of {n} zeros with a one at the index that is its {index}")
+    said += [_turned(key, n, start) for key, _, n, start in parts if n]
     if window > 1:
         said.append(
             f"stack the latest {window}, oldest first; at the beginning of an episode, zeros stand in for missing ones"
@@ -101,6 +126,12 @@ def _action(agent: Any, own: str | None, action_repetition: int) -> list[str]:
     ]
     if own and _has_own(agent.processor, "process_action"):
         said.append(f"pass it to {own}.process_action")
+    actions = agent.decode
+    if actions is not None and not actions.is_single:
+        shape = "" if actions.start.ndim == 1 else f", in the shape {list(actions.start.shape)}"
+        said.append(f"make of it what numpy.unravel_index(index, {list(actions.sizes)}) returns{shape}")
+    if actions is not None and actions.start.any():
+        said.append(f"add {actions.start.tolist()}")
     if agent.bounds is not None:
         if any(np.isfinite(bound).any() for bound in agent.bounds):
             low, high = map(_in_words, agent.bounds)

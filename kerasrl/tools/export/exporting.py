@@ -6,6 +6,7 @@ from typing import Any
 
 from kerasrl.compat.keras_settings import as_tested
 from kerasrl.config.commands import ExportConfig
+from kerasrl.environments.numbered import numbered_for
 from kerasrl.errors import UserError, printable
 from kerasrl.phrases import reward_text
 from kerasrl.storage.appearing import appearing
@@ -77,6 +78,7 @@ def _write_and_check(config: ExportConfig, kind: formats.Format, saved: Saved, b
     with saved.fitting():
         agent = recipe.build(run)
         agent.load_weights(run.weights)
+        agent.decode = numbered_for(agent, run.env)
     keys = input_names(agent.acting_model, by_key=isinstance(run.state_size, dict))
     names = keys if kind.takes_any_name else plain_names(keys, agent.output_name)
     known = about(trained.env, agent, names, keys, trained.action_repetition)
