@@ -1,6 +1,8 @@
 """Python's own numbers in place of NumPy's, whose sums overflow or are rounded in narrow types and are no JSON."""
 
+import itertools
 import numbers
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,3 +40,9 @@ def plain(value: Any) -> Any:
     if found is None and isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return value if found is None else found
+
+
+def numbers_of(values: Mapping[Any, Any], most: int = 100) -> dict[str, int | float]:
+    """Return the numbers among an environment's or a callback's values by their names, `most` of them at most."""
+    found = ((name, number(value)) for name, value in values.items() if isinstance(name, str))
+    return dict(itertools.islice(((name, 0 + value) for name, value in found if value is not None), most))

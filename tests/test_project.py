@@ -18,7 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 from PIL import Image
 
-from kerasrl import Config, DQNAgent, export, train
+from kerasrl import Config, DQNAgent, FileLogger, SequentialMemory, environments, export, train
 from kerasrl.cli.door import run as run_command
 from kerasrl.cli.layers import parse_config, parse_with_config
 from kerasrl.cli.options import parse
@@ -53,6 +53,7 @@ PYTHON = [
     "from kerasrl import DDPGAgent",
     "import gym\n",
     "class StopWhenGood",
+    "class Furthest",
     "from kerasrl import Config, train\n\ntrained = train(Config(env",
     "from kerasrl import PrioritizedMemory",
     "from kerasrl import Config, train\nfrom corridor",
@@ -308,6 +309,16 @@ def test_the_own_callback_ends_a_training():
     assert not callback.model.stop_training
     callback.on_episode_end(0, {"episode_reward": 195.0})
     assert callback.model.stop_training
+
+
+def test_a_figure_of_ones_own_is_logged(tmp_path):
+    namespace = {}
+    exec("import kerasrl.compat.keras_rl\nimport rl.callbacks\n" + python_block("class Furthest"), namespace)
+    agent = DQNAgent(build_model(4, 2), nb_actions=2, memory=SequentialMemory(9))
+    agent.compile("sgd")
+    log = FileLogger(str(tmp_path / "log.json"))
+    agent.fit(environments.make("CartPole-v0"), 40, callbacks=[log, namespace["Furthest"]()], verbose=0)
+    assert all(-10 < furthest < 2.4 for furthest in log.data["furthest"])
 
 
 @pytest.mark.long

@@ -70,6 +70,7 @@ class Agent(rl.core.Agent):
         recent_observation: What was last acted on.
         recent_action: The action taken on it.
         recent_truncated: Whether a time limit ended the episode after that.
+        recent_info: What the environment, after the processor, last told in `info`.
         is_fitting: Whether `fit` is running.
         stop_training: Set it, as in Keras, to end `fit`.
         did_abort: Whether Ctrl-C or a closed window ended the last `fit`.
@@ -92,7 +93,8 @@ class Agent(rl.core.Agent):
     history: keras.callbacks.History | None = None  # of the last `fit`
     # What acting changes in an agent, and `undone` puts back.
     changed_by_acting: tuple[str, ...] = (
-        *("training", "step", "recent_observation", "recent_action", "recent_truncated", "action_mask", "decode"),
+        *("training", "step", "recent_observation", "recent_action", "recent_truncated", "recent_info"),
+        *("action_mask", "decode"),
     )
     _of_others: tuple[str, ...] = ()  # arguments of other agents that this one may be given by mistake
     _learns_from = ""
@@ -113,6 +115,7 @@ class Agent(rl.core.Agent):
         self.recent_observation: Any = None
         self.recent_action: Any = None
         self.recent_truncated = False
+        self.recent_info: dict[str, Any] = {}
         self.first_step = 0
         self.excess_step: int | None = None
         self.is_fitting = self.stop_training = self.did_abort = False

@@ -304,6 +304,7 @@ class Loop:
             reward = checks.number(reward)
         if self._counts_own:
             self._own_reward += or_else(own, reward)
+        self.agent.recent_info = info
         return observation, reward, terminated, truncated, info
 
     def _step(self, callbacks: Any, episode_step: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Keras-RL's list of callbacks, which are told what happens in a training, and which of Keras's may be in it."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,14 @@ class Callbacks(rl.callbacks.CallbackList):
         self._announce("begin", episode, {} if logs is None else logs)
 
     def on_episode_end(self, episode: int, logs: dict[str, Any] | None = None) -> None:
-        """Announce what happened in an episode, to Keras's callbacks as in an epoch."""
+        """Announce what happened in an episode, to Keras's callbacks as in an epoch.
+
+        Those that write the logs to a file (`is_told_last`) hear of it last: they have what the others put into them.
+        """
         self._announce("end", episode, {} if logs is None else logs)
 
     def _announce(self, moment: str, episode: int, logs: dict[str, Any]) -> None:
-        for callback in self.callbacks:
+        for callback in sorted(self.callbacks, key=lambda callback: getattr(callback, "is_told_last", False)):
             if hasattr(callback, f"on_episode_{moment}"):
                 getattr(callback, f"on_episode_{moment}")(episode, logs=logs)
             else:  # by position, as Keras does: the parameters of a LambdaCallback's function may have any names
@@ -84,6 +88,12 @@ class History(keras.callbacks.History):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Add an episode."""
         super().on_epoch_end(epoch, {name: plain(value) for name, value in (logs or {}).items()})
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Give the last episode the evaluation that followed the last step, if any."""
+        rewards = self.history.get("evaluation_reward")
+        if rewards and math.isnan(rewards[-1]):
+            rewards[-1] = (logs or {}).get("evaluation_reward", rewards[-1])
 
 
 def _listener(callback: Any, event: str, *fallbacks: str) -> Any:

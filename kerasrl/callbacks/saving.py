@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import rl.callbacks
 
-from kerasrl.plain import plain
+from kerasrl.plain import numbers_of, plain
 from kerasrl.storage.earlier import run_of
 from kerasrl.storage.files import write_whole
 
@@ -24,9 +24,11 @@ class FileLogger(rl.callbacks.FileLogger):
     id of the run, if the agent's metadata have one. The file is written every
     `interval` episodes at first (only at the end if that is None) and, once it is long, whenever it has grown by a
     tenth, so that an episode costs the same however long the run is; Keras-RL rewrites all of it each time. In `test`,
-    where Keras-RL's fails, what only a training has is null.
+    where Keras-RL's fails, what only a training has is null. The numbers in an episode's last `info`, such as
+    `is_success`, have lists, too, and so has whatever other callbacks put into an episode's logs.
     """
 
+    is_told_last = True
     _run = ""  # the id of the run, if the agent's metadata have one
 
     def __init__(self, filepath: str, interval: int | None = None) -> None:
@@ -52,6 +54,8 @@ class FileLogger(rl.callbacks.FileLogger):
             means = np.nanmean(self.metrics.pop(episode), axis=0)
         values = {**dict(zip(self.metrics_names, means, strict=True)), **(logs or {}), "episode": episode}
         values["duration"] = timeit.default_timer() - self.starts.pop(episode)
+        for name, value in numbers_of(getattr(self.model, "recent_info", {})).items():
+            values.setdefault(name, value)
         nb_before = len(self.data.get("episode", []))
         for key in {**self.data, **values}:  # of what a callback logs now and then, the other episodes have no value
             self.data.setdefault(key, [math.nan] * nb_before).append(plain(values.get(key, math.nan)))

@@ -13,9 +13,11 @@ import rl.callbacks
 import tensorflow as tf
 
 from kerasrl.errors import UserError
+from kerasrl.plain import numbers_of
 from kerasrl.storage.earlier import set_aside
 from kerasrl.storage.files import naming
 
+_KNOWN = {"episode_reward", "environment_reward", "nb_episode_steps", "nb_steps", "evaluation_reward"}  # of the logs
 _SUFFIX = ".kerasrl"  # tells a new training which files are an earlier one's
 
 
@@ -23,12 +25,15 @@ class TensorBoardLogger(rl.callbacks.Callback):
     """Write each episode's figures, with the total number of steps as the x axis.
 
     They are `episode/reward` (the environment's own; `episode/processed_reward` is what a processor makes of it, if it
-    makes anything), `episode/steps`, `train/loss`, `train/mean_q`, `train/epsilon` and the other metrics
+    makes anything), `episode/steps`, `episode/NAME` for each number in its last `info` and what callbacks put into
+    the logs, `train/loss`, `train/mean_q`, `train/epsilon` and the other metrics
     (means over the episode), `speed/steps_per_second`, `evaluation/reward` where there was one, and `settings` as a
     table; what is not finite is left out. What an earlier training wrote to the folder moves to `earlier/N` in it when
     a new one begins; a resumed one adds to it: steps repeated after a kill appear twice, with the same values except
     for the speed.
     """
+
+    is_told_last = True
 
     def __init__(self, folder: str, settings: dict[str, Any] | None = None) -> None:
         super().__init__()
@@ -78,6 +83,9 @@ class TensorBoardLogger(rl.callbacks.Callback):
             "speed/steps_per_second": logs["nb_episode_steps"] / seconds,
             "evaluation/reward": logs.get("evaluation_reward"),
         }
+        others = {**numbers_of(getattr(self.model, "recent_info", {})), **numbers_of(logs)}
+        for name in [name for name in others if name not in _KNOWN]:
+            figures.setdefault(f"episode/{name}", others[name])
         for tag, values in zip(self._tags, np.array(self._metrics).T, strict=True):
             known = values[np.isfinite(values)]
             figures[tag] = known.mean() if known.size else None

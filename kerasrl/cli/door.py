@@ -126,7 +126,7 @@ def _plot(config: PlotConfig, recipe_file: str) -> Stages:
     from kerasrl.errors import printable
     from kerasrl.tools.plot import plot
 
-    print(printable(f"curve {plot(config.logs, config.out, config.threshold, config.label)}"))
+    print(printable(f"curve {plot(config.logs, config.out, config.threshold, config.label, config.also)}"))
     return 0
 
 

@@ -59,6 +59,7 @@ class PlotConfig:
     label: Annotated[
         tuple[Name, ...], "A name for each log or folder, in the same order; those with the same name share a colour."
     ] = ()
+    also: Annotated[tuple[Name, ...], "Other columns of the logs to draw, such as is_success or nb_episode_steps."] = ()
     out: Annotated[
         File | None,
         "Picture to write, .png, .svg or .pdf. By default ..._curve.png beside ..._log.json, or curves.png.",

@@ -30,7 +30,8 @@ class Trained:
     history: dict[str, list[Any]] = field(repr=False)
     """For each episode, as in Keras-RL's History: episode_reward, nb_episode_steps, nb_steps, evaluation_reward.
 
-    Besides, as in the log, the means over its steps: loss, mean_eps (epsilon) and the agent's other metrics.
+    Where a processor changes rewards, environment_reward has the environment's own. Besides, as in the log, the means
+    over an episode's steps: loss, mean_eps (epsilon) and the agent's other metrics.
     """
     run: str
     """Id of the run, which all of its files carry."""

@@ -131,6 +131,17 @@ def test_the_environments_own_rewards_are_drawn_and_what_a_processor_makes_of_th
     assert len(draw(same).axes) == 3  # there is nothing more to show
 
 
+def test_other_columns_are_drawn_on_request(tmp_path, draw, refused):
+    log = with_columns(write_log(tmp_path, nb_episodes=300), is_success=[k % 2 for k in range(300)], lives=[None] * 300)
+    assert len(draw(log).axes) == 3
+    *_, loss, success = draw(log, also=["is_success", "loss"]).axes
+    assert success.get_ylabel().startswith("is_success\n") and loss.get_ylabel().startswith("loss")
+    np.testing.assert_allclose(lines(success)[0].get_ydata()[-1], 0.5)
+    for name in ("lives", "is_sucess"):
+        with refused(name, "is_success"):
+            draw(log, also=[name])
+
+
 def test_threshold_of_the_command_line_replaces_that_of_the_settings(tmp_path, draw):
     assert thresholds(draw(write_log(tmp_path), threshold=-110.5).axes[0]) == {-110.5}
 

@@ -41,6 +41,7 @@ PANELS = {
     "mean_eps": ("epsilon\n(probability of a\nrandom action)", 1.4),
     "loss": (f"loss\n(mean of {WINDOW}\nepisodes)", 1.4),
 }
+_OTHER = (f"\n(mean of {WINDOW})", 1.4)  # what follows a column's name, and its height
 _OWN_REWARDS = ("episode_reward", "evaluation_reward")  # the environment's
 EACH_RUN, INTERVAL = "each run", "95% interval of the runs' mean"
 
@@ -50,6 +51,7 @@ def plot(
     out: str | Path | None = None,
     threshold: float | None = None,
     labels: Sequence[str] = (),
+    also: Sequence[str] = (),
 ) -> Path:
     """Draw a picture of logs, which carries their settings as JSON (in a PNG: text "Keywords"), and return its path.
 
@@ -63,6 +65,7 @@ def plot(
             folder, or in the folder if there is but one.
         threshold: Reward to draw as a line. By default that of the settings beside each log.
         labels: A name for each of `logs`, under which it is drawn. By default what differs in the settings.
+        also: Other columns of the logs to draw, such as is_success, as means of the last 100 episodes.
 
     Raises:
         UserError: A log or the settings beside it cannot be used, the labels do not fit, or the picture cannot be
@@ -73,7 +76,7 @@ def plot(
         raise UserError("no log is named; name one, such as logs/dqn_CartPole-v0_log.json")
     if threshold is not None and not math.isfinite(threshold):
         raise UserError(f"threshold must be a finite number, not {threshold}")
-    runs = read_logs(paths, labels, threshold)
+    runs = read_logs(paths, labels, threshold, also)
     out = _default(paths) if out is None else Path(out)
     if out.suffix.lower() not in FORMATS:
         raise UserError(f"cannot draw {out}: its name must end in {', '.join(FORMATS)}")
@@ -127,11 +130,12 @@ def _figure(runs: Sequence[Log]) -> "Figure":
     logged = {key for run in runs for key in run.curves}
     if len(groups) == 1:
         logged.discard("evaluation_reward")  # it is drawn with the rewards, where those of several kinds would hide it
-    panels = [(key, groups) for key in PANELS if key in logged]
+    others = dict.fromkeys(key for run in runs for key in run.curves if key not in PANELS)  # that somebody wants to see
+    panels = [(key, groups) for key in (*PANELS, *others) if key in logged]
     if many:
         panels = [("episode_reward", [group]) for group in groups]
     columns, in_a_row, width, ticks = (3, 3, 12, 4) if many else (1, 2, 8, 8)
-    heights = [2.6 if many else PANELS[key][1] for key, _ in panels[::columns]]
+    heights = [2.6 if many else PANELS.get(key, _OTHER)[1] for key, _ in panels[::columns]]
     figure = Figure(figsize=(width, sum(heights) + 0.8), layout="constrained")
     figure.subplots(len(heights), columns, sharex=alike or not many, sharey=alike and many, height_ratios=heights)
     for axes in figure.axes[len(panels) :]:
@@ -173,7 +177,10 @@ def _draw_panel(axes: "Axes", key: str, groups: Sequence[tuple[str, list[Log]]],
     if is_reward and single:
         _draw(axes, runs, "evaluation_reward", "evaluation", shows_each, color=COLOURS[1], linestyle="--")
         axes.set_title(groups[0][0])
-    axes.set_ylabel(PANELS[key][0] + (f"\n(mean of the last {WINDOW})" if is_reward and not single else ""))
+    axes.set_ylabel(
+        PANELS.get(key, (textwrap.fill(key, 20) + _OTHER[0],))[0]
+        + (f"\n(mean of the last {WINDOW})" if is_reward and not single else "")
+    )
     for value in {run.threshold for run in runs if run.threshold is not None and key in _OWN_REWARDS}:
         axes.axhline(value, color="black", linestyle=":", linewidth=1.4, label=threshold)
     if key == "mean_eps":
@@ -181,7 +188,7 @@ def _draw_panel(axes: "Axes", key: str, groups: Sequence[tuple[str, list[Log]]],
 
 
 def _draw(axes: "Axes", group: Sequence[Log], key: str, label: str, shows_each: bool, **style: Any) -> None:
-    window = WINDOW if key in ("episode_reward", "processed_reward", "loss") else 1
+    window = 1 if key in ("evaluation_reward", "mean_eps") else WINDOW
     logged = [run.curves[key] for run in group if key in run.curves]
     curves = [(steps, running_mean(values, window)) for steps, values in logged]
     average, marker = mean_and_interval(curves), "o" if key == "evaluation_reward" else None

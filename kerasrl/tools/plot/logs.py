@@ -41,10 +41,16 @@ class Log:
     """Id of the run, "" if it has none."""
     label: str = ""
     """Name that the user gives to its group; "": the settings name it."""
+    columns: tuple[str, ...] = ()
+    """All that it has, drawn or not."""
 
 
-def read_logs(names: Sequence[Path], labels: Sequence[str], threshold: float | None) -> list[Log]:
+def read_logs(
+    names: Sequence[Path], labels: Sequence[str], threshold: float | None, also: Sequence[str] = ()
+) -> list[Log]:
     """Read logs, and those in folders of runs, each with its label if there are any; one named twice is read once.
+
+    `also` are columns to draw beside those of `COLUMNS`.
 
     Raises:
         UserError: A log or the settings beside it cannot be used, a folder has none, or the labels do not fit.
@@ -55,7 +61,13 @@ def read_logs(names: Sequence[Path], labels: Sequence[str], threshold: float | N
     if not all(label.strip() for label in labels):
         raise UserError("a label must not be empty")
     named = [(log, label) for name, label in zip(names, labels or [""] * len(names), strict=True) for log in _of(name)]
-    return [dataclasses.replace(read_log(log, threshold), label=label) for log, label in dict.fromkeys(named)]
+    logs = dict.fromkeys(named)
+    read = [dataclasses.replace(read_log(log, threshold, also), label=label) for log, label in logs]
+    for name in also:
+        if all(name not in log.curves for log in read):
+            known = ", ".join(dict.fromkeys(name for log in read for name in log.columns))
+            raise UserError(f"there are no numbers in a column {name} to draw; the columns are {known}")
+    return read
 
 
 def _of(name: Path) -> list[Path]:
@@ -72,7 +84,7 @@ def _of(name: Path) -> list[Path]:
     return found
 
 
-def read_log(path: Path, threshold: float | None) -> Log:
+def read_log(path: Path, threshold: float | None, also: Sequence[str] = ()) -> Log:
     """Read a log of train.py or of Keras-RL, whose JSON may contain bare NaN, and the settings beside it."""
     log = _decoded(path, parse_json, "JSON", "name a log, such as logs/dqn_CartPole-v0_log.json")
     for key in ("episode_reward", "nb_steps"):
@@ -82,7 +94,7 @@ def read_log(path: Path, threshold: float | None) -> Log:
     if len(lengths) > 1 or None in lengths:
         raise UserError(f"{path} is damaged: its lists differ in length")
     try:
-        keys = [key for key in COLUMNS if key in log]
+        keys = [key for key in dict.fromkeys((*COLUMNS, *also)) if key in log]
         steps, *columns = (np.array(log[key], np.float64).reshape(len(log[key])) for key in ("nb_steps", *keys))
     except (TypeError, ValueError, OverflowError):
         raise UserError(f"{path} is damaged: it holds something other than numbers") from None
@@ -110,7 +122,7 @@ def read_log(path: Path, threshold: float | None) -> Log:
     name = str(settings.get("env", re.sub(f"^({'|'.join(AGENTS)})_", "", path.stem).removesuffix("_log")))
     shown = {key: value for key, value in settings.items() if key not in ("checkpoint_dir", "log_dir")}
     identity = run.get("id") if isinstance(run, dict) else None
-    return Log(name, curves, shown, threshold, identity if isinstance(identity, str) else "")
+    return Log(name, curves, shown, threshold, identity if isinstance(identity, str) else "", columns=tuple(log))
 
 
 def _settings(text: str) -> dict[str, Any]:
