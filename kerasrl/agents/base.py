@@ -96,6 +96,8 @@ class Agent(rl.core.Agent):
         *("training", "step", "recent_observation", "recent_action", "recent_truncated", "recent_info"),
         *("action_mask", "decode"),
     )
+    # Keras-RL's class whose constructor comes next where a subclass skips this project's, as in its own copy of it.
+    _after_own: Any = None
     _of_others: tuple[str, ...] = ()  # arguments of other agents that this one may be given by mistake
     _learns_from = ""
     is_seeded = False  # whether any `fit` had a seed
@@ -107,7 +109,10 @@ class Agent(rl.core.Agent):
 
     def __init__(self, *args: Any, metadata: dict[str, Any] | None = None, **kwargs: Any) -> None:
         self._begin(metadata)
-        super().__init__(*args, **kwargs)
+        if self._after_own is None:
+            super().__init__(*args, **kwargs)
+        else:
+            self._after_own.__init__(self, *args, **kwargs)
 
     def _begin(self, metadata: dict[str, Any] | None) -> None:
         self.trainables: dict[str, Trainable] = {}

@@ -207,6 +207,28 @@ def test_the_distribution_waits_for_a_batch_of_episodes():
     assert (agent.theta[: agent.num_weights] != 0).all() and (agent.theta[agent.num_weights :] > 0.01).all()
 
 
+def test_a_copy_of_keras_rls_constructor_may_take_its_place():
+    class Mine(CEMAgent):
+        def __init__(self, model, nb_actions, memory, **kwargs):
+            super(CEMAgent, self).__init__(**kwargs)
+            self.nb_actions, self.batch_size, self.elite_frac, self.num_best = nb_actions, 3, 0.5, 2
+            self.nb_steps_warmup, self.train_interval, self.memory_interval = 5, 1, 1
+            self.noise_decay_const = self.noise_ampl = self.init_mean = 0.0
+            self.memory, self.model, self.init_stdev = memory, model, 1.0
+            self.shapes = [w.shape for w in model.get_weights()]
+            self.sizes = [w.size for w in model.get_weights()]
+            self.num_weights = sum(self.sizes)
+            self.best_seen, self.theta = (-np.inf, np.zeros(self.num_weights)), np.zeros(2 * self.num_weights)
+            self.update_theta(None)
+            self.episode, self.compiled = 0, False
+            self.reset_states()
+
+    agent = Mine(build_model(), 2, EpisodeParameterMemory(limit=3), processor=rl.core.Processor())
+    agent.compile(jit_compile=False)
+    train(agent, 25)
+    assert (agent.theta[: agent.num_weights] != 0).all() and agent.best_seen[0] > -np.inf
+
+
 def test_at_least_one_episode_is_the_best():
     agent = build_agent(batch_size=4, elite_frac=0.05)
     assert agent.num_best == 1

@@ -14,6 +14,7 @@ import rl.callbacks
 import rl.core
 import rl.memory
 import rl.processors
+import tensorflow as tf
 from keras import layers
 from rl.random import GaussianWhiteNoiseProcess, OrnsteinUhlenbeckProcess
 
@@ -325,6 +326,38 @@ def test_everything_is_what_it_is_in_numpy(chosen):
     train(agent, 17)
     assert agent.nb_trained >= 8
     agent.reference.assert_equal(agent)
+
+
+# By hand
+
+
+class Unlimited(Env):
+    """Without the time limit, at which Keras-RL's own code takes the last state for worthless."""
+
+    def step(self, action):
+        observation, reward, ended, limited, info = super().step(action)
+        return observation, reward, ended or limited, False, info
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"nb_steps_warmup_actor": 11}, pytest.param({"target_model_update": 3}, marks=pytest.mark.long)]
+)
+def test_a_copy_of_keras_rls_backward_learns_the_same(chosen):
+    original = rl.agents.DDPGAgent.backward
+    copied = types.FunctionType(original.__code__, {"np": np, "__name__": "script"}, "backward", (False,))
+    results = []
+    for kind in (DDPGAgent, type("Copied", (DDPGAgent,), {"backward": copied})):
+        agent, steps = build_agent(kind=kind, metrics=["mae"], optimizer="adam", **chosen), Steps()
+        agent.fit(Unlimited(), 14, verbose=0, callbacks=[steps], seed=5)
+        results.append([*agent.get_weights(), *agent.target_actor.get_weights(), *agent.target_critic.get_weights()])
+        results[-1].append(np.array(steps.metrics))
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, 1e-2, 1e-4)
+    states = np.ones((3, 1, 2), np.float32)
+    before = agent.actor.predict_on_batch(states)
+    (actions,) = agent.actor_train_fn([states, True])  # with a learning phase, as in keras-rl 0.4.2
+    np.testing.assert_allclose(actions, before, 1e-5, 1e-6)
+    assert agent.uses_learning_phase is False and (agent.actor.predict_on_batch(states) != before).any()
 
 
 # What a step does
@@ -723,6 +756,33 @@ def test_a_pair_of_keras_rls_is_read(tmp_path):
                     group[f"{layer.name}/{variable.name}:0"] = np.asarray(variable)
     other.load_weights(tmp_path / "old.h5f")
     assert all(map(np.array_equal, agent.get_weights(), other.get_weights()))
+
+
+def checkpoint(children):
+    """What TensorFlow keeps of objects by name."""
+    node = tf.train.Checkpoint()
+    for name, child in children.items():
+        setattr(node, name, child)
+    return node
+
+
+def test_a_pair_of_keras_rl2s_checkpoints_is_read_whichever_name_is_given(tmp_path):
+    agent, other = build_agent(), build_agent()
+    change_weights(agent)
+    for name in ("actor", "critic"):
+        of_layers = [layer for layer in getattr(agent, name).layers if layer.weights]
+        parts = [{"kernel": tf.Variable(layer.kernel), "bias": tf.Variable(layer.bias)} for layer in of_layers]
+        root = {f"layer_with_weights-{i}": checkpoint(part) for i, part in enumerate(parts)}
+        checkpoint(root).write(str(tmp_path / f"old_{name}.h5f"))
+    for name in ("old.h5f", "old_actor.h5f", "old_critic.h5f.index"):
+        change_weights(other)
+        other.load_weights(tmp_path / name)
+        assert all(map(np.array_equal, agent.get_weights(), other.get_weights()))
+        found = find(PlayConfig(str(tmp_path / name)), OwnParts(), "play")
+        assert found.config.agent == "ddpg" and len(found.content.layers) == 4
+    (tmp_path / "old_actor.h5f.index").unlink()
+    with pytest.raises(WeightsError, match=r"no weights file .*/old_actor\.h5f"):
+        other.load_weights(tmp_path / "old.h5f")
 
 
 @pytest.mark.parametrize("part, other", [("actor", "critic"), ("critic", "actor")])

@@ -684,6 +684,20 @@ def test_a_checkpoint_of_keras_rl2_is_read(tmp_path):
         assert all(map(np.array_equal, model.get_weights(), same.get_weights()))
 
 
+def test_a_copy_of_keras_rls_constructor_may_take_its_place():
+    class Mine(NAFAgent):
+        def __init__(self, V_model, L_model, mu_model, *args, **kwargs):
+            super(NAFAgent, self).__init__(*args, **kwargs)
+            self.random_process, self.covariance_mode = None, "full"
+            self.V_model, self.L_model, self.mu_model = V_model, L_model, mu_model
+            self.reset_states()
+
+    agent = Mine(*build_models(), nb_actions=2, memory=SequentialMemory(50), nb_steps_warmup=5, batch_size=4)
+    agent.compile("sgd", jit_compile=False)
+    agent.fit(Env(), 12, verbose=0)
+    assert agent.nb_steps_warmup == 5 and agent.combined_model.output_shape == (None, 1)
+
+
 # A whole training
 
 

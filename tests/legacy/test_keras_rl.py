@@ -52,7 +52,7 @@ def run(run_old):
 
 DOUBLE = """
 dqn = agent()
-print(dqn.enable_double_dqn, agent(enable_double_dqn=False).enable_double_dqn, type(dqn).__mro__[3].__module__)
+print(dqn.enable_double_dqn, agent(enable_double_dqn=False).enable_double_dqn, type(dqn).__mro__[2].__module__)
 """
 
 

@@ -242,6 +242,64 @@ def test_classes_processors_and_several_inputs_of_ddpg_scripts(run):
     assert not any("clipnorm" in line for line in errors)  # in TensorFlow's Keras it means today's
 
 
+# Copies of Keras-RL's constructor and of its `backward`, to be changed.
+COPIED = """
+from rl.agents import DDPGAgent
+
+
+class Mine(DDPGAgent):
+    def __init__(self, nb_actions, actor, critic, critic_action_input, memory, batch_size=8, **kwargs):
+        super(DDPGAgent, self).__init__(**kwargs)
+        self.nb_actions, self.batch_size, self.gamma, self.target_model_update = nb_actions, batch_size, .9, .01
+        self.nb_steps_warmup_actor, self.nb_steps_warmup_critic, self.delta_clip = 15, 10, np.inf
+        self.train_interval, self.memory_interval, self.custom_model_objects, self.random_process = 1, 1, {}, None
+        self.actor, self.critic, self.critic_action_input = actor, critic, critic_action_input
+        self.critic_action_input_idx = self.critic.input.index(critic_action_input)
+        self.memory, self.compiled = memory, False
+        self.reset_states()
+
+    def backward(self, reward, terminal=False):
+        self.memory.append(self.recent_observation, self.recent_action, reward, terminal, training=self.training)
+        metrics = [np.nan for _ in self.metrics_names]
+        if not self.training or self.step <= self.nb_steps_warmup_critic:
+            return metrics
+        experiences = self.memory.sample(self.batch_size)
+        state0 = self.process_state_batch([e.state0 for e in experiences])
+        state1 = self.process_state_batch([e.state1 for e in experiences])
+        values = self.target_critic.predict_on_batch([self.target_actor.predict_on_batch(state1), state1]).flatten()
+        values *= self.gamma * np.array([0. if e.terminal1 else 1. for e in experiences])
+        targets = (np.array([e.reward for e in experiences]) + values).reshape(self.batch_size, 1)
+        metrics = self.critic.train_on_batch([np.array([e.action for e in experiences]), state0], targets)
+        if self.step > self.nb_steps_warmup_actor:
+            inputs = [state0]
+            if self.uses_learning_phase:
+                inputs += [self.training]
+            assert self.actor_train_fn(inputs)[0].shape == (self.batch_size, self.nb_actions)
+        return metrics
+
+
+actor, (critic, action_input) = actor_network(), critic_network()
+agent = Mine(nb_actions, actor, critic, action_input, SequentialMemory(limit=100, window_length=1))
+agent.compile(Adam(lr=1e-3), metrics=["mae"])
+before = [w.copy() for w in actor.get_weights() + critic.get_weights()]
+agent.fit(env, 15, verbose=0)
+print([bool((w != old).any()) for w, old in zip(actor.get_weights() + critic.get_weights(), before)])
+agent.fit(env, 30, verbose=0)
+print([bool((w != old).any()) for w, old in zip(actor.get_weights() + critic.get_weights(), before)])
+try:
+    super(DDPGAgent, agent).__init__(nb_actions=2, memory=agent.memory)
+except TypeError as error:
+    print(error)
+"""
+
+
+def test_copies_of_ddpgs_constructor_and_backward(run):
+    status, output, errors = run(COPIED)
+    changed = "[False, False, False, False, True, True, True, True]", str([True] * 8)
+    refused = "Agent.__init__() got an unexpected keyword argument 'nb_actions'"
+    assert (status, output) == (0, [*changed, refused]), errors
+
+
 SARSA_AND_CEM = """
 import rl.agents
 from rl.agents import CEMAgent, SARSAAgent
@@ -274,7 +332,21 @@ cem.compile()
 cem.load_weights("cem_Walk_params.h5f")
 cem.fit(env, nb_steps=30, verbose=0, nb_max_episode_steps=9)
 print(type(cem.memory).__name__, cem.memory.nb_entries, cem.metrics_names)
-print([float(abs(w).sum()) for agent in (sarsa, other, cem) for w in agent.model.get_weights()])
+
+
+class Mine(SARSAAgent):
+    def __init__(self, model, nb_actions, **kwargs):
+        super(SARSAAgent, self).__init__(**kwargs)
+        self.model, self.nb_actions, self.gamma, self.delta_clip = model, nb_actions, .9, np.inf
+        self.policy = self.test_policy = EpsGreedyQPolicy()
+        self.nb_steps_warmup, self.train_interval, self.compiled = 5, 1, False
+        self.actions = self.observations = self.rewards = None
+
+
+mine = Mine(network(), 2)
+mine.compile("adam")
+print(len(mine.fit(env, 24, verbose=0).history["nb_steps"]))
+print([float(abs(w).sum()) for agent in (sarsa, other, cem, mine) for w in agent.model.get_weights()])
 """
 
 
@@ -282,7 +354,14 @@ def test_sarsa_and_cem_scripts(run, tmp_path):
     status, output, errors = run(SARSA_AND_CEM, before=WALK)
     assert (status, output[:-1]) == (
         0,
-        ["True True", "8 ['loss', 'mse', 'mean_q']", "[6, 6]", "1", "EpisodeParameterMemory 5 ['mean_best_reward']"],
+        [
+            "True True",
+            "8 ['loss', 'mse', 'mean_q']",
+            "[6, 6]",
+            "1",
+            "EpisodeParameterMemory 5 ['mean_best_reward']",
+            "4",
+        ],
     ), errors
     assert sum("SequentialMemory) -> EpisodeParameterMemory" in line for line in errors) == 1
     assert sum(line.endswith("all count, as in Keras-RL") for line in errors) == 1

@@ -53,6 +53,7 @@ class CEMAgent(DiscreteAgent, rl.agents.cem.CEMAgent):
 
     _has_ended = False  # the episode, with the step before
     changed_by_acting = (*DiscreteAgent.changed_by_acting, "_has_ended")
+    _after_own = rl.core.Agent
     _of_others = ("policy", "test_policy", "gamma", "delta_clip", "target_model_update", "gradient_steps", "n_step")
     _learns_from = "whole episodes, not by gradients"
     _num_best: int | None = None

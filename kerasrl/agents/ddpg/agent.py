@@ -12,6 +12,7 @@ import rl.core
 from rl.agents.ddpg import mean_q
 
 from kerasrl.agents.continuous import ContinuousAgent
+from kerasrl.agents.ddpg.by_hand import TrainsByHand
 from kerasrl.agents.ddpg.models import CriticInputs
 from kerasrl.agents.ddpg.update import Update
 from kerasrl.errors import Note, UserError, one_line
@@ -23,7 +24,7 @@ from kerasrl.storage import several_files, weights
 _SUFFIXES = "_actor", "_critic"  # of the names of Keras-RL's weights files
 
 
-class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
+class DDPGAgent(TrainsByHand, ContinuousAgent, rl.agents.ddpg.DDPGAgent):
     """Deep deterministic policy gradients (Lillicrap et al. 2015) with Keras-RL's arguments, defaults and methods.
 
     For continuous actions. A critic learns what an action in a state is worth, an actor to choose the action that the
@@ -63,6 +64,7 @@ class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
         UserError: The arguments do not go together.
     """
 
+    _after_own = rl.core.Agent
     _acts_by = "actor"
     _hard_update = "update_target_models_hard"
     actor_optimizer: Any = None
@@ -206,11 +208,12 @@ class DDPGAgent(ContinuousAgent, rl.agents.ddpg.DDPGAgent):
             name: Trainable(model, own, custom_objects=self.custom_model_objects, jit_compile=jit_compile)
             for name, model, own in [("actor", self._model, first), ("critic", self._critic, second)]
         }
+        self._critic.train_on_batch = self._train_critic_on_batch
         self._begin_compiled(networks, own_metrics)
 
     def _make_update(self, **options: Any) -> Any:
         actor, critic = self.trainables.values()
-        update = Update(actor, critic, self._critic_inputs, self._own_metrics, **options)
+        update = self._by_hand = Update(actor, critic, self._critic_inputs, self._own_metrics, **options)
 
         def train(batch: Batch, following: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             phase = self._phase()

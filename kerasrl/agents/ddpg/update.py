@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kerasrl.learning import BatchUpdate, Metrics, Trainable
@@ -34,6 +35,31 @@ class Update(BatchUpdate):
         super().__init__([actor, critic], metrics, **options)
         self._actor, self._critic, self._critic_inputs = actor, critic, critic_inputs
 
+    def train_critic(self, inputs: list[np.ndarray], targets: np.ndarray) -> list[float]:
+        """Train the critic on an array [B, ...] for each of its inputs and targets [B, 1]; return loss and metrics."""
+        self._critic.take_over()
+        result: list[float] = self._critic.calls("targets", self._train_critic, [*inputs, targets]).tolist()
+        self._critic.have_changed()
+        return result
+
+    def train_actor(self, states: list[np.ndarray]) -> np.ndarray:
+        """Train the actor on an array [B, ...] for each of its inputs; return its actions [B, ...] before that."""
+        self._actor.take_over()
+        self._critic.take_over()
+        actions = self._actor.calls("states", self._train_actor, states)
+        self._actor.have_changed()
+        return actions
+
+    def _train_critic(self, *arrays: tf.Tensor) -> tf.Tensor:
+        *inputs, targets = arrays
+        return tf.stack(self._descend_critic(inputs, targets)[0])
+
+    def _train_actor(self, *states: tf.Tensor) -> tf.Tensor:
+        actions = self._actor.forward([*states])
+        with tf.control_dependencies([actions]):
+            self._descend_actor([*states])
+        return actions
+
     def _update_once(
         self,
         phase: Hashable,
@@ -53,29 +79,39 @@ class Update(BatchUpdate):
         if trains_critic:
             next_values = _column(critic.forward_target(inputs(states1, actor.forward_target(states1))))
             targets = (rewards + discounts * next_values[:, 0])[:, None]
-            seen: list[tf.Tensor] = []
-
-            def loss_of(output: tf.Tensor) -> tf.Tensor:
-                values = _column(output)
-                seen[:] = [values]
-                losses = huber_loss(targets - values, self._delta_clip)[:, 0]
-                for importance in weights:
-                    losses = importance * losses
-                return tf.reduce_mean(losses)
-
-            loss = critic.descend(inputs(states0, actions), loss_of, before[1])
-            known = [loss, *self._metrics.results(targets, seen[0])]
-            errors = (targets - seen[0])[:, 0]
-            if self._tau is not None:
-                critic.move_target(self._tau)
+            known, errors = self._descend_critic(inputs(states0, actions), targets, before[1], *weights)
         if trains_actor:
-            loss = actor.descend(
-                states0, lambda chosen: -tf.reduce_mean(_column(critic.forward(inputs(states0, chosen)))), before[0]
-            )
+            loss = self._descend_actor(states0, before[0])
             known = known or [loss, *[tf.zeros(())] * len(self._metrics)]
-            if self._tau is not None:
-                actor.move_target(self._tau)
         return known, errors
+
+    def _descend_critic(
+        self, inputs: list[Any], targets: tf.Tensor, before: list[tf.Tensor] | None = None, *weights: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        seen: list[tf.Tensor] = []
+
+        def loss_of(output: tf.Tensor) -> tf.Tensor:
+            values = _column(output)
+            seen[:] = [values]
+            losses = huber_loss(targets - values, self._delta_clip)[:, 0]
+            for importance in weights:
+                losses = importance * losses
+            return tf.reduce_mean(losses)
+
+        loss = self._critic.descend(inputs, loss_of, before)
+        known = [loss, *self._metrics.results(targets, seen[0])]
+        if self._tau is not None:
+            self._critic.move_target(self._tau)
+        return known, (targets - seen[0])[:, 0]
+
+    def _descend_actor(self, states: list[tf.Tensor], before: list[tf.Tensor] | None = None) -> tf.Tensor:
+        def loss_of(chosen: tf.Tensor) -> tf.Tensor:
+            return -tf.reduce_mean(_column(self._critic.forward(self._critic_inputs(states, chosen))))
+
+        loss = self._actor.descend(states, loss_of, before)
+        if self._tau is not None:
+            self._actor.move_target(self._tau)
+        return loss
 
 
 def _column(values: tf.Tensor) -> tf.Tensor:

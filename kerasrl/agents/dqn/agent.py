@@ -60,6 +60,7 @@ class DQNAgent(AbstractDQNAgent, KerasRLDQNAgent):
         UserError: The arguments do not go together.
     """
 
+    _after_own = AbstractDQNAgent
     _acts_by = "learner"  # the network's name in training states
     _choosing = ("forward", "compute_q_values", "compute_batch_q_values", "process_state_batch")
     _settings = (*AbstractDQNAgent._settings, "enable_double_dqn")

@@ -58,10 +58,12 @@ class NAFAgent(ContinuousAgent, rl.agents.dqn.NAFAgent):
         UserError: The arguments do not go together.
     """
 
+    _after_own = rl.agents.dqn.AbstractDQNAgent
     _acts_by = "learner"  # the network's name in training states
     _of_others = ("policy", "test_policy", "enable_double_dqn", "enable_dueling_network", "dueling_type")
     _learns_from = "actions that are numbers, the best of which is mu"
     optimizer: Any = None
+    _models: Any = None  # as one
 
     def __init__(
         self,
@@ -78,14 +80,22 @@ class NAFAgent(ContinuousAgent, rl.agents.dqn.NAFAgent):
     ) -> None:
         self._refuse_others(kwargs)
         self._begin(metadata)
-        self._own: dict[str, Any] = {}  # the models it was given
         rl.agents.dqn.AbstractDQNAgent.__init__(self, *args, **kwargs)
         self.gradient_steps, self.n_step = gradient_steps, n_step
         self.random_process, self.covariance_mode = random_process, covariance_mode
         self.V_model, self.L_model, self.mu_model = V_model, L_model, mu_model
-        self._models = Models(self._own["V"], self._own["L"], self._own["mu"], self.nb_actions, covariance_mode)
+        self._combine()
         self.take_stock()
         self.reset_states()
+
+    def _begin(self, metadata: dict[str, Any] | None) -> None:
+        super()._begin(metadata)
+        self._own: dict[str, Any] = {}  # the models it was given
+
+    def _combine(self) -> None:
+        """Make one of the models; raise `UserError` if they do not go together."""
+        own = self._own
+        self._models = Models(own["V"], own["L"], own["mu"], self.nb_actions, self.covariance_mode)
 
     # Models
 
@@ -147,6 +157,8 @@ class NAFAgent(ContinuousAgent, rl.agents.dqn.NAFAgent):
             optimizer, own_metrics = fresh(optimizer), Metrics([*metrics, mean_q], 1)
         except (ValueError, TypeError) as error:
             raise UserError(f"cannot compile: {one_line(error)}") from error
+        if self._models is None:  # somebody's own constructor has set them
+            self._combine()
         options = {"custom_objects": self.custom_model_objects, "jit_compile": jit_compile}
         network = NAFNetwork(self._models, optimizer, self.nb_actions, **options)
         self.optimizer = optimizer

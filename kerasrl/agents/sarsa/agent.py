@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import rl.agents.sarsa
+import rl.core
 from rl.agents.dqn import mean_q
+from rl.agents.sarsa import SARSAAgent as KerasRLSARSAAgent
 
 from kerasrl.agents.discrete import DiscreteAgent
 from kerasrl.agents.dqn.trainable_model import TrainableModel
@@ -24,7 +25,7 @@ from kerasrl.plain import plain
 _CALLED_TO_VALUE = ("compute_q_values", "compute_batch_q_values", "process_state_batch")
 
 
-class SARSAAgent(DiscreteAgent, rl.agents.sarsa.SARSAAgent):
+class SARSAAgent(DiscreteAgent, KerasRLSARSAAgent):
     """SARSA (Rummery & Niranjan 1994; Sutton & Barto 2018, section 6.4) with Keras-RL's arguments and methods.
 
     It learns the values of the policy that acts, from each step once: Q(s, a) moves towards r + gamma Q(s', a') as soon
@@ -66,6 +67,7 @@ class SARSAAgent(DiscreteAgent, rl.agents.sarsa.SARSAAgent):
     )
     _looks_ahead = True  # whether the call that trains may value it, since nobody has to be asked
     _made_with: float | None = None  # delta_clip of the update
+    _after_own = rl.core.Agent
     _of_others = ("memory", "batch_size", "memory_interval", "target_model_update", "gradient_steps", "n_step")
     _learns_from = "each step once, as it comes"
     _own_trainable_model: Any = None  # that a user's own `compile` has set
@@ -87,7 +89,8 @@ class SARSAAgent(DiscreteAgent, rl.agents.sarsa.SARSAAgent):
     ) -> None:
         self._refuse_others(kwargs)
         own = (model, nb_actions, policy, test_policy, gamma, nb_steps_warmup, train_interval, delta_clip)
-        super().__init__(*own, *args, metadata=metadata, **kwargs)
+        self._begin(metadata)
+        KerasRLSARSAAgent.__init__(self, *own, *args, **kwargs)
         self._check()
         SARSAAgent.reset_states(self)  # as in Keras-RL, a subclass's own is called by `fit` and `test` alone
 

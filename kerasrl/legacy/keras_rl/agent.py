@@ -31,7 +31,12 @@ class OldAgent(Agent):
     is_discrete = False  # for an environment, whose actions it gets by their numbers, without masks, as in Keras-RL
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **self._of_today(kwargs))
+        """Do what comes next in `super(DDPGAgent, self).__init__(...)`, as in a script's own copy of a constructor."""
+        self._start(Agent, args, kwargs)
+
+    def _start(self, kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Be made as an agent of a kind is, with arguments of then."""
+        kind.__init__(self, *args, **self._of_today(kwargs))
         self._end_at_time_limits()
 
     def _of_today(self, kwargs: dict[str, Any]) -> dict[str, Any]:

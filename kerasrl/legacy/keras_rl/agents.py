@@ -13,14 +13,7 @@ from kerasrl.legacy.script import script
 _NOT_GIVEN: Any = object()
 
 
-class _Next:
-    """What comes next in `super(DQNAgent, self).__init__(nb_actions=..., memory=...)`: AbstractDQNAgent in Keras-RL."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super(kerasrl.DQNAgent, self).__init__(*args, **kwargs)  # type: ignore[misc]
-
-
-class DQNAgent(OldAgent, _Next, kerasrl.DQNAgent):
+class DQNAgent(OldAgent, kerasrl.DQNAgent):
     """This project's DQNAgent for old scripts; args are those of `OldAgent`, and:
 
     enable_double_dqn: True by default in keras-rl, False in keras-rl2.
@@ -48,13 +41,14 @@ class DQNAgent(OldAgent, _Next, kerasrl.DQNAgent):
         if enable_dueling_network and dueling_type == "avg" and is_keras_rl_1:
             report.differs("the dueling network's mean is over actions; in keras-rl 0.4.2 it was over the batch too")
         dueling = enable_dueling_network, dueling_type
-        kwargs = self._of_today(kwargs)
-        kerasrl.DQNAgent.__init__(self, model, policy, test_policy, enable_double_dqn, *dueling, *args, **kwargs)
-        self._end_at_time_limits()
+        self._start(kerasrl.DQNAgent, (model, policy, test_policy, enable_double_dqn, *dueling, *args), kwargs)
 
 
 class NAFAgent(OldAgent, kerasrl.NAFAgent):
     """This project's NAFAgent for old scripts."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._start(kerasrl.NAFAgent, args, kwargs)
 
 
 ContinuousDQNAgent = NAFAgent
@@ -63,9 +57,15 @@ ContinuousDQNAgent = NAFAgent
 class DDPGAgent(OldAgent, kerasrl.DDPGAgent):
     """This project's DDPGAgent for old scripts."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._start(kerasrl.DDPGAgent, args, kwargs)
+
 
 class SARSAAgent(OldAgent, kerasrl.SARSAAgent):
     """This project's SARSAAgent for old scripts."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._start(kerasrl.SARSAAgent, args, kwargs)
 
 
 SarsaAgent = SARSAAgent
@@ -93,7 +93,7 @@ class CEMAgent(OldAgent, kerasrl.CEMAgent):
             report.differs(f"elite_frac {elite_frac} of {batch_size} episodes are none; all count, as in Keras-RL")
             elite_frac = 1.0
         first = batch_size, nb_steps_warmup, train_interval, elite_frac
-        super().__init__(model, nb_actions, memory, *first, *args, **kwargs)
+        self._start(kerasrl.CEMAgent, (model, nb_actions, memory, *first, *args), kwargs)
 
 
 class OrnsteinUhlenbeckProcess(kerasrl.OrnsteinUhlenbeckProcess):
