@@ -92,7 +92,8 @@ def test_how_options_are_written(words, settings):
 def test_all_settings_survive_a_file(file):
     settings = Config(
         env="a:B-v0", hidden_layers=(3,), seed=4, stop_at=-1.5, delta_clip=2.0, eps_schedule="exponential",
-        network="m:f", visualize=True,
+        network="m:f", visualize=True, callback=("a:A", "b:B"), max_time="2h30m",
+        env_arg={"a": [1, "x"], "b": {"c": 0.5}}, eval_env_arg={"d": True},
     )  # fmt: skip
     path = file(to_toml(settings, {"command": "python train.py", "reward_threshold": 1.0}))
     assert Config.load(file=path, trust=True) == dataclasses.replace(settings, trust=True)
