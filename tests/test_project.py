@@ -54,6 +54,7 @@ PYTHON = [
     "import gym\n",
     "class StopWhenGood",
     "class Furthest",
+    "from rl.core import Processor\n\n\nclass Counting",
     "from kerasrl import Config, train\n\ntrained = train(Config(env",
     "from kerasrl import PrioritizedMemory",
     "from kerasrl import Config, train\nfrom corridor",
@@ -319,6 +320,23 @@ def test_a_figure_of_ones_own_is_logged(tmp_path):
     log = FileLogger(str(tmp_path / "log.json"))
     agent.fit(environments.make("CartPole-v0"), 40, callbacks=[log, namespace["Furthest"]()], verbose=0)
     assert all(-10 < furthest < 2.4 for furthest in log.data["furthest"])
+
+
+def test_what_a_processor_of_ones_own_has_counted_is_saved(tmp_path):
+    namespace = {}
+    exec(
+        "import kerasrl.compat.keras_rl\n" + python_block("from rl.core import Processor\n\n\nclass Counting"),
+        namespace,
+    )
+    numbers = []
+    for seen in (7, 0):
+        processor = namespace["Counting"]()
+        processor.nb_seen = seen
+        agent = DQNAgent(build_model(4, 2), nb_actions=2, memory=SequentialMemory(9), processor=processor)
+        agent.compile("sgd")
+        agent.load_weights(tmp_path / "w.h5f") if numbers else agent.save_weights(tmp_path / "w.h5f")
+        numbers.append(processor.nb_seen)
+    assert numbers == [7, 7]
 
 
 @pytest.mark.long

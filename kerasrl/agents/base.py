@@ -22,10 +22,10 @@ from kerasrl.agents.remembering import appending
 from kerasrl.agents.soundness import LARGEST, SUSPECT, why_unsound
 from kerasrl.environments.adapter import Playing
 from kerasrl.environments.spaces import within
-from kerasrl.errors import Note, UserError
+from kerasrl.errors import Note, UserError, WeightsError
 from kerasrl.learning.trainable import Trainable
 from kerasrl.overrides import overrides
-from kerasrl.storage import TrainingState, weights
+from kerasrl.storage import TrainingState, held_state, weights
 from kerasrl.storage.object_state import restore
 
 # Where somebody's own of these comes between observation and network, no other may say what fits.
@@ -355,18 +355,29 @@ class Agent(rl.core.Agent):
         """Return the files that `write_weights` writes, the one with the metadata first."""
         return [os.fspath(filepath)]
 
-    def write_weights(self, filepath: str | os.PathLike[str], values: list[np.ndarray] | None = None) -> None:
-        """Write the online networks' weights and the agent's `metadata` to one HDF5 file.
+    def held_state(self) -> bytes | None:
+        """Return what the processor holds, for a weights file; None if that is nothing."""
+        return held_state.encoded(self._holding())
+
+    def _holding(self) -> dict[str, Any]:
+        return {"processor": self.processor}
+
+    def write_weights(
+        self, filepath: str | os.PathLike[str], values: list[np.ndarray] | None = None, held: bytes | None = None
+    ) -> None:
+        """Write the online networks' weights, what the processor holds, and the agent's `metadata` to one HDF5 file.
 
         Args:
             filepath: File to write.
             values: What `get_weights` returned earlier, to write instead of the present weights.
+            held: What `held_state` returned then.
 
         Raises:
             WeightsError: The values come from another network.
             OSError: The file cannot be written; an earlier one is left as it was.
         """
-        weights.write(filepath, self._networks(), self.metadata, values)
+        held = self.held_state() if values is None else held
+        weights.write(filepath, self._networks(), self.metadata, values, held=held)
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the weights as `write_weights` does, if the file does not exist yet or with `overwrite`.
@@ -383,12 +394,15 @@ class Agent(rl.core.Agent):
     def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
         """Read weights written by this or any older Keras-RL into the online and the target networks.
 
+        What the processor held when they were saved comes back, too; a `Note` says if the file does not know it.
+
         Args:
             filepath: File to read.
-            skip_mismatch: As in Keras: let layers of other shapes keep their own weights; a `Note` says which.
+            skip_mismatch: As in Keras: let layers of other shapes keep their own weights; a `Note` says which. A
+                processor whose state does not fit keeps its own, too.
 
         Raises:
-            WeightsError: The file is missing, damaged, or holds the weights of another network.
+            WeightsError: The file is missing, damaged, or holds the weights of another network or another processor.
         """
         self.assign_weights(weights.read(filepath), skip_mismatch)
 
@@ -397,6 +411,13 @@ class Agent(rl.core.Agent):
         for network in self.trainables.values():
             network.online()
         self.left_out = weights.assign(self._networks(), saved, skip_mismatch)
+        inputs = [tensor for network in self.trainables.values() for tensor in network.model.inputs]
+        try:
+            held_state.put_back(saved.held, self._holding(), saved.file, [tuple(tensor.shape[1:]) for tensor in inputs])
+        except WeightsError as error:
+            if not skip_mismatch:
+                raise
+            warnings.warn(f"a processor stays as it is: {error}", Note, stacklevel=3)
         if self.left_out:
             warnings.warn(f"the weights of these layers are not taken: {', '.join(self.left_out)}", Note, stacklevel=3)
         self.copy_targets()

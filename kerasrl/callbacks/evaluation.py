@@ -86,6 +86,7 @@ class Evaluation(rl.callbacks.Callback):
         self.last: tuple[float, int] | None = None
         self.solved: tuple[float, int] | None = None
         self._best_weights: list[np.ndarray] = []
+        self._best_held: bytes | None = None  # by a processor, with these weights
         self._next, self._next_film = self.interval, self.film_interval
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -156,6 +157,7 @@ class Evaluation(rl.callbacks.Callback):
         self.best = (reward, step)
         self.model.save_weights(self.filepath, overwrite=True)
         self._best_weights = self.model.get_weights()
+        self._best_held = getattr(self.model, "held_state", lambda: None)()
 
     def _mean_reward(self, nb_episodes: int, seed: int | None) -> float:
         history = self._play(nb_episodes, seed)
@@ -177,7 +179,8 @@ class Evaluation(rl.callbacks.Callback):
         """Return what a run needs to continue this one."""
         scores = {"best": self.best, "last": self.last, "solved": self.solved}
         nexts = {"next": self._next, "next_film": self._next_film, "interval": self.interval}
-        return {**scores, **nexts, "best_weights": self._best_weights, "rewards": "own"}
+        held = {} if self._best_held is None else {"best_held": np.frombuffer(self._best_held, np.uint8)}
+        return {**scores, **nexts, "best_weights": self._best_weights, **held, "rewards": "own"}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from what `get_state` returned; best weights found after that are forgotten."""
@@ -190,5 +193,7 @@ class Evaluation(rl.callbacks.Callback):
         if "rewards" not in state and changes_rewards(getattr(self.model, "processor", None)):
             self.best = None  # an earlier version's, by a processor's rewards: nothing can be compared with it
         self._best_weights = state["best_weights"]
+        self._best_held = state["best_held"].tobytes() if "best_held" in state else None
         if self._best_weights:
-            self.model.write_weights(self.filepath, self._best_weights)
+            held = [] if self._best_held is None else [self._best_held]
+            self.model.write_weights(self.filepath, self._best_weights, *held)

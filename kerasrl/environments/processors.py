@@ -47,6 +47,15 @@ class OneHotProcessor(rl.core.Processor):
             if kind_of(part) == "Discrete"
         ]
 
+    # Nothing that weights would have to bring along: the space that they are played in says it.
+
+    def get_state(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Do nothing."""
+
     @staticmethod
     def is_needed(space: Any) -> bool:
         """Return whether a space has a Discrete part."""

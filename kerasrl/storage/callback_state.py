@@ -9,6 +9,7 @@ import pathlib
 import threading
 import types
 import warnings
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ class KeptAttributes:
         names = [base.__name__ for base in type(callback).__mro__ if base.__module__.split(".")[0] in _LIBRARIES]
         left_out = _GIVEN.union(*(_MADE_ANEW.get(name, set()) for name in names))
         for name, value in attributes(callback).items():
-            if name in left_out or self._is_no_state(value):
+            if name in left_out or is_no_state(value, self._parts):
                 continue
             encoder = ObjectEncoder(known=known)
             encoder.path = ["['kept']", f"[{key!r}]", f"[{name!r}]"]
@@ -92,20 +93,6 @@ class KeptAttributes:
                     )
         return written
 
-    def _is_no_state(self, value: Any) -> bool:
-        if isinstance(value, list | tuple | set | dict) and value:
-            return all(map(self._is_no_state, value.values() if isinstance(value, dict) else value))
-        is_environment = hasattr(value, "reset") and hasattr(value, "step")
-        is_settings = getattr(getattr(type(value), "__dataclass_params__", None), "frozen", False)
-        return (
-            id(value) in self._parts
-            or inspect.isroutine(value)
-            or isinstance(value, _NO_STATE)
-            or any(base.__name__ in _NO_STATE_BY_NAME for base in type(value).__mro__)
-            or is_environment
-            or is_settings
-        )
-
     def get(self) -> dict[str, dict[str, Any]]:
         """Return the attributes that have changed, by callback."""
         found = {}
@@ -123,6 +110,25 @@ class KeptAttributes:
             callback = self._callbacks.get(key)
             for name, value in values.items() if callback is not None else ():
                 setattr(callback, name, real(value, getattr(callback, name, None)))
+
+
+def is_no_state(value: Any, parts: Collection[int] = ()) -> bool:
+    """Return whether a value is none that changes: a function, a class, an open file, settings, or one of `parts`.
+
+    Environments are none either, nor what holds nothing else. `parts` are ids.
+    """
+    if isinstance(value, list | tuple | set | dict) and value:
+        return all(is_no_state(item, parts) for item in (value.values() if isinstance(value, dict) else value))
+    is_environment = hasattr(value, "reset") and hasattr(value, "step")
+    is_settings = getattr(getattr(type(value), "__dataclass_params__", None), "frozen", False)
+    return (
+        id(value) in parts
+        or inspect.isroutine(value)
+        or isinstance(value, _NO_STATE)
+        or any(base.__name__ in _NO_STATE_BY_NAME for base in type(value).__mro__)
+        or is_environment
+        or is_settings
+    )
 
 
 def has_state(callback: Any) -> bool:

@@ -17,8 +17,10 @@ _START = "import runpy, sys; sys.path[:] = sys.argv[2:]; runpy.run_path(sys.argv
 _LONGEST = 60  # seconds; where the system can limit it, the child has a stricter limit of its own
 
 
-def read_hdf5(name: str, content: bytes) -> tuple[list[dict[str, np.ndarray]], str | None, str | None]:
-    """Return each layer's arrays by name, and the texts of `kerasrl` and `kerasrl_together`, None if there are none.
+def read_hdf5(name: str, content: bytes) -> tuple[list[dict[str, np.ndarray]], str | None, str | None, bytes | None]:
+    """Return each layer's arrays by name, the texts of `kerasrl` and `kerasrl_together`, the bytes of `kerasrl_held`.
+
+    Texts and bytes are None if there are none.
 
     Raises:
         WeightsError: The content is damaged, or is not what Keras writes.
@@ -39,7 +41,8 @@ def read_hdf5(name: str, content: bytes) -> tuple[list[dict[str, np.ndarray]], s
             array = np.frombuffer(data, kind, math.prod(shape), start).reshape(shape)
             layers[-1][weight] = array
             start += array.nbytes
-    return [layer for layer in layers if layer], answer["metadata"], answer["together"]
+    held = None if answer["held"] is None else data[start : start + answer["held"]]
+    return [layer for layer in layers if layer], answer["metadata"], answer["together"], held
 
 
 def _answer(name: str, content: bytes) -> bytes:

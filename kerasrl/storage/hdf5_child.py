@@ -4,7 +4,8 @@ The HDF5 library trusts what it reads: a file can make it hang, take all memory,
 here, in a process with little time and memory that cannot open any file. Nothing else of this project is imported.
 
 The file comes on stdin. A line of JSON goes to stdout, {"refused": why}, {"damaged": why} or {"layers": [[[name, type,
-shape], ...], ...], "metadata": text or null, "together": text or null}, then the bytes of one array after another.
+shape], ...], ...], "metadata": text or null, "together": text or null, "held": number or null}, then the bytes of one
+array after another, and so many bytes that say what a processor held.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import sys
 from typing import Any
 
 import h5py
+import numpy as np
 
 _SECONDS, _MEMORY = 2, 512 * 2**20  # in addition to what the size of the file requires
 _PLACES = (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)  # of an array in the file itself
@@ -67,8 +69,11 @@ def _require_array(dataset: Any) -> None:
         raise _RefusedError("they are compressed, which Keras never does")
 
 
-def _read(file: Any, size: int) -> tuple[list[list[tuple[str, Any]]], list[str | None]]:
-    """Return the names and arrays of each layer's weights, and each of this project's texts, None if there is none."""
+def _read(file: Any, size: int) -> tuple[list[list[tuple[str, Any]]], list[str | None], Any]:
+    """Return names and arrays of each layer's weights, each of this project's texts, and its array of bytes.
+
+    Texts and array are None if there are none.
+    """
     root = _plain(file, "model_weights") if "model_weights" in file else file
     if "layer_names" not in root.attrs:
         raise _RefusedError("it holds none")
@@ -83,11 +88,18 @@ def _read(file: Any, size: int) -> tuple[list[list[tuple[str, Any]]], list[str |
             if total > size:
                 raise _RefusedError("it claims more than it can hold")
         found.append(datasets)
-    if len(addresses) != sum(map(len, found)):
+    held = _plain(file, "kerasrl_held") if "kerasrl_held" in file else None
+    if held is not None:
+        _require_array(held)
+        addresses.add(h5py.h5o.get_info(held.id).addr)
+        if held.dtype != "u1" or held.ndim != 1 or total + held.nbytes > size:
+            raise _RefusedError("the state of its processor is damaged")
+    if len(addresses) != sum(map(len, found)) + (held is not None):
         raise _RefusedError("it names one twice")
     # Now that it is known to be little, read all of it.
     layers = [[(name, dataset[()]) for name, dataset in datasets] for datasets in found]
-    return layers, [str(file.attrs[name]) if name in file.attrs else None for name in ("kerasrl", "kerasrl_together")]
+    texts = [str(file.attrs[name]) if name in file.attrs else None for name in ("kerasrl", "kerasrl_together")]
+    return layers, texts, None if held is None else held[()]
 
 
 def _rehearse() -> None:
@@ -95,7 +107,7 @@ def _rehearse() -> None:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["layer_names"], file.attrs["kerasrl"] = [b"layer"], "text"
-        file["layer/weight"] = [1.0]
+        file["layer/weight"], file["kerasrl_held"] = [1.0], np.zeros(1, np.uint8)
         file["layer"].attrs["weight_names"] = [b"weight"]
     with h5py.File(buffer, "r") as file:
         _read(file, 10_000)
@@ -106,10 +118,13 @@ def answer(content: bytes) -> bytes:
     arrays = []
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
-            layers, (metadata, together) = _read(file, len(content))
+            layers, (metadata, together), held = _read(file, len(content))
         arrays = [array for layer in layers for _, array in layer]
         listed = [[(name, array.dtype.str, array.shape) for name, array in layer] for layer in layers]
-        found: dict[str, Any] = {"layers": listed, "metadata": metadata, "together": together}
+        found: dict[str, Any] = {"layers": listed, "metadata": metadata, "together": together, "held": None}
+        if held is not None:
+            found["held"] = held.nbytes
+            arrays.append(held)
     except _RefusedError as error:
         found = {"refused": str(error)}
     except Exception as error:  # h5py raises anything from OSError to RuntimeError

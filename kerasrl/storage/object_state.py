@@ -2,6 +2,7 @@
 
 import random
 from collections import deque
+from collections.abc import Collection
 from enum import Enum
 from typing import Any
 
@@ -165,6 +166,18 @@ def real(value: Any, present: Any = None, seen: set[int] | None = None) -> Any:
     return value
 
 
+def _require_whitening(content: dict[str, Any], names: Collection[str]) -> None:
+    """Raise `UserError` unless the content of Keras-RL's normalizer has these names and arrays of one shape."""
+    arrays = [content.get(name) for name in ("_sum", "_sumsq", "mean", "std")]
+    is_sound = content.keys() >= set(names) and all(
+        isinstance(array, np.ndarray) and array.shape == content["shape"] and array.dtype.kind in "fiub"
+        for array in arrays
+    )
+    numbers = [content.get("eps"), content.get("_count")]
+    if not is_sound or not all(isinstance(value, int | float) for value in numbers):
+        raise UserError("the statistics of a WhiteningNormalizer are damaged")
+
+
 def _at(present: Any, key: Any) -> Any:
     if isinstance(present, dict):
         return present.get(key)
@@ -189,7 +202,10 @@ def _made(held: Held, present: Any) -> Any:
     elif held.kind == "WhiteningNormalizer":
         from rl.util import WhiteningNormalizer
 
-        present = present if is_same else WhiteningNormalizer((1,))  # never of a size that a file names
+        _require_whitening(
+            content, vars(fresh := WhiteningNormalizer((1,))).keys()
+        )  # never of a size that a file names
+        present = present if is_same else fresh
         vars(present).update({**content, "dtype": np.dtype(content["dtype"])})
     elif held.kind == "enum" and is_same and isinstance(present, Enum):
         present = type(present)[content]

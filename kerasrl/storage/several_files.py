@@ -1,5 +1,6 @@
 """Weights that are in several files, such as those of an actor and its critic, read as one."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,10 +44,5 @@ def read_all(files: Sequence[str]) -> Weights:
             f"{' and '.join(files)} were not written together, as when a program is killed between them: use other "
             "weights, or resume the training, which writes both again"
         )
-    return Weights(
-        [layer for part in parts for layer in part.layers],
-        parts[0].metadata,
-        parts[0].origin,
-        all(part.ordered for part in parts),
-        parts[0].together,
-    )
+    layers = [layer for part in parts for layer in part.layers]
+    return dataclasses.replace(parts[0], layers=layers, ordered=all(part.ordered for part in parts))

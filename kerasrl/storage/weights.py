@@ -33,7 +33,8 @@ class Weights:
     `layers` has the arrays of each layer with weights by name, the layers in the model's order. `metadata` is what the
     agent stored, None in files of older Keras-RL versions. `origin` says in words what wrote the file. `ordered` says
     whether the arrays of a layer are in the model's order, too, so that their names do not matter. `together` is the
-    digest of all weights that were written with these, to other files, None if they were written alone.
+    digest of all weights that were written with these, to other files, None if they were written alone. `held` is what
+    the processor held, as `held_state` encodes it, None if that is nothing, and `file` the file's name.
     """
 
     layers: list[dict[str, np.ndarray]]
@@ -41,6 +42,8 @@ class Weights:
     origin: str
     ordered: bool = True
     together: str | None = None
+    held: bytes | None = None
+    file: str = ""
 
 
 def _leaves(model: Any) -> list[Any]:
@@ -78,6 +81,7 @@ def write(
     metadata: dict[str, Any] | None,
     values: list[np.ndarray] | None = None,
     together: str | None = None,
+    held: bytes | None = None,
 ) -> None:
     """Write the weights of a Keras model to a file.
 
@@ -87,6 +91,7 @@ def write(
         metadata: What the file says besides them; anything JSON can hold.
         values: What `arrays` returned earlier, to be written in place of the model's present weights.
         together: The `digest` of these and other weights that are written to files of their own at the same moment.
+        held: What `held_state.encoded` returned.
 
     Raises:
         WeightsError: The values are another network's.
@@ -110,6 +115,8 @@ def write(
             group.attrs["weight_names"] = [weight.encode() for weight in names]
             for weight in names:
                 group[weight] = next(rest)
+        if held is not None:
+            file["kerasrl_held"] = np.frombuffer(held, np.uint8)
     write_whole(path, seal(_KIND, buffer.getvalue()[BLOCK:]))
 
 
@@ -152,11 +159,11 @@ def read(path: str | os.PathLike[str]) -> Weights:
             raise WeightsError(message) from None
     elif not content.startswith(_HDF5):
         raise WeightsError(f"{name} is not a weights file: it is not HDF5")
-    layers, text, together = read_hdf5(name, content)  # anyone can seal a file, so none is trusted
+    layers, text, together, held = read_hdf5(name, content)  # anyone can seal a file, so none is trusted
     if text is None:
-        return Weights(layers, None, "keras-rl or Keras (HDF5)")
+        return Weights(layers, None, "keras-rl or Keras (HDF5)", file=name)
     try:
-        return Weights(layers, parse_json(text), "this project", together=together)
+        return Weights(layers, parse_json(text), "this project", together=together, held=held, file=name)
     except ValueError as error:
         raise WeightsError(f"{name} is damaged (its settings are not JSON: {error}); use another file") from None
 
@@ -173,7 +180,8 @@ def _read_checkpoint(name: str) -> Weights:
         raise WeightsError(f"{name} is a damaged TensorFlow checkpoint ({reason})") from error
     if not layers:
         raise WeightsError(f"{name} is a TensorFlow checkpoint, but holds no layers of a Keras model")
-    return Weights([layers[i] for i in sorted(layers)], None, "keras-rl2 (TensorFlow checkpoint)", ordered=False)
+    origin = "keras-rl2 (TensorFlow checkpoint)"
+    return Weights([layers[i] for i in sorted(layers)], None, origin, ordered=False, file=name)
 
 
 def require_size(weights: Weights, nb_weights: int) -> None:

@@ -250,14 +250,17 @@ class DDPGAgent(TrainsByHand, ContinuousAgent, rl.agents.ddpg.DDPGAgent):
         """Return NAME_actor.h5f and NAME_critic.h5f for NAME.h5f; both have the metadata."""
         return several_files.files_of(filepath, _SUFFIXES)
 
-    def write_weights(self, filepath: str | os.PathLike[str], values: list[np.ndarray] | None = None) -> None:
+    def write_weights(
+        self, filepath: str | os.PathLike[str], values: list[np.ndarray] | None = None, held: bytes | None = None
+    ) -> None:
         """Write the online networks' weights to two HDF5 files; see `weights_files` and `Agent.write_weights`."""
+        held = self.held_state() if values is None else held
         values = self.get_weights() if values is None else values
         actor, critic = self.weights_files(filepath)
         number, together = len(weights.arrays(self._model)), weights.digest(values)
         # The critic's first: whoever finds new settings in the actor's finds both files new.
-        weights.write(critic, self._critic, self.metadata, values[number:], together)
-        weights.write(actor, self._model, self.metadata, values[:number], together)
+        weights.write(critic, self._critic, self.metadata, values[number:], together, held)
+        weights.write(actor, self._model, self.metadata, values[:number], together, held)
 
     def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
         """Read weights written by this or any older Keras-RL into the online and the target networks.
