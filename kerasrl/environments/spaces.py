@@ -101,7 +101,9 @@ def _in_words(space: Any) -> str:
     if kind == "Tuple":
         return f"({', '.join(map(_in_words, space.spaces))})"
     if kind in ("Discrete", "MultiDiscrete"):
-        return f"{kind}({space.n if kind == 'Discrete' else space.nvec.tolist()})"
+        start = np.asarray(getattr(space, "start", 0)).tolist()
+        from_start = f", start={start}" if np.any(start) else ""
+        return f"{kind}({space.n if kind == 'Discrete' else space.nvec.tolist()}{from_start})"
     return f"{kind}{tuple(getattr(space, 'shape', None) or ())}"
 
 

@@ -51,6 +51,10 @@ class Turn(Walk):
     action_space = gym.spaces.Discrete(3)
 
 
+class Later(Walk):
+    action_space = gym.spaces.Discrete(2, start=1)
+
+
 def function(length, **others):
     return Walk(length, **others)
 
@@ -59,7 +63,7 @@ def function(length, **others):
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
-    for name, kind in {"Walk": Walk, "Turn": Turn, "Function": function}.items():
+    for name, kind in {"Walk": Walk, "Turn": Turn, "Later": Later, "Function": function}.items():
         gym.envs.registration.registry.pop(f"{name}-v0", None)
         gym.register(f"{name}-v0", kind, reward_threshold=7.0 if name == "Walk" else None)
     Walk.made.clear()
@@ -248,7 +252,7 @@ def test_other_arguments_alone_are_those_of_the_same_environment_and_films_are_t
     assert train(Config(**{**FEW, "nb_steps": 40}, **there, resume=True)).best == (12.0, 40)
 
 
-@pytest.mark.parametrize("name", ["Turn-v0", "Acrobot-v1", "Walk-v7"])
+@pytest.mark.parametrize("name", ["Turn-v0", "Later-v0", "Acrobot-v1", "Walk-v7"])
 def test_one_that_does_not_fit_is_refused(name, refused, tmp_path):
     with refused(name):
         train(Config(**FEW, env="Walk-v0", eval_env=name))
