@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kerasrl.config import DDPGConfig as DDPGConfig
     from kerasrl.config import NAFConfig as NAFConfig
     from kerasrl.config import SARSAConfig as SARSAConfig
+    from kerasrl.environments.normalizing import NormalizingProcessor as NormalizingProcessor
     from kerasrl.errors import UserError as UserError
     from kerasrl.errors import WeightsError as WeightsError
     from kerasrl.learning.device import configure as configure
@@ -73,6 +74,7 @@ _HOMES = {
     "NAFConfig": "kerasrl.config",
     "NAFAgent": "kerasrl.agents",
     "NAFLayer": "kerasrl.agents",
+    "NormalizingProcessor": "kerasrl.environments.normalizing",
     "OrnsteinUhlenbeckProcess": "kerasrl.agents",
     "PlayRun": "kerasrl.training.run",
     "PrioritizedMemory": "kerasrl.replay",

@@ -54,6 +54,7 @@ PYTHON = [
     "import gym\n",
     "class StopWhenGood",
     "class Furthest",
+    "from kerasrl import NormalizingProcessor",
     "from rl.core import Processor\n\n\nclass Counting",
     "from kerasrl import Config, train\n\ntrained = train(Config(env",
     "from kerasrl import PrioritizedMemory",
@@ -337,6 +338,13 @@ def test_what_a_processor_of_ones_own_has_counted_is_saved(tmp_path):
         agent.load_weights(tmp_path / "w.h5f") if numbers else agent.save_weights(tmp_path / "w.h5f")
         numbers.append(processor.nb_seen)
     assert numbers == [7, 7]
+
+
+def test_the_normalizing_processor():
+    namespace = {}
+    exec(python_block("from kerasrl import NormalizingProcessor"), namespace)
+    agent = DQNAgent(build_model(4, 2), nb_actions=2, memory=SequentialMemory(9), processor=namespace["processor"])
+    assert agent.normalizer.count == 0 and agent.processor is None
 
 
 @pytest.mark.long

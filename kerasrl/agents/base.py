@@ -21,6 +21,7 @@ from kerasrl.agents.nested_test import undone
 from kerasrl.agents.remembering import appending
 from kerasrl.agents.soundness import LARGEST, SUSPECT, why_unsound
 from kerasrl.environments.adapter import Playing
+from kerasrl.environments.normalizing import NormalizingProcessor
 from kerasrl.environments.spaces import within
 from kerasrl.errors import Note, UserError, WeightsError
 from kerasrl.learning.trainable import Trainable
@@ -54,6 +55,7 @@ class Agent(rl.core.Agent):
             the memory keeps what the agent chose. None, as in Keras-RL: it gets these.
         reward_scale: Factor of the rewards that the memory keeps. Those that are reported keep their size.
         nb_random_steps: Steps at the beginning of a `fit` whose actions are random.
+        normalizer: Statistics by which observations are normalised, which `fit` updates, None if they are not.
         is_discrete: Whether it chooses one of `nb_actions` actions, by its number, and only those that `action_mask`
             allows. Those of an environment that are no such numbers are made of them by `decode`.
         action_mask: Which actions are legal for the observation to act on next [nb_actions] bool; None: all. `fit` and
@@ -90,6 +92,7 @@ class Agent(rl.core.Agent):
     is_discrete = False
     action_mask: np.ndarray | None = None
     decode: Callable[[Any], Any] | None = None
+    normalizer: Any = None
     history: keras.callbacks.History | None = None  # of the last `fit`
     # What acting changes in an agent, and `undone` puts back.
     changed_by_acting: tuple[str, ...] = (
@@ -254,11 +257,17 @@ class Agent(rl.core.Agent):
 
     @property
     def processor(self) -> Any:
-        """The processor between environment and agent; another one counts from the next step."""
+        """The processor between environment and agent; another one counts from the next step.
+
+        A `NormalizingProcessor` that is set becomes the `normalizer` and the processor within it.
+        """
         return self._processor
 
     @processor.setter
     def processor(self, processor: Any) -> None:
+        self.normalizer = None
+        if isinstance(processor, NormalizingProcessor):
+            processor, self.normalizer = processor.processor, processor.normalizer
         self._processor, self._has_taken_stock = processor, False
 
     def bytes_per_entry(self) -> float | None:
@@ -288,7 +297,7 @@ class Agent(rl.core.Agent):
 
         A training state saves what they hold, and a test in the middle of a training leaves them as they were.
         """
-        return {"processor": self.processor}
+        return {"processor": self.processor, **({} if self.normalizer is None else {"normalizer": self.normalizer})}
 
     def random_action(self, env: Any) -> Any:
         """Return an action of the kind that `forward` chooses, for a start step; the environment's own by default."""
@@ -356,11 +365,11 @@ class Agent(rl.core.Agent):
         return [os.fspath(filepath)]
 
     def held_state(self) -> bytes | None:
-        """Return what the processor holds, for a weights file; None if that is nothing."""
+        """Return what processor and normalizer hold, for a weights file; None if that is nothing."""
         return held_state.encoded(self._holding())
 
     def _holding(self) -> dict[str, Any]:
-        return {"processor": self.processor}
+        return {"processor": self.processor, "normalizer": self.normalizer}
 
     def write_weights(
         self, filepath: str | os.PathLike[str], values: list[np.ndarray] | None = None, held: bytes | None = None

@@ -27,7 +27,7 @@ class DiscreteAgent(Agent):
                 f"the model's output has shape {self._model.output.shape}, but {type(self).__name__} expects one "
                 f"dimension for each action: (None, {self.nb_actions})"
             )
-        self._inputs = ModelInputs(self._model, self.processor, window_length)
+        self._inputs = ModelInputs(self._model, self.processor, window_length, self.normalizer)
 
     @property
     def model(self) -> Any:

@@ -155,9 +155,14 @@ class Loop:
         """Let agent and environment take turns for an episode; yield how far it is before each turn and at the end."""
         agent, turn = self.agent, Turn()
         self._begin_episode(callbacks, episode)
+        normalizer = agent.normalizer if agent.training else None
+        if normalizer is not None:
+            normalizer.add(self.observation)
         while not turn.done:
             yield turn
             action, reward, terminated, truncated, info = self._step(callbacks, turn.nb_steps)
+            if normalizer is not None:  # before anything is computed for the observation
+                normalizer.add(self.observation)
             if self.environment.closed and agent.training:
                 agent.stop_training = agent.did_abort = True
             turn.done = terminated or truncated

@@ -151,7 +151,7 @@ class ReplayAgent(Agent):
         super().take_stock()
         self._require_sound()
         memory = self._memory
-        self._inputs = ModelInputs(self._model, self.processor, memory.window_length)
+        self._inputs = ModelInputs(self._model, self.processor, memory.window_length, self.normalizer)
         self._require_memory_for_n_step()
         asks, samples = overrides(memory, "get_recent_state"), overrides(memory, "sample")
         self._asks_memory = asks or memory.window_length > 1

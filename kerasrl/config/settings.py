@@ -91,6 +91,11 @@ class EnvironmentSettings:
         Arguments, "Argument for what makes the environment, such as is_slippery=false; may be given several times."
     ] = field(default_factory=dict)
     processor: Annotated[ModuleName, "module:Class of an rl.core.Processor between environment and agent."] = ""
+    normalize_observations: Annotated[
+        bool,
+        "Let networks see each number of an observation less its mean so far, in standard deviations up to 10. Not for "
+        "pictures.",
+    ] = False
     action_repetition: Annotated[Count, "How many times each action is taken within a step."] = 1
     nb_max_start_steps: Annotated[
         CountOrZero, "Maximum number of random steps at the start of an episode. Nothing is learned from them."

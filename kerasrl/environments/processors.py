@@ -35,7 +35,18 @@ class AtariProcessor(rl.core.Processor):
         return float(np.clip(reward, -1, 1))
 
 
-class OneHotProcessor(rl.core.Processor):
+class _OfSpace(rl.core.Processor):
+    """A processor that follows from a space, so that weights need not bring along what it holds."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Do nothing."""
+
+
+class OneHotProcessor(_OfSpace):
     """Turn each Discrete observation of a space, alone or in a Dict, into a vector of zeros with a one in its place."""
 
     def __init__(self, space: Any) -> None:
@@ -47,14 +58,10 @@ class OneHotProcessor(rl.core.Processor):
             if kind_of(part) == "Discrete"
         ]
 
-    # Nothing that weights would have to bring along: the space that they are played in says it.
-
-    def get_state(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Do nothing."""
+    @property
+    def one_hot(self) -> tuple[Any, ...]:
+        """The keys of the parts that become such vectors; None for an observation without parts."""
+        return tuple(key for key, _, _ in self.parts)
 
     @staticmethod
     def is_needed(space: Any) -> bool:
@@ -70,7 +77,7 @@ class OneHotProcessor(rl.core.Processor):
         return {**observation, **vectors}
 
 
-class FlatteningProcessor(rl.core.Processor):
+class FlatteningProcessor(_OfSpace):
     """Give a network what it takes of the observations of any space that is supported.
 
     Each number of Discrete and MultiDiscrete ones becomes a vector of zeros with a one in its place. What has parts
@@ -86,6 +93,11 @@ class FlatteningProcessor(rl.core.Processor):
     def __init__(self, space: Any) -> None:
         # As plain values, so that a training state can hold them.
         self.parts = [(part.name, part.path, part.sizes, part.starts) for part in parts_of(space, SUPPORTED)]
+
+    @property
+    def one_hot(self) -> tuple[Any, ...]:
+        """The keys of the parts that become such vectors; None for an observation without parts."""
+        return tuple(name if path else None for name, path, sizes, _ in self.parts if sizes)
 
     @staticmethod
     def is_needed(space: Any) -> bool:

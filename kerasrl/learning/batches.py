@@ -91,17 +91,20 @@ class Batches:
             before, after = self._of_states([e.state0 for e in drawn]), self._of_states([e.state1 for e in drawn])
             return Batch([*before, *after], [*rest, gamma * goes_on], "states")
         if self._takes_frames:
-            if self.takes_packed and n_step == 1 and (packed := memory.packed()) is not None:
+            if self.takes_packed and n_step == 1 and (packed := self._packed(observation)) is not None:
                 if gamma != self._gamma[0]:
                     self._gamma = np.array([gamma])
-                return Batch([memory.draw_packed(batch_size, nb_batches)], [self._gamma], packed.layout)
+                rows = memory.draw_packed(batch_size, nb_batches)
+                if self._inputs.normalizer is not None:
+                    self._inputs.normalizer.normalize_rows(rows, packed.layout.observation)
+                return Batch([rows], [self._gamma], packed.layout)
             sample = memory.draw(batch_size, nb_batches, n_step, gamma)
             rest = [sample.actions, sample.rewards, sample.discounts]
             if sample.weights is not None:
                 rest.append(sample.weights)
             if sample.masks is not None or self._is_masked:
                 rest.append(_as_floats(sample.masks, memory))
-            return Batch(self._inputs.ordered(sample.frames, observation), rest, "frames", sample.rows)
+            return Batch(self._inputs.of_parts(sample.frames, observation), rest, "frames", sample.rows)
         samples = [memory.draw(batch_size, 1, n_step, gamma) for _ in range(nb_batches)]
         before, after = (list(itertools.chain(*states)) for states in zip(*map(memory.states, samples), strict=True))
         columns = zip(*[sample[1:] for sample in samples], strict=True)  # without priorities or masks, some are None
@@ -110,6 +113,13 @@ class Batches:
         if masks is not None or self._is_masked:
             rest.append(_as_floats(masks, memory))
         return Batch([*self._of_states(before), *self._of_states(after)], rest, "states", rows)
+
+    def _packed(self, observation: Any) -> Any:
+        """Return the memory's packed transitions; None if it has none, or if their 32 bits are not enough."""
+        # The differences of large numbers from a mean: what has 64 bits is normalised as it was given.
+        if self._inputs.normalizer is not None and getattr(observation, "itemsize", 8) > 4:
+            return None
+        return self._memory.packed()
 
 
 def unpacked(

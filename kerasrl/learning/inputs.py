@@ -32,6 +32,12 @@ def usable(model: Any, output: str, name: str = "model") -> Any:
 class ModelInputs:
     """Turns states of `window_length` observations into a model's inputs, letting the processor change them first.
 
+    Args:
+        model: Keras model.
+        processor: rl.core.Processor, None for none.
+        window_length: Observations in a state.
+        normalizer: kerasrl.environments.normalizing.Normalizer of observations, None for none.
+
     Attributes:
         are_processed: Whether the processor has its own `process_state_batch`.
 
@@ -39,8 +45,8 @@ class ModelInputs:
         UserError: The model does not take such states.
     """
 
-    def __init__(self, model: Any, processor: Any, window_length: int) -> None:
-        self._model, self._processor = model, processor
+    def __init__(self, model: Any, processor: Any, window_length: int, normalizer: Any = None) -> None:
+        self._model, self._processor, self.normalizer = model, processor, normalizer
         process = getattr(processor, "process_state_batch", None)
         self.are_processed = getattr(process, "__func__", process) not in (None, rl.core.Processor.process_state_batch)
         self._order: list[int] | None = None
@@ -91,10 +97,15 @@ class ModelInputs:
             arrays = [array[None] for array in _stacked(states[0])]
         else:
             arrays = [np.stack(part) for part in zip(*map(_stacked, states), strict=True)]
-        return self._processed(arrays, observation) if self.are_processed else self.ordered(arrays, observation)
+        return self._processed(arrays, observation) if self.are_processed else self.of_parts(arrays, observation)
 
-    def ordered(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:
-        """Put the parts of a dictionary, which come sorted by key, in the order of the inputs of these names."""
+    def of_parts(self, arrays: list[np.ndarray], observation: Any) -> list[np.ndarray]:
+        """Return states [n, W, *part], an array for each part of an observation, normalised if they are to be.
+
+        A dictionary's parts, which come sorted by key, are put in the order of the inputs of these names.
+        """
+        if self.normalizer is not None:
+            arrays = self.normalizer.normalized(arrays)
         if not isinstance(observation, dict):
             return arrays
         if self._order is None:

@@ -23,6 +23,7 @@ from kerasrl.callbacks.callback_list import checked
 from kerasrl.config import AnyConfig
 from kerasrl.config.agents import AGENTS
 from kerasrl.config.files import to_toml
+from kerasrl.environments.normalizing import NormalizingProcessor
 from kerasrl.environments.processors import processor_for
 from kerasrl.environments.spaces import Spaces, describe_spaces
 from kerasrl.errors import UserError
@@ -60,10 +61,11 @@ class Run:
         """Inspect an environment, and the processor that is given, named or needed.
 
         Raises:
-            UserError: A space is not supported, the processor cannot be made, or Keras does not know the activation.
+            UserError: A space is not supported, the processor cannot be made, these observations cannot be normalised,
+                or Keras does not know the activation.
         """
         spaces = describe_spaces(env)
-        size, processor = spaces.observation, None
+        size, processor, tried = spaces.observation, None, Processor()
         if parts.processor is not None or config.processor:
             processor, tried = _own_processor(config, parts.processor)
             seen = tried.process_observation(env.observation_space.sample())
@@ -72,6 +74,9 @@ class Run:
             )
         else:
             processor = processor_for(env.observation_space)
+            tried = processor or tried
+        if config.normalize_observations:
+            processor = NormalizingProcessor(tried.process_observation(env.observation_space.sample()), processor)
         if parts.model is None and not config.network:
             require_activation(config.activation)
         return cls(config, env, size, spaces, processor, parts, **others)

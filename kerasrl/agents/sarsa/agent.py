@@ -144,6 +144,7 @@ class SARSAAgent(DiscreteAgent, KerasRLSARSAAgent):
         self._check()
         self._values_again = self._inputs.are_processed or overrides(self, *_CALLED_TO_VALUE)
         self._looks_ahead = not (self._values_again or overrides(self, "forward"))
+        self._values_again |= self.normalizer is not None  # whose statistics have changed since
         if self.compiled and not self.trainables and not overrides(self, "backward"):
             raise UserError(
                 f"{type(self).__name__}.compile has to leave the model to super().compile(optimizer, metrics), unless "

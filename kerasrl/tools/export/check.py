@@ -45,7 +45,7 @@ def play(agent: Any, env: Any, exported: Outputs, names: list[str], **how: Any) 
     own_output = agent.compute_q_values if values else agent.output
 
     def output(state: list[Any], *_: Any, **__: Any) -> Any:
-        arrays = [array.astype(kind) for array, kind in zip(agent.states([state]), dtypes, strict=True)]
+        arrays = [array.astype(kind) for array, kind in zip(_as_given(agent, state), dtypes, strict=True)]
         own = own_output(state)
         other: np.ndarray = exported(dict(zip(names, arrays, strict=True)))[0]
         if is_action:
@@ -58,6 +58,14 @@ def play(agent: Any, env: Any, exported: Outputs, names: list[str], **how: Any) 
         history = agent.test(env, visualize=False, **how).history
     found.rewards = own_rewards(history)
     return found
+
+
+def _as_given(agent: Any, state: list[Any]) -> list[np.ndarray]:
+    """Return a state as an exported network takes it, which normalises it itself if the agent does."""
+    if agent.normalizer is None:
+        return agent.states([state])  # type: ignore[no-any-return]
+    with mock.patch.object(agent._inputs, "normalizer", None):
+        return agent.states([state])  # type: ignore[no-any-return]
 
 
 def _compare_actions(own: np.ndarray, other: np.ndarray, found: Agreement) -> None:

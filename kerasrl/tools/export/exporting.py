@@ -71,6 +71,7 @@ def run(config: ExportConfig, parts: OwnParts = OwnParts()) -> Path:
 def _write_and_check(config: ExportConfig, kind: formats.Format, saved: Saved, beside: Path) -> None:
     from kerasrl.tools.export import check  # TensorFlow is imported from here on
     from kerasrl.tools.export.about import about, input_names, plain_names
+    from kerasrl.tools.export.normalizing import normalizing
     from kerasrl.training.recipe import load
 
     recipe = load(saved.config.recipe)
@@ -79,10 +80,11 @@ def _write_and_check(config: ExportConfig, kind: formats.Format, saved: Saved, b
         agent = recipe.build(run)
         agent.load_weights(run.weights)
         agent.decode = numbered_for(agent, run.env)
-    keys = input_names(agent.acting_model, by_key=isinstance(run.state_size, dict))
+    model = normalizing(agent.acting_model, agent.normalizer)
+    keys = input_names(model, by_key=isinstance(run.state_size, dict))
     names = keys if kind.takes_any_name else plain_names(keys, agent.output_name)
     known = about(trained.env, agent, names, keys, trained.action_repetition)
-    exported = formats.write(kind, agent.acting_model, names, beside, known)
+    exported = formats.write(kind, model, names, beside, known)
     found = check.play(agent, run.env, exported, names, nb_episodes=config.episodes, **run.options)
     what = {"q_values": "Q-values", "action": "actions"}.get(agent.output_name, agent.output_name)
     if found.nb_different:
