@@ -153,7 +153,8 @@ def own_mask(agent: Any, given: Any) -> np.ndarray | None:
         return None
     if not agent.is_discrete:
         raise UserError(f"{type(agent).__name__} takes no action_mask")
-    mask = as_mask(given, agent.nb_actions)
+    masks = agent.decode.mask(given, is_joined=False) if isinstance(agent.decode, NumberedActions) else given
+    mask = as_mask(masks, agent.nb_actions)
     if mask is None or not mask.any():
         raise UserError(f"action_mask must be {needed(agent.nb_actions)}, with a one at least, not {shown(given)}")
     return mask

@@ -134,6 +134,7 @@ def test_a_mask_has_a_number_for_each_value_or_for_each_action(name):
     env, agent = Noting(MultiDiscrete([2, 3]), MASKS[name]), build_agent(6)
     agent.fit(env, 30, verbose=0, seed=1, nb_max_start_steps=2)
     assert {tuple(action) for action in env.taken} == {(0, 1), (0, 2)}
+    assert agent.act(np.ones(2, np.float32), MASKS[name]).tolist() in ([0, 1], [0, 2])
 
 
 def test_a_method_gives_the_masks_of_all_numbers_in_one():
