@@ -47,7 +47,7 @@ class WeightsError(UserError):
     misfits: Sequence[str] = ()
     """Which of its layers have other shapes than a model's, in words."""
     are_others = False
-    """Whether other layers fit."""
+    """Whether anything else in it fits."""
 
 
 class DivergenceError(ArithmeticError):

@@ -424,6 +424,7 @@ class Agent(rl.core.Agent):
         try:
             held_state.put_back(saved.held, self._holding(), saved.file, [tuple(tensor.shape[1:]) for tensor in inputs])
         except WeightsError as error:
+            error.are_others = True  # the weights fit
             if not skip_mismatch:
                 raise
             warnings.warn(f"a processor stays as it is: {error}", Note, stacklevel=3)

@@ -44,9 +44,11 @@ def start(agent: Any, config: AnyConfig, source: dict[str, str]) -> None:
             agent.start_from(config.start_from, config.skip_mismatch)
     except WeightsError as error:
         leave_out = to_type("--skip-mismatch", "skip_mismatch=True")
-        cure = f"; {leave_out} starts with the other layers" if error.are_others else ""
-        told = _listed(error.misfits) or str(error)
-        raise UserError(f"{config.start_from} does not fit {config.env}: {told}{cure}") from None
+        cure = f"; {leave_out} leaves that out" if error.are_others else ""
+        told = f"{config.start_from} does not fit {config.env}: {_listed(error.misfits) or error}"
+        if str(error).startswith(config.start_from):  # it says already what it is about
+            told = str(error)
+        raise UserError(f"{told}{cure}") from None
     if config.verbose:
         which = f" but {_listed(agent.left_out)}" if agent.left_out else ""
         print(f"start from {config.start_from}, {source['started_from']}: all layers{which}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rl.core
 
 from kerasrl import Config, train
 from kerasrl.cli.door import run as run_command
@@ -113,6 +114,26 @@ def test_from_python_a_note_names_what_is_left_out():
         agent.load_weights("w.h5f", skip_mismatch=True)
     assert_equal(agent.get_weights()[:2], arrays("w.h5f")[:2])
     assert_equal(agent.target_model.get_weights(), agent.get_weights())
+
+
+class Counting(rl.core.Processor):
+    nb_seen = 0
+
+    def process_observation(self, observation):
+        self.nb_seen += 1
+        return observation
+
+
+def test_what_a_processor_held_comes_back_or_is_left_out_if_asked(refused):
+    processor = Counting()
+    first = train(settings(), processor=processor)
+    second = train(settings(start_from=first), processor=Counting())
+    assert second.agent.processor.nb_seen > processor.nb_seen > 20
+    with refused("Counting", "skip_mismatch=True"):
+        train(settings(start_from=second))
+    with pytest.warns(Note, match="Counting"):
+        agent = train(settings(start_from=second, skip_mismatch=True)).agent
+    assert_equal(agent.get_weights(), second.agent.get_weights())
 
 
 @pytest.mark.parametrize("name", ["keras_rl_0.4.2_hdf5.h5f", "keras_rl2_tf24_checkpoint.h5f"])
