@@ -319,7 +319,7 @@ def test_a_figure_of_ones_own_is_logged(tmp_path):
     agent = DQNAgent(build_model(4, 2), nb_actions=2, memory=SequentialMemory(9))
     agent.compile("sgd")
     log = FileLogger(str(tmp_path / "log.json"))
-    agent.fit(environments.make("CartPole-v0"), 40, callbacks=[log, namespace["Furthest"]()], verbose=0)
+    agent.fit(environments.make("CartPole-v0"), 200, callbacks=[log, namespace["Furthest"]()], verbose=0)
     assert all(-10 < furthest < 2.4 for furthest in log.data["furthest"])
 
 
