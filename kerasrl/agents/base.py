@@ -306,7 +306,8 @@ class Agent(rl.core.Agent):
     @property
     def observation_sizes(self) -> list[int] | None:
         """How many numbers each part of an observation has, None if that is unknown."""
-        return None
+        sizes: list[int] | None = None if self._inputs is None else self._inputs.observation_sizes()
+        return sizes
 
     def expect(self, observation: Any, truncated: bool = False) -> None:
         """Learn, before `backward`, what will be acted on next, and whether a time limit has ended the episode.

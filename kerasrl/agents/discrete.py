@@ -53,8 +53,3 @@ class DiscreteAgent(Agent):
     def random_action(self, env: Any) -> Any:
         """Return one of the agent's actions; those of the environment may be others, which a processor makes of it."""
         return random_number(self, env)
-
-    @property
-    def observation_sizes(self) -> list[int] | None:
-        """How many numbers each part of an observation has, None if the model does not tell."""
-        return self._inputs.observation_sizes()

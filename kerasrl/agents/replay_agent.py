@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import rl.memory
 
-from kerasrl.agents.base import Agent
 from kerasrl.agents.soundness import LARGEST, why_unsound
+from kerasrl.agents.state_batches import StateBatches
 from kerasrl.errors import DivergenceError, Note, UserError
 from kerasrl.learning import Metrics, ModelInputs, Trainable
 from kerasrl.learning.batches import Batches
@@ -20,7 +20,7 @@ from kerasrl.replay.transitions import NothingToDraw
 from kerasrl.storage.weights import Weights
 
 
-class ReplayAgent(Agent):
+class ReplayAgent(StateBatches):
     """An agent that stores its steps in a memory and trains on samples of it, with the next action in the same call.
 
     To make one, write besides `compile`, which ends with `_begin_compiled`,
@@ -66,11 +66,9 @@ class ReplayAgent(Agent):
     _next_output: np.ndarray | None = None  # None, too, if somebody may have changed the weights since
     _nb_changes = 0  # of the network when that was known
     _has_ended = False  # the episode, with the step before
-    changed_by_acting = (*Agent.changed_by_acting, "_next_observation", "_next_state", "_has_ended")
+    changed_by_acting = (*StateBatches.changed_by_acting, "_next_observation", "_next_state", "_has_ended")
     _looks_ahead = True  # whether the call that trains may value it, since nobody has to be asked
     _model: Any = None
-    _inputs: ModelInputs  # of the model
-    _acts_by: str
     _update: Any  # the compiled update
     _made_with: dict[str, Any]  # its options
     _own_metrics_names: list[str]  # of what it returns
@@ -78,13 +76,6 @@ class ReplayAgent(Agent):
     def _begin(self, metadata: dict[str, Any] | None) -> None:
         super()._begin(metadata)
         self._own_models: dict[str, Any] = {}  # that a user's own `compile` has set
-
-    @property
-    def _network(self) -> Trainable:
-        """The network that an action is chosen by."""
-        if not self.compiled:
-            raise RuntimeError("the agent has not been compiled yet: call compile() first")
-        return self.trainables[self._acts_by]
 
     # What an agent defines
 
@@ -198,26 +189,6 @@ class ReplayAgent(Agent):
 
     def _recent_state(self, observation: Any) -> Any:
         return self._memory.get_recent_state(observation) if self._asks_memory else [observation]
-
-    def process_state_batch(self, batch: list[Any]) -> Any:
-        """Return what the model takes, from a list of states, each a list of observations.
-
-        An array [B, W, *part], or a list of them for a model of several inputs.
-        """
-        if not self._has_taken_stock:
-            self.take_stock()
-        arrays = self._inputs.of_states(batch)
-        return arrays[0] if len(arrays) == 1 else arrays
-
-    def states(self, batch: list[Any]) -> list[np.ndarray]:
-        """Return what `process_state_batch` returns as an array for each input of the model."""
-        processed = self.process_state_batch(batch)
-        return [processed] if type(processed) is np.ndarray else self._inputs.listed(processed)
-
-    @property
-    def observation_sizes(self) -> list[int] | None:
-        """How many numbers each part of an observation has, None if the model does not tell."""
-        return self._inputs.observation_sizes()
 
     # A step
 

@@ -5,6 +5,7 @@ from kerasrl.compat import keras_rl as keras_rl  # first: it lets the modules be
 # isort: split
 
 from kerasrl.learning.batch_update import BatchUpdate as BatchUpdate
+from kerasrl.learning.batch_update import Transitions as Transitions
 from kerasrl.learning.compiled_call import CompiledCalls as CompiledCalls
 from kerasrl.learning.device import configure as configure
 from kerasrl.learning.inputs import ModelInputs as ModelInputs

@@ -5,6 +5,7 @@ The call also returns what the next action is chosen by, so that learning and ac
 
 import functools
 from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,24 @@ from kerasrl.learning.batches import Batch, unpacked
 from kerasrl.learning.trainable import Trainable
 from kerasrl.learning.updates import Metrics, note_if_slow, several_updates
 from kerasrl.replay.packed import PackedLayout
+
+
+class Transitions(NamedTuple):
+    """A batch of B transitions, while their update is being compiled."""
+
+    states0: list[tf.Tensor]
+    """States [B, W, *part], a tensor for each input."""
+    states1: list[tf.Tensor]
+    """Those after them, `n_step` later."""
+    actions: tf.Tensor
+    rewards: tf.Tensor
+    """The sums of the rewards between them, discounted [B]."""
+    discounts: tf.Tensor
+    """What the value of a state in `states1` is multiplied by [B], 0 after an end."""
+    weights: Sequence[tf.Tensor]
+    """Factors of their losses [B], if they have any."""
+    others: Sequence[tf.Tensor]
+    """What else an agent's memory keeps of each."""
 
 
 class BatchUpdate:
@@ -78,8 +97,11 @@ class BatchUpdate:
         states0, states1, (actions, *rest) = unpacked(kind, transitions, nb_inputs, following[0].shape[1])
 
         def update(*batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            before, after, others = batch[:nb_inputs], batch[nb_inputs : 2 * nb_inputs], batch[2 * nb_inputs :]
-            metrics, errors = self._update_once(phase, list(before), list(after), *others)
+            states0, states1, others = batch[:nb_inputs], batch[nb_inputs : 2 * nb_inputs], batch[2 * nb_inputs :]
+            (actions, rewards, discounts), others = others[:3], others[3:]
+            weights, others = others[: int(self._weighted)], others[int(self._weighted) :]
+            transitions = Transitions([*states0], [*states1], actions, rewards, discounts, weights, others)
+            metrics, errors = self._update_once(phase, transitions)
             return tf.stack(metrics), errors if self._weighted else errors[:0]
 
         known = several_updates(
@@ -97,15 +119,6 @@ class BatchUpdate:
         """Return actions [n, *action] as `_update_once` takes them."""
         return actions
 
-    def _update_once(
-        self,
-        phase: Hashable,
-        states0: list[tf.Tensor],
-        states1: list[tf.Tensor],
-        actions: tf.Tensor,
-        rewards: tf.Tensor,
-        discounts: tf.Tensor,
-        *weights: tf.Tensor,
-    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+    def _update_once(self, phase: Hashable, batch: Transitions) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Train on one batch of B transitions and move the targets; return loss and metrics, and the errors [B]."""
         raise NotImplementedError

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasrl.learning import BatchUpdate, Metrics, Trainable
+from kerasrl.learning import BatchUpdate, Metrics, Trainable, Transitions
 from kerasrl.learning.updates import huber_loss
 
 CriticInputs = Callable[[list[Any], Any], list[Any]]
@@ -60,28 +60,22 @@ class Update(BatchUpdate):
             self._descend_actor([*states])
         return actions
 
-    def _update_once(
-        self,
-        phase: Hashable,
-        states0: list[tf.Tensor],
-        states1: list[tf.Tensor],
-        actions: tf.Tensor,
-        rewards: tf.Tensor,
-        discounts: tf.Tensor,
-        *weights: tf.Tensor,
-    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+    def _update_once(self, phase: Hashable, batch: Transitions) -> tuple[list[tf.Tensor], tf.Tensor]:
         assert isinstance(phase, tuple)
         trains_critic, trains_actor = phase
         actor, critic, inputs = self._actor, self._critic, self._critic_inputs
         before = actor.weights(), critic.weights()  # read first, as in the update of a deep Q-network
         known: list[tf.Tensor] = []
-        errors = tf.zeros_like(rewards)
+        errors = tf.zeros_like(batch.rewards)
         if trains_critic:
-            next_values = _column(critic.forward_target(inputs(states1, actor.forward_target(states1))))
-            targets = (rewards + discounts * next_values[:, 0])[:, None]
-            known, errors = self._descend_critic(inputs(states0, actions), targets, before[1], *weights)
+            next_actions = actor.forward_target(batch.states1)
+            next_values = _column(critic.forward_target(inputs(batch.states1, next_actions)))
+            targets = (batch.rewards + batch.discounts * next_values[:, 0])[:, None]
+            known, errors = self._descend_critic(
+                inputs(batch.states0, batch.actions), targets, before[1], *batch.weights
+            )
         if trains_actor:
-            loss = self._descend_actor(states0, before[0])
+            loss = self._descend_actor(batch.states0, before[0])
             known = known or [loss, *[tf.zeros(())] * len(self._metrics)]
         return known, errors
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasrl.learning import BatchUpdate, Metrics, Trainable
+from kerasrl.learning import BatchUpdate, Metrics, Trainable, Transitions
 from kerasrl.learning.updates import huber_loss
 
 
@@ -67,33 +67,24 @@ class Update(BatchUpdate):
             actions = tf.reshape(actions, [-1])
         return tf.cast(actions, tf.int32)
 
-    def _update_once(
-        self,
-        phase: Hashable,
-        states0: list[tf.Tensor],
-        states1: list[tf.Tensor],
-        actions: tf.Tensor,
-        rewards: tf.Tensor,
-        discounts: tf.Tensor,
-        *others: tf.Tensor,
-    ) -> tuple[list[tf.Tensor], tf.Tensor]:
-        masks, weights = (others[-1], others[:-1]) if self._masked else (None, others)
+    def _update_once(self, phase: Hashable, batch: Transitions) -> tuple[list[tf.Tensor], tf.Tensor]:
+        masks = batch.others[0] if self._masked else None
         # Read before anything else: in a compiled loop XLA then copies less; 8 updates take 205 instead of 345
         # microseconds (2 cores, 1 thread).
         weights_before = self._network.weights()
-        targets = rewards + discounts * self._values_of(states1, masks)
-        taken = tf.one_hot(actions, self._nb_actions)
+        targets = batch.rewards + batch.discounts * self._values_of(batch.states1, masks)
+        taken = tf.one_hot(batch.actions, self._nb_actions)
         seen: list[tf.Tensor] = []
 
         def loss_of(q_values: tf.Tensor) -> tf.Tensor:
             error = targets - tf.reduce_sum(tf.cast(q_values, tf.float32) * taken, -1)
             losses = huber_loss(error, self._delta_clip)
-            for importance in weights:
+            for importance in batch.weights:
                 losses = importance * losses
             seen[:] = [q_values, error]
             return tf.reduce_mean(losses)
 
-        loss = self._network.descend(states0, loss_of, weights_before)
+        loss = self._network.descend(batch.states0, loss_of, weights_before)
         q_values, error = seen
         if self._tau is not None:
             self._network.move_target(self._tau)

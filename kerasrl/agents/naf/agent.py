@@ -59,7 +59,6 @@ class NAFAgent(ContinuousAgent, rl.agents.dqn.NAFAgent):
     """
 
     _after_own = rl.agents.dqn.AbstractDQNAgent
-    _acts_by = "learner"  # the network's name in training states
     _of_others = ("policy", "test_policy", "enable_double_dqn", "enable_dueling_network", "dueling_type")
     _learns_from = "actions that are numbers, the best of which is mu"
     optimizer: Any = None

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrl.agents.naf.network import NAFNetwork
-from kerasrl.learning import BatchUpdate, Metrics
+from kerasrl.learning import BatchUpdate, Metrics, Transitions
 from kerasrl.learning.updates import huber_loss
 
 
@@ -39,19 +39,11 @@ class Update(BatchUpdate):
         *states, targets = rest
         return tf.stack(self._descend(states, actions, targets)[0])
 
-    def _update_once(
-        self,
-        phase: Hashable,
-        states0: list[tf.Tensor],
-        states1: list[tf.Tensor],
-        actions: tf.Tensor,
-        rewards: tf.Tensor,
-        discounts: tf.Tensor,
-        *weights: tf.Tensor,
-    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+    def _update_once(self, phase: Hashable, batch: Transitions) -> tuple[list[tf.Tensor], tf.Tensor]:
         before = self._network.weights()  # read first, as in the update of a deep Q-network
-        values = tf.cast(self._network.forward_target(states1), tf.float32)[:, 0]
-        return self._descend(states0, actions, rewards + discounts * values, before, *weights)
+        values = tf.cast(self._network.forward_target(batch.states1), tf.float32)[:, 0]
+        returns = batch.rewards + batch.discounts * values
+        return self._descend(batch.states0, batch.actions, returns, before, *batch.weights)
 
     def _descend(
         self,

@@ -15,6 +15,7 @@ from kerasrl.agents.dqn.trainable_model import TrainableModel
 from kerasrl.agents.masking import LegalChoice
 from kerasrl.agents.sarsa.update import OnPolicyUpdate
 from kerasrl.agents.soundness import LARGEST, why_unsound
+from kerasrl.agents.state_batches import QValues
 from kerasrl.environments.adapter import copied
 from kerasrl.errors import DivergenceError, UserError, one_line
 from kerasrl.learning import Metrics, Trainable, fresh
@@ -25,7 +26,7 @@ from kerasrl.plain import plain
 _CALLED_TO_VALUE = ("compute_q_values", "compute_batch_q_values", "process_state_batch")
 
 
-class SARSAAgent(DiscreteAgent, KerasRLSARSAAgent):
+class SARSAAgent(DiscreteAgent, QValues, KerasRLSARSAAgent):
     """SARSA (Rummery & Niranjan 1994; Sutton & Barto 2018, section 6.4) with Keras-RL's arguments and methods.
 
     It learns the values of the policy that acts, from each step once: Q(s, a) moves towards r + gamma Q(s', a') as soon
@@ -162,30 +163,6 @@ class SARSAAgent(DiscreteAgent, KerasRLSARSAAgent):
         return [*names, *self.processor.metrics_names] if self.processor is not None else names
 
     # Acting
-
-    def process_state_batch(self, batch: list[Any]) -> Any:
-        """Return what the model takes, from a list of states, each a list of one observation.
-
-        An array [B, 1, *part], or a list of them for a model of several inputs.
-        """
-        if not self._has_taken_stock:
-            self.take_stock()
-        arrays = self._inputs.of_states(batch)
-        return arrays[0] if len(arrays) == 1 else arrays
-
-    def states(self, batch: list[Any]) -> list[np.ndarray]:
-        """Return what `process_state_batch` returns as an array for each input of the model."""
-        processed = self.process_state_batch(batch)
-        return [processed] if type(processed) is np.ndarray else self._inputs.listed(processed)
-
-    def compute_batch_q_values(self, state_batch: list[Any]) -> np.ndarray:
-        """Return the Q-values [B, nb_actions] of a list of states."""
-        return self._network.output(self.states(state_batch))
-
-    def compute_q_values(self, state: list[Any]) -> np.ndarray:
-        """Return the Q-values [nb_actions] of one state, a list of an observation."""
-        q_values: np.ndarray = self.compute_batch_q_values([state])[0]
-        return q_values
 
     def _q_values(self, observation: Any, valued: tuple[int, np.ndarray] | None) -> np.ndarray:
         """Return an observation's Q-values: as it was `valued`, unless the weights may have changed since."""
