@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 import types
 
 import h5py
@@ -15,6 +14,7 @@ import rl.core
 import rl.memory
 import rl.processors
 import tensorflow as tf
+from continuous_agents import Env, Optimizer, Steps, combinations, recording, train
 from keras import layers
 from rl.random import GaussianWhiteNoiseProcess, OrnsteinUhlenbeckProcess
 
@@ -25,28 +25,6 @@ from kerasrl.learning.compiled_call import CompiledCalls
 from kerasrl.storage import TrainingState, weights
 from kerasrl.training.own_parts import OwnParts
 from kerasrl.training.saved import find
-
-
-class Env:
-    """A point in the plane that actions push. Episodes of 3, 7 and 5 steps; the second ends by a time limit.
-
-    Which of them comes, is next or, for a training that has to be resumed, determined by the seed.
-    """
-
-    def __init__(self, is_seeded=False):
-        self.episode, self.is_seeded = -1, is_seeded
-
-    def reset(self, seed=None):
-        self.episode = seed if self.is_seeded and seed is not None else self.episode + 1
-        self.nb_steps = 0
-        self.position = np.array([0.5, -0.3], np.float32)
-        return self.position.copy(), {}
-
-    def step(self, action):
-        self.nb_steps += 1
-        self.position = np.tanh(self.position + 0.5 * np.asarray(action, np.float32)) + np.float32(0.1)
-        ends, limited = self.nb_steps == (3, 7, 5)[self.episode % 3], self.episode % 3 == 1
-        return self.position.copy(), float(self.position.sum()), ends and not limited, ends and limited, {}
 
 
 def build_models(action_first=True, late=False):
@@ -74,31 +52,6 @@ def build_agent(memory=None, optimizer="sgd", metrics=(), kind=DDPGAgent, action
     agent = kind(2, actor, critic, action, memory, **options)
     agent.compile(optimizer, list(metrics), jit_compile=False)
     return agent
-
-
-class Steps(rl.callbacks.Callback):
-    """What each step brought; `changes` are made to the agent after some steps."""
-
-    def __init__(self, changes=None):
-        super().__init__()
-        self.metrics, self.actions, self.observations, self.changes = [], [], [], changes or {}
-
-    def on_step_end(self, step, logs):
-        self.metrics.append(logs.get("metrics"))
-        self.actions.append(logs["action"].copy())
-        self.observations.append(logs["observation"])
-        change = self.changes.get(len(self.metrics), {})
-        if callable(change):
-            change(self.model)
-        else:
-            for name, value in change.items():
-                setattr(self.model, name, value)
-
-
-def train(agent, nb_steps=30, changes=None, seed=5, **options):
-    steps = Steps(changes)
-    agent.fit(Env(), nb_steps, verbose=0, callbacks=[steps], seed=seed, **options)
-    return steps
 
 
 def everything(agent):
@@ -143,31 +96,6 @@ class Network:
         self.weights = [tau * a + (1 - tau) * b for a, b in zip(other.weights, self.weights, strict=True)]
 
 
-class Optimizer:
-    """SGD or Adam with a limit for the norm of each gradient."""
-
-    def __init__(self, rate, clipnorm=None, is_adam=False):
-        self.rate, self.clipnorm, self.is_adam, self.step = rate, clipnorm, is_adam, 0
-
-    def of_keras(self):
-        kind = keras.optimizers.Adam if self.is_adam else keras.optimizers.SGD
-        return kind(self.rate, clipnorm=self.clipnorm)
-
-    def apply(self, network, gradients):
-        self.step += 1
-        if self.step == 1:
-            self.means, self.squares = ([np.zeros_like(w) for w in network.weights] for _ in range(2))
-        for i, gradient in enumerate(gradients):
-            if self.clipnorm is not None:
-                gradient = gradient * min(1.0, self.clipnorm / np.linalg.norm(gradient))
-            if self.is_adam:
-                self.means[i] = 0.9 * self.means[i] + 0.1 * gradient
-                self.squares[i] = 0.999 * self.squares[i] + 0.001 * gradient**2
-                mean, square = self.means[i] / (1 - 0.9**self.step), self.squares[i] / (1 - 0.999**self.step)
-                gradient = mean / (np.sqrt(square) + 1e-7 / np.sqrt(1 - 0.999**self.step))
-            network.weights[i] = network.weights[i] - self.rate * gradient
-
-
 class Reference:
     """DDPG in NumPy, for batches that were drawn by somebody else and with an agent's settings."""
 
@@ -187,7 +115,7 @@ class Reference:
         clipped = np.clip(errors, -self.agent.delta_clip, self.agent.delta_clip)
         loss = (importance * clipped * (errors - clipped / 2)).mean()
         gradients, _ = self.critic.gradients(-(importance * clipped)[:, None] / len(errors))
-        self.optimizers[1].apply(self.critic, gradients)
+        self.optimizers[1].apply(self.critic.weights, gradients)
         if self.agent.target_model_update < 1:
             self.target_critic.mix(self.critic, self.agent.target_model_update)
         return [loss, np.abs(errors).mean(), values.mean()], errors
@@ -196,7 +124,7 @@ class Reference:
         self.critic(self.joined(states0, self.actor(states0)))
         _, of_inputs = self.critic.gradients(np.full((len(states0), 1), -1 / len(states0)))
         gradients, _ = self.actor.gradients(of_inputs[:, :2] if self.action_first else of_inputs[:, 2:])
-        self.optimizers[0].apply(self.actor, gradients)
+        self.optimizers[0].apply(self.actor.weights, gradients)
         if self.agent.target_model_update < 1:
             self.target_actor.mix(self.actor, self.agent.target_model_update)
 
@@ -264,23 +192,6 @@ class Watched(DDPGAgent):
         return metrics
 
 
-def recording(kind, **options):
-    """A memory that keeps what it has drawn, and which errors it was told."""
-
-    class Recorded(kind):
-        def draw(self, *args):
-            self.drawn.append(super().draw(*args))
-            return self.drawn[-1]
-
-        def update_priorities(self, rows, errors):
-            self.errors.append(errors)
-            super().update_priorities(rows, errors)
-
-    memory = Recorded(200, seed=2, **options)
-    memory.drawn, memory.errors = [], []
-    return memory
-
-
 CHOICES = {
     "target_model_update": [0.1, 3, 1],
     "delta_clip": [np.inf, 0.3],
@@ -294,22 +205,7 @@ CHOICES = {
 }
 
 
-def combinations():
-    """Few that have every value; those in which each two of them meet, and others, are long."""
-    every = [dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())]
-    np.random.RandomState(0).shuffle(every)
-    missing = {pair for chosen in every for pair in itertools.combinations(chosen.items(), 2)}
-    for i in itertools.count():
-        if not missing:
-            break
-        best = max(every, key=lambda chosen: len(missing & set(itertools.combinations(chosen.items(), 2))))
-        every.remove(best)
-        missing -= set(itertools.combinations(best.items(), 2))
-        yield pytest.param(best, marks=pytest.mark.long) if i >= 4 else best
-    yield from (pytest.param(chosen, marks=pytest.mark.long) for chosen in every[:15])
-
-
-@pytest.mark.parametrize("chosen", [*combinations()], ids=lambda chosen: "-".join(map(str, chosen.values())))
+@pytest.mark.parametrize("chosen", [*combinations(CHOICES)], ids=lambda chosen: "-".join(map(str, chosen.values())))
 def test_everything_is_what_it_is_in_numpy(chosen):
     first = chosen["action_first"]
     optimizers = [Optimizer(0.05, chosen["clipnorm"]) for _ in range(2)]

@@ -1,6 +1,5 @@
 """NAFAgent and NAFLayer beside plain NumPy, and everything that surrounds a training with them."""
 
-import itertools
 import shutil
 import types
 
@@ -13,6 +12,7 @@ import rl.core
 import rl.memory
 import rl.processors
 import tensorflow as tf
+from continuous_agents import Env, Optimizer, combinations, recording, train
 from keras import layers
 from rl.random import GaussianWhiteNoiseProcess, OrnsteinUhlenbeckProcess
 
@@ -21,29 +21,6 @@ from kerasrl import NAFAgent, NAFLayer, PrioritizedMemory, SequentialMemory, Use
 from kerasrl.agents import Agent
 from kerasrl.learning.compiled_call import CompiledCalls
 from kerasrl.storage import TrainingState, weights
-
-
-class Env:
-    """A point in the plane that actions push. Episodes of 3, 7 and 5 steps; the second ends by a time limit.
-
-    Which of them comes, is next or, for a training that has to be resumed, determined by the seed.
-    """
-
-    def __init__(self, is_seeded=False):
-        self.episode, self.is_seeded = -1, is_seeded
-
-    def reset(self, seed=None):
-        self.episode = seed if self.is_seeded and seed is not None else self.episode + 1
-        self.nb_steps = 0
-        self.position = np.array([0.5, -0.3], np.float32)
-        return self.position.copy(), {}
-
-    def step(self, action):
-        self.nb_steps += 1
-        push = np.resize(np.asarray(action, np.float32), 2)
-        self.position = np.tanh(self.position + 0.5 * push) + np.float32(0.1)
-        ends, limited = self.nb_steps == (3, 7, 5)[self.episode % 3], self.episode % 3 == 1
-        return self.position.copy(), float(self.position.sum()), ends and not limited, ends and limited, {}
 
 
 def build_models(nb_actions=2, mode="full", window_length=1):
@@ -70,30 +47,6 @@ def build_agent(
     agent = kind(*models, covariance_mode=mode, nb_actions=nb_actions, memory=memory, **options)
     agent.compile(optimizer, list(metrics), jit_compile=False)
     return agent
-
-
-class Steps(rl.callbacks.Callback):
-    """What each step brought; `changes` are made to the agent after some steps."""
-
-    def __init__(self, changes=None):
-        super().__init__()
-        self.metrics, self.actions, self.changes = [], [], changes or {}
-
-    def on_step_end(self, step, logs):
-        self.metrics.append(logs.get("metrics"))
-        self.actions.append(logs["action"].copy())
-        change = self.changes.get(len(self.metrics), {})
-        if callable(change):
-            change(self.model)
-        else:
-            for name, value in change.items():
-                setattr(self.model, name, value)
-
-
-def train(agent, nb_steps=30, changes=None, seed=5, env=Env, callbacks=(), **options):
-    steps = Steps(changes)
-    agent.fit(env(), nb_steps, verbose=0, callbacks=[steps, *callbacks], seed=seed, **options)
-    return steps
 
 
 def assert_same(one, other):
@@ -166,31 +119,6 @@ def test_an_unknown_mode_is_refused(refused):
 
 
 # The reference
-
-
-class Optimizer:
-    """SGD or Adam with a limit for the norm of each gradient."""
-
-    def __init__(self, rate, clipnorm=None, is_adam=False):
-        self.rate, self.clipnorm, self.is_adam, self.step = rate, clipnorm, is_adam, 0
-
-    def of_keras(self):
-        kind = keras.optimizers.Adam if self.is_adam else keras.optimizers.SGD
-        return kind(self.rate, clipnorm=self.clipnorm)
-
-    def apply(self, weights, gradients):
-        self.step += 1
-        if self.step == 1:
-            self.means, self.squares = ([np.zeros_like(w) for w in weights] for _ in range(2))
-        for i, gradient in enumerate(gradients):
-            if self.clipnorm is not None and np.linalg.norm(gradient) > self.clipnorm:
-                gradient = gradient * self.clipnorm / np.linalg.norm(gradient)
-            if self.is_adam:
-                self.means[i] = 0.9 * self.means[i] + 0.1 * gradient
-                self.squares[i] = 0.999 * self.squares[i] + 0.001 * gradient**2
-                mean, square = self.means[i] / (1 - 0.9**self.step), self.squares[i] / (1 - 0.999**self.step)
-                gradient = mean / (np.sqrt(square) + 1e-7 / np.sqrt(1 - 0.999**self.step))
-            weights[i] -= self.rate * gradient
 
 
 class Reference:
@@ -286,30 +214,13 @@ class Watched(NAFAgent):
         metrics = super().backward(reward, terminal)
         expected = [np.nan] * 3
         if self.step > self.nb_steps_warmup and self.step % self.train_interval == 0:
-            told = self.memory.told.pop() if self.memory.told else None
+            told = self.memory.errors.pop() if self.memory.errors else None
             expected = self.reference.learn(self.memory.drawn.pop(), told, self.gradient_steps)
             self.nb_trained += 1
         np.testing.assert_allclose(metrics, expected, 1e-3, 1e-5)
         if self.target_model_update >= 1 and self.step % self.target_model_update == 0:
             self.reference.target = [w.copy() for w in self.reference.weights[:2]]
         return metrics
-
-
-def recording(kind, window):
-    """A memory that keeps what it has drawn, and which errors it was told."""
-
-    class Recorded(kind):
-        def draw(self, *args):
-            self.drawn.append(super().draw(*args))
-            return self.drawn[-1]
-
-        def update_priorities(self, rows, errors):
-            self.told.append(errors)
-            super().update_priorities(rows, errors)
-
-    memory = Recorded(200, window_length=window, seed=2)
-    memory.drawn, memory.told = [], []
-    return memory
 
 
 CHOICES = {
@@ -327,29 +238,15 @@ CHOICES = {
 }
 
 
-def combinations():
-    """Few that have every value; those in which each two of them meet, and others, are long."""
-    every = [dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())]
-    np.random.RandomState(0).shuffle(every)
-    every = every[:400]
-    missing = {pair for chosen in every for pair in itertools.combinations(chosen.items(), 2)}
-    for i in itertools.count():
-        if not missing:
-            break
-        best = max(every, key=lambda chosen: len(missing & set(itertools.combinations(chosen.items(), 2))))
-        every.remove(best)
-        missing -= set(itertools.combinations(best.items(), 2))
-        yield pytest.param(best, marks=pytest.mark.long) if i >= 4 else best
-    yield from (pytest.param(chosen, marks=pytest.mark.long) for chosen in every[:15])
-
-
-@pytest.mark.parametrize("chosen", [*combinations()], ids=lambda chosen: "-".join(map(str, chosen.values())))
+@pytest.mark.parametrize(
+    "chosen", [*combinations(CHOICES, 400)], ids=lambda chosen: "-".join(map(str, chosen.values()))
+)
 def test_everything_is_what_it_is_in_numpy(chosen):
     update, nb_actions = chosen["target_model_update"], chosen["nb_actions"]
     is_clipped = chosen["clipnorm"] or chosen["delta_clip"] < np.inf
     rate = 0.003 if chosen["is_adam"] else 0.02 if is_clipped else 1e-4  # since exp() makes large gradients
     optimizer = Optimizer(rate, chosen["clipnorm"], chosen["is_adam"])
-    memory = recording(PrioritizedMemory if chosen["weighted"] else SequentialMemory, chosen["window"])
+    memory = recording(PrioritizedMemory if chosen["weighted"] else SequentialMemory, window_length=chosen["window"])
     named = ("mode", "nb_actions", "target_model_update", "delta_clip", "n_step", "gradient_steps", "train_interval")
     agent = build_agent(
         memory, optimizer.of_keras(), ["mae"], Watched, gamma=0.9, random_process=Noise(nb_actions),
