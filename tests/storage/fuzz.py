@@ -22,14 +22,16 @@ import tempfile
 from pathlib import Path
 
 import h5py
+import numpy as np
 import tomli_w
 
 from kerasrl import Config, plot
 from kerasrl.config.files import to_toml
 from kerasrl.config.resuming import from_metadata
 from kerasrl.config.trust import require_trust
+from kerasrl.environments.normalizing import Normalizer
 from kerasrl.errors import UserError
-from kerasrl.storage import checkpoint, weights
+from kerasrl.storage import checkpoint, held_state, weights
 from kerasrl.storage.encoding import decode
 from kerasrl.storage.files import seal, unseal
 from kerasrl.tools.plot.logs import groups_of, read_log
@@ -112,6 +114,31 @@ def settings_file(folder, draws):
         file["dense"].attrs["weight_names"] = [b"kernel"]
     path.write_bytes(seal(weights._KIND, path.read_bytes()[512:]))
     return lambda: settings_of(path)
+
+
+class Statistics:
+    """What a processor might hold."""
+
+    def __init__(self):
+        self.means, self.names, self.generator = np.zeros((3, 2)), {"a": [1, 2.5]}, np.random.default_rng(1)
+
+
+def held_file(folder, draws):
+    """Weights with what a processor held, which somebody changed."""
+    path, things = folder / "w.h5f", {"processor": Statistics(), "normalizer": Normalizer(np.zeros(4))}
+    content = held_state.encoded(things)
+    start = 8 + int.from_bytes(content[:8], "little")
+    if draws.random() < 0.7:
+        text = json.dumps(tampered(json.loads(content[8:start]), draws)).encode()
+        content = len(text).to_bytes(8, "little") + text + content[start:]
+    else:
+        content = damaged(content, draws)
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file.attrs["layer_names"], file.attrs["kerasrl"], file["dense/kernel"] = [b"dense"], "null", [[1.0]]
+        file["dense"].attrs["weight_names"] = [b"kernel"]
+        file["kerasrl_held"] = np.frombuffer(content, np.uint8)
+    path.write_bytes(seal(weights._KIND, path.read_bytes()[512:]))
+    return lambda: held_state.put_back(weights.read(path).held, things, str(path), [(1, 4)])
 
 
 def settings_of(path):
@@ -213,7 +240,7 @@ def space_file(folder, draws):
 
 
 MAKERS = [
-    *(weights_file, settings_file, checkpoint_files, state_file, memory_file),
+    *(weights_file, held_file, settings_file, checkpoint_files, state_file, memory_file),
     *(log_file, toml_file, space_file),
 ]
 
