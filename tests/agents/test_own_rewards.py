@@ -12,9 +12,11 @@ import tensorflow as tf
 from keras import layers
 
 from kerasrl import Config, DQNAgent, FileLogger, SequentialMemory, train
-from kerasrl.callbacks import Evaluation, TensorBoardLogger
+from kerasrl.callbacks import Evaluation, Film, TensorBoardLogger
+from kerasrl.environments import EnvironmentAdapter
 from kerasrl.environments.processors import AtariProcessor, OneHotProcessor
 from kerasrl.environments.rewards import changes_rewards
+from kerasrl.environments.video import VideoFile
 
 REWARDS = (3.0, -0.5, 10.0, 0.25)  # of an episode's steps; clipped to 1, -0.5, 1 and 0.25
 
@@ -164,6 +166,25 @@ def test_lines_show_both(capsys):
     assert "\nafter the processor: episode reward: 1.750\n" in out
     build_agent(Looking()).fit(Paying(), 4, verbose=1)
     assert "after the processor" not in capsys.readouterr().out
+
+
+class Drawn(Paying):
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+    render_mode = "rgb_array"
+
+    def render(self):
+        return np.zeros((24, 24, 3), np.uint8)
+
+
+def test_films_and_windows_show_the_environments_own(tmp_path, monkeypatch):
+    told, env = [], Drawn()
+    monkeypatch.setattr(VideoFile, "add", lambda self, picture, text, *_: told.append(text))
+    monkeypatch.setattr(VideoFile, "close", VideoFile.discard)
+    monkeypatch.setattr(EnvironmentAdapter, "tell", lambda self, episode, reward: told.append(reward))
+    film = Film(tmp_path / "film.gif", env)
+    build_agent(Clipping()).test(env, 1, callbacks=[film], visualize=False, verbose=0)
+    assert [text for text in told if isinstance(text, float)] == [0, 3, 2.5, 12.5, 12.75]
+    assert [text for text in told if isinstance(text, str)][-1].endswith("step 4   reward 12.75")
 
 
 def test_tensorboard_shows_both(tmp_path):
