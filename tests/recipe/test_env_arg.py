@@ -274,10 +274,10 @@ def test_a_failure_there_comes_before_any_file_is_touched(tmp_path, monkeypatch)
         def step(self, action):
             raise ZeroDivisionError
 
-    gym.register("Failing-v0", Failing)
+    gym.register("Unbuilt-v0", Failing)
     with pytest.raises(ZeroDivisionError):
-        train(Config(**FEW, env="Walk-v0", eval_env="Failing-v0"))
-    del gym.envs.registration.registry["Failing-v0"]
+        train(Config(**FEW, env="Walk-v0", eval_env="Unbuilt-v0"))
+    del gym.envs.registration.registry["Unbuilt-v0"]
     assert not list(tmp_path.rglob("dqn*"))
 
 
