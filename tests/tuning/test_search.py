@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -169,6 +170,23 @@ def test_the_study_is_optunas_own_and_holds_no_pickle(ray, tmp_path, capsys, err
     assert all(not file.read_bytes().startswith((b"\x80\x04", b"\x80\x05")) for file in files)
     (tmp_path / "runs" / "study.db").write_bytes(b"from a stranger")
     assert "study.db cannot be used: " in error(*arguments)
+
+
+def test_what_a_kill_kept_from_being_cleared_is_cleared_by_the_next(tmp_path):
+    (tmp_path / "space.toml").write_text("gamma = [0.9, 0.99]")
+    config = Config()
+    search = Search(config, read_space(tmp_path / "space.toml", config, {"gamma": 0.99}), tmp_path, 1, [])
+    files = []
+    for number, state in enumerate(("COMPLETE", "PRUNED", "FAIL", "RUNNING")):
+        trial, home = search.study.ask(), tmp_path / "trials" / f"{number:03}" / "seed-1000"
+        home.mkdir(parents=True)
+        files.append([home / f"dqn_CartPole-v0_{name}" for name in ("state", "weights_9.h5f", "best.h5f")])
+        for file in files[-1]:
+            file.touch()
+        if state != "RUNNING":
+            search.study.tell(trial, 1.0 if state == "COMPLETE" else None, state=optuna.trial.TrialState[state])
+    search.run(4, SimpleNamespace(run=lambda *_: None))
+    assert [[file.exists() for file in own] for own in files] == [[False, False, True]] * 3 + [[True] * 3]
 
 
 def searched(values, nb_stopped=0):

@@ -93,6 +93,8 @@ class Search:
         from optuna.trial import TrialState
 
         trials: dict[str, optuna.Trial] = {}
+        for ended in self.study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)):
+            clear(self._folder(ended.number))  # a kill may have come in between
 
         def following() -> Iterator[Job]:
             for frozen in self.study.get_trials(states=(TrialState.RUNNING,)):
@@ -111,8 +113,16 @@ class Search:
                 return
             trials[name] = trial
             seeds = tuple(range(FIRST_SEED, FIRST_SEED + self.trial_seeds))
-            folder = self.folder / "trials" / f"{trial.number:03}"
-            yield Job(name, config, seeds, folder, False, tuple(self.command), cluster.storage, can_end=True)
+            yield Job(
+                name,
+                config,
+                seeds,
+                self._folder(trial.number),
+                False,
+                tuple(self.command),
+                cluster.storage,
+                can_end=True,
+            )
 
         def fail(name: str, trial: "optuna.Trial", reason: str) -> None:
             trial.set_user_attr("failed", reason)
@@ -151,6 +161,9 @@ class Search:
                 cluster.run(lambda: next(waiting, None), on_news, on_end)
         except optuna.exceptions.StorageInternalError as error:
             raise WriteError(errno.EIO, _first_line(error), str(self.folder / STUDY)) from None
+
+    def _folder(self, number: int) -> Path:
+        return self.folder / "trials" / f"{number:03}"
 
     def rank(self, cluster: "Cluster") -> dict[int, list[float]]:
         """Train the five best settings again on fresh seeds, and rank them by their best weights' mean rewards.
