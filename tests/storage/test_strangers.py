@@ -360,5 +360,5 @@ def test_files_damaged_at_random_end_in_a_result_or_one_line(tmp_path):
     assert done.returncode == 0, done.stdout
     assert {line.split()[0] for line in done.stdout.splitlines() if " refused " in line} == {
         *("weights_file", "settings_file", "checkpoint_files", "state_file", "memory_file"),
-        *("log_file", "toml_file", "space_file"),
+        *("log_file", "toml_file", "space_file", "held_file"),
     }
