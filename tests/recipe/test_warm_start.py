@@ -136,6 +136,15 @@ def test_what_a_processor_held_comes_back_or_is_left_out_if_asked(refused):
     assert_equal(agent.get_weights(), second.agent.get_weights())
 
 
+def test_the_option_that_weights_of_normalised_observations_need_is_named_in_a_shell(capsys, said):
+    first = train(settings(normalize_observations=True))
+    command = f"--start-from {first.weights} --nb-steps 20 --eval-interval 0 --hidden-layers 4 3".split()
+    with pytest.raises(SystemExit) as end:
+        run_command("train", [*command, "--checkpoint-dir", "second", "--log-dir", "second"])
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert end.value.code == 2 and "--normalize-observations" in told and "NormalizingProcessor" not in said(told)
+
+
 @pytest.mark.parametrize("name", ["keras_rl_0.4.2_hdf5.h5f", "keras_rl2_tf24_checkpoint.h5f"])
 def test_weights_of_every_keras_rl_will_do(name, capsys, said):
     trained = train(settings(start_from=str(DATA / name), hidden_layers=(16, 16, 16), verbose=1))
