@@ -12,6 +12,7 @@ import rl.callbacks
 import rl.core
 import rl.memory
 from keras import layers
+from killing import KillAt, Killed
 from rl.policy import (
     BoltzmannGumbelQPolicy,
     BoltzmannQPolicy,
@@ -431,20 +432,6 @@ def test_a_copy_of_a_memory_has_its_masks(kind, copied, acting):
         each.append(np.ones(2), 1, 0.0, False)
     np.testing.assert_array_equal(one.draw(20).masks, other.draw(20).masks)
     assert one.steps(one.nb_appended - 1, one.nb_appended)["mask"].tolist() == [[False, True, False]]
-
-
-class Killed(Exception):
-    pass
-
-
-class KillAt(rl.callbacks.Callback):
-    def __init__(self, step):
-        super().__init__()
-        self.at = step
-
-    def on_step_end(self, step, logs):
-        if self.model.step == self.at:
-            raise Killed
 
 
 class Repeatable(Masked):

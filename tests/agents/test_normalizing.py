@@ -10,6 +10,7 @@ import pytest
 import rl.callbacks
 import rl.core
 from keras import layers
+from killing import KillAt, Killed
 
 from kerasrl import Config, DQNAgent, NormalizingProcessor, SARSAAgent, SequentialMemory, train
 from kerasrl.callbacks import Evaluation
@@ -355,20 +356,6 @@ def test_an_evaluation_writes_best_weights_with_their_statistics_again(tmp_path)
     evaluation.set_state(state)
     other.load_weights(tmp_path / "best.h5f")
     assert other.normalizer.count == 9 + 2
-
-
-class Killed(Exception):
-    pass
-
-
-class KillAt(rl.callbacks.Callback):
-    def __init__(self, step):
-        super().__init__()
-        self.at = step
-
-    def on_step_end(self, step, logs):
-        if self.model.step == self.at:
-            raise Killed
 
 
 def test_a_killed_training_goes_on_exactly(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import rl.callbacks
 import tensorflow as tf
 from keras import layers
+from killing import KillAt, Killed
 from rl.random import OrnsteinUhlenbeckProcess
 
 from kerasrl.agents import Agent
@@ -121,20 +122,6 @@ class Actions(rl.callbacks.Callback):
         self.actions.append(logs["action"])
         self.rewards.append(logs["reward"])
         self.losses.append(logs["metrics"][0])
-
-
-class Killed(Exception):
-    pass
-
-
-class KillAt(rl.callbacks.Callback):
-    def __init__(self, step):
-        super().__init__()
-        self.at = step
-
-    def on_step_end(self, step, logs):
-        if self.model.step == self.at:
-            raise Killed
 
 
 def fit(path, nb_steps, callbacks=(), resume=False, interval=60, **options):
