@@ -4,6 +4,7 @@ import kerasrl.compat.keras_rl  # noqa: F401  # first: it lets the modules below
 from kerasrl.callbacks.deadline import Deadline as Deadline
 from kerasrl.callbacks.evaluation import Evaluation as Evaluation
 from kerasrl.callbacks.film import Film as Film
+from kerasrl.callbacks.progress import PlayoffProgress as PlayoffProgress
 from kerasrl.callbacks.progress import TestLogger as TestLogger
 from kerasrl.callbacks.progress import TrainEpisodeLogger as TrainEpisodeLogger
 from kerasrl.callbacks.progress import TrainProgress as TrainProgress

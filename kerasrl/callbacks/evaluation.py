@@ -4,7 +4,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,22 @@ from kerasrl.signals import is_ctrl_c
 # Without a time limit, a greedy policy may never end an episode that random exploration would have ended.
 _LONGEST_EPISODE = 10_000
 _NB_EPISODES_TO_SOLVE = 100  # for which gym's reward_threshold is meant
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Weights that did well in an evaluation."""
+
+    reward: float
+    """Mean reward there; -inf if nothing can be compared with it."""
+    step: int
+    """Steps that they were trained for."""
+    weights: list[np.ndarray]
+    """What the agent's `get_weights` returned."""
+    held: bytes | None = None
+    """What a processor held with them, None if that is nothing."""
+    playoff: float | None = None
+    """Mean reward in a playoff, None if there was none."""
 
 
 class Evaluation(rl.callbacks.Callback):
@@ -43,11 +59,12 @@ class Evaluation(rl.callbacks.Callback):
         film_interval: Steps between films.
         after_film: Called after each film.
         action_masks: As for `fit`.
+        nb_kept: How many of the best weights to remember, only the first of which are in the file.
 
     Attributes:
         eval_env: The environment played in last, or to be played in first.
-        best: Mean reward of the best weights and the steps they were trained for; None before the first evaluation.
-        last: The same for the weights evaluated last.
+        kept: The best weights, the first of them in the file.
+        last: Mean reward of the weights evaluated last and the steps they were trained for; None before that.
         solved: The same, over 100 episodes, for the weights that ended the training; None if it was not ended so.
     """
 
@@ -65,13 +82,14 @@ class Evaluation(rl.callbacks.Callback):
         film_interval: int = 0,
         after_film: Callable[[], None] | None = None,
         action_masks: bool = True,
+        nb_kept: int = 1,
     ) -> None:
         super().__init__()
         self.copies = env if isinstance(env, Copies) else None
         self.eval_env = env = env if self.copies is None else self.copies.latest
         self.filepath, self.interval, self.nb_episodes = filepath, interval, nb_episodes
         self.seed, self.solved_at, self.film, self.film_interval = seed, solved_at, film, film_interval
-        self.after_film = after_film
+        self.after_film, self.nb_kept = after_film, nb_kept
         self._limit = nb_max_episode_steps or time_limit(env)
         self._has_noted = False  # that an episode had to be ended
         self._playing = Playing(
@@ -82,12 +100,16 @@ class Evaluation(rl.callbacks.Callback):
         self._forget()
 
     def _forget(self) -> None:
-        self.best: tuple[float, int] | None = None
+        self.kept: list[Candidate] = []
         self.last: tuple[float, int] | None = None
         self.solved: tuple[float, int] | None = None
-        self._best_weights: list[np.ndarray] = []
-        self._best_held: bytes | None = None  # by a processor, with these weights
         self._next, self._next_film = self.interval, self.film_interval
+
+    @property
+    def best(self) -> tuple[float, int] | None:
+        """Mean reward of the best weights and the steps they were trained for; None before the first evaluation."""
+        best = self.kept[0] if self.kept else None
+        return None if best is None or best.reward == -math.inf else (best.reward, best.step)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Start afresh, unless the training continues an earlier one."""
@@ -112,21 +134,16 @@ class Evaluation(rl.callbacks.Callback):
 
     def evaluate(self, step: int) -> float:
         """Play, keep the weights, trained for `step` steps, if they are the best so far, and return the mean reward."""
-        if self.copies is not None:
-            self.eval_env = self.copies.now()
-        reward = self._mean_reward(self.nb_episodes, self.seed)
-        if not math.isfinite(reward):
-            raise DivergenceError(
-                f"the evaluation at step {step} has mean reward {reward}: the environment's rewards are not finite"
-            )
+        what = f"the evaluation at step {step}"
+        reward = self.mean_reward(self.place(), self.nb_episodes, self.seed, what)
         self.last = (reward, step)
-        if self.best is None or reward >= self.best[0]:
-            self._keep(reward, step)
+        before = self.kept
+        self._keep(reward, step)
         if self.solved_at is not None and reward >= self.solved_at:
-            self._stop_if_solved(self.solved_at, step)
+            self._stop_if_solved(self.solved_at, step, before)
         if self.film is not None and step >= self._next_film:
             self._next_film = (step // self.film_interval + 1) * self.film_interval
-            self._play(1, self.seed, [self.film(step)])
+            self._play(self.eval_env, 1, self.seed, [self.film(step)])
             if self.after_film is not None:
                 self.after_film()
         return reward
@@ -143,24 +160,60 @@ class Evaluation(rl.callbacks.Callback):
                 if not (self.model.did_abort or is_ctrl_c()):
                     raise  # otherwise the training is over in any case
 
-    def _stop_if_solved(self, threshold: float, step: int) -> None:
+    def _stop_if_solved(self, threshold: float, step: int, others: list[Candidate]) -> None:
         seed = None if self.seed is None else self.seed ^ 1  # not the episodes that the weights were chosen by
-        reward = self._mean_reward(_NB_EPISODES_TO_SOLVE, seed)
+        reward = self.mean_reward(self.eval_env, _NB_EPISODES_TO_SOLVE, seed, "an evaluation of 100 episodes")
         if reward >= threshold:
             self.solved = self.last = (reward, step)
-            self._keep(reward, step)
+            self.kept = others
+            self._keep(reward, step, is_best=True)
             self.model.stop_training = True
 
-    def _keep(self, reward: float, step: int) -> None:
-        if getattr(self.model, "why_unsound", str)():  # agents of one's own need not say
+    def _keep(self, reward: float, step: int, is_best: bool = False) -> None:
+        """Keep the weights if they are among the best, or in any case the best."""
+        places = [place for place, kept in enumerate(self.kept) if is_best or reward >= kept.reward]
+        place = min(places, default=len(self.kept))
+        if place >= self.nb_kept or getattr(self.model, "why_unsound", str)():  # agents of one's own need not say
             return
-        self.best = (reward, step)
-        self.model.save_weights(self.filepath, overwrite=True)
-        self._best_weights = self.model.get_weights()
-        self._best_held = getattr(self.model, "held_state", lambda: None)()
+        found = Candidate(reward, step, self.model.get_weights(), getattr(self.model, "held_state", lambda: None)())
+        kept = [*self.kept[:place], found, *self.kept[place:]]
+        if place == 0:
+            self.model.save_weights(self.filepath, overwrite=True)
+        self.kept = [one for one in kept if one.reward > -math.inf][: self.nb_kept]
 
-    def _mean_reward(self, nb_episodes: int, seed: int | None) -> float:
-        history = self._play(nb_episodes, seed)
+    def decide(self, played: list[Candidate]) -> None:
+        """Keep the winner of a playoff; of equals, the later."""
+        scores = [-math.inf if one.playoff is None else one.playoff for one in played]
+        order = sorted(range(len(played)), key=lambda i: (scores[i], played[i].step), reverse=True)
+        self.kept = [played[i] for i in order]
+        self.write(self.kept[0], self.filepath)
+
+    def write(self, candidate: Candidate, filepath: str | os.PathLike[str]) -> None:
+        """Write weights to a file of the agent that is trained."""
+        held = [] if candidate.held is None else [candidate.held]
+        self.model.write_weights(filepath, candidate.weights, *held)
+
+    def place(self) -> Any:
+        """Return the environment to play in, as it is now."""
+        if self.copies is not None:
+            self.eval_env = self.copies.now()
+        return self.eval_env
+
+    def mean_reward(
+        self,
+        env: Any,
+        nb_episodes: int,
+        seed: int | None,
+        what: str,
+        agent: Any = None,
+        callbacks: list[Any] | None = None,
+    ) -> float:
+        """Return the mean reward of greedy episodes, by default of the agent that is trained.
+
+        Raises:
+            DivergenceError: It is not finite; the message begins with `what`.
+        """
+        history = self._play(env, nb_episodes, seed, callbacks, agent)
         if self._limit is None and max(history.history["nb_steps"]) >= _LONGEST_EPISODE and not self._has_noted:
             self._has_noted = True
             warnings.warn(
@@ -169,31 +222,51 @@ class Evaluation(rl.callbacks.Callback):
                 Note,
                 stacklevel=3,
             )
-        return float(np.mean(own_rewards(history.history)))
+        reward = float(np.mean(own_rewards(history.history)))
+        if not math.isfinite(reward):
+            raise DivergenceError(f"{what} has mean reward {reward}: the environment's rewards are not finite")
+        return reward
 
-    def _play(self, nb_episodes: int, seed: int | None, callbacks: list[Any] | None = None) -> Any:
+    def _play(
+        self, env: Any, nb_episodes: int, seed: int | None, callbacks: list[Any] | None = None, agent: Any = None
+    ) -> Any:
         playing = vars(replace(self._playing, seed=seed))
-        return self.model.test(self.eval_env, nb_episodes, callbacks=callbacks, verbose=0, **playing)
+        return (agent or self.model).test(env, nb_episodes, callbacks=callbacks, verbose=0, **playing)
 
     def get_state(self) -> dict[str, Any]:
         """Return what a run needs to continue this one."""
         scores = {"best": self.best, "last": self.last, "solved": self.solved}
         nexts = {"next": self._next, "next_film": self._next_film, "interval": self.interval}
-        held = {} if self._best_held is None else {"best_held": np.frombuffer(self._best_held, np.uint8)}
-        return {**scores, **nexts, "best_weights": self._best_weights, **held, "rewards": "own"}
+        kept = [{"score": (one.reward, one.step), "weights": one.weights, **_held(one)} for one in self.kept]
+        best = kept[0] if kept else {"weights": []}
+        of_best = {f"best_{name}": best[name] for name in ("weights", "held") if name in best}
+        others = {"others": kept[1:]} if kept[1:] else {}
+        return {**scores, **nexts, **of_best, **others, "rewards": "own"}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from what `get_state` returned; best weights found after that are forgotten."""
-        for name in ("best", "last", "solved"):
-            score = state[name]
-            setattr(self, name, None if score is None else (float(score[0]), int(score[1])))
+        for name in ("last", "solved"):
+            setattr(self, name, _score(state[name]))
         self._next, self._next_film = int(state["next"]), int(state["next_film"])
         if state.get("interval", self.interval) != self.interval:
             self._next = (self.model.step // self.interval + 1) * self.interval
+        best = _score(state["best"])
         if "rewards" not in state and changes_rewards(getattr(self.model, "processor", None)):
-            self.best = None  # an earlier version's, by a processor's rewards: nothing can be compared with it
-        self._best_weights = state["best_weights"]
-        self._best_held = state["best_held"].tobytes() if "best_held" in state else None
-        if self._best_weights:
-            held = [] if self._best_held is None else [self._best_held]
-            self.model.write_weights(self.filepath, self._best_weights, *held)
+            best = None  # an earlier version's, by a processor's rewards: nothing can be compared with it
+        others = [(_score(other["score"]), other["weights"], other.get("held")) for other in state.get("others", [])]
+        found = [(best, state["best_weights"], state.get("best_held")), *others]
+        self.kept = [
+            Candidate(*(score or (-math.inf, 0)), arrays, None if held is None else held.tobytes())
+            for score, arrays, held in found[: self.nb_kept]
+            if arrays
+        ]
+        if self.kept:
+            self.write(self.kept[0], self.filepath)
+
+
+def _held(candidate: Candidate) -> dict[str, np.ndarray]:
+    return {} if candidate.held is None else {"held": np.frombuffer(candidate.held, np.uint8)}
+
+
+def _score(saved: Any) -> tuple[float, int] | None:
+    return None if saved is None else (float(saved[0]), int(saved[1]))

@@ -221,6 +221,30 @@ class TrainProgress(rl.callbacks.Callback):
         return facts
 
 
+class PlayoffProgress(rl.callbacks.Callback):
+    """Show, in a terminal or a notebook, how many episodes of a playoff some weights have played.
+
+    Args:
+        text: What the line begins with.
+        nb_episodes: How many they play.
+    """
+
+    def __init__(self, text: str, nb_episodes: int) -> None:
+        super().__init__()
+        is_watched = sys.stdout.isatty() or _is_notebook()
+        form = f"{text}: {{n_fmt}} of {{total_fmt}} episodes"
+        options = {"file": sys.stdout, "dynamic_ncols": True, "mininterval": 1 / _PER_SECOND, "miniters": 1}
+        self._line = tqdm(total=nb_episodes, bar_format=form, leave=False, disable=not is_watched, **options)
+
+    def on_episode_end(self, episode: int, logs: dict[str, Any] | None = None) -> None:
+        """Count an episode."""
+        self._line.update()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Remove the line."""
+        self._line.close()
+
+
 class _Line(tqdm):
     """A line that asks `TrainProgress` for its text whenever tqdm draws it."""
 

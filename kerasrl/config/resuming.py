@@ -22,7 +22,9 @@ _FREE |= {"record_every", "stop_when_solved", "stop_at", "tensorboard", "recipe"
 LEARNING_RATES = {"learning_rate", "actor_learning_rate", "critic_learning_rate"}  # after the networks' names
 EXPLORATION = {f.name for g in (ExplorationSettings, NoiseSettings, PolicySettings) for f in dataclasses.fields(g)}
 EXPLORATION |= {"noise_ampl", "noise_decay_const"}
-_CHANGEABLE = LEARNING_RATES | EXPLORATION | {"eval_interval", "eval_episodes", "callback", "threads", "device"}
+_CHANGEABLE = (
+    LEARNING_RATES | EXPLORATION | {"eval_interval", "eval_episodes", "playoff", "callback", "threads", "device"}
+)
 
 
 def new_id(config: AnyConfig, objects: Mapping[str, Any], number: int) -> str:
@@ -33,7 +35,8 @@ def new_id(config: AnyConfig, objects: Mapping[str, Any], number: int) -> str:
         objects: What `OwnParts.metadata` says.
         number: Tells it from earlier runs in its folders.
     """
-    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in _FREE}
+    left_out = _FREE | {"playoff"}  # which changes nothing in a training
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in left_out}
     text = json.dumps([settings, objects, number], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -209,6 +209,12 @@ class EvaluationSettings:
         bool, "Stop once the mean of 100 greedy episodes reaches the environment's own threshold."
     ] = False
     stop_at: Annotated[Reward | None, "Stop once the mean of 100 greedy episodes reaches this reward."] = None
+    playoff: Annotated[
+        int,
+        Meta(ge=0, le=20),
+        "How many of the best evaluated weights play 100 fresh episodes each at the end, which decide what the best "
+        "weights are. 0: none, the evaluations decide.",
+    ] = 0
     play: Annotated[Literal["best", "last"], "Weights in the test.py command printed at the end."] = "best"
     record_every: Annotated[
         CountOrZero, "Steps between films of an evaluation's first episode, in log_dir. 0: no films."

@@ -57,6 +57,7 @@ class TrainingState:
         explores_anew: Whether a resume explores as the agent was made to, not as it did; only its counters go on.
         has_other_callbacks: Whether a resume may have others than the state; what is not needed is kept for later.
         history: What the settings file says of how the run came about.
+        played: Mean rewards in a playoff that a resume need not repeat, by what tells the weights from others.
         when_restored: Called once `restore` has put back everything that agent and memory had.
     """
 
@@ -69,6 +70,7 @@ class TrainingState:
         self.learning_rates: dict[str, float] = {}
         self.explores_anew = self.has_other_callbacks = False
         self.history: dict[str, Any] = {}
+        self.played: dict[str, float] = {}
         self._set_aside: list[Held] = []  # the states of callbacks that a resume did without
         self._steps: MemoryFile | None = None
         self._kept = KeptAttributes([], [])
@@ -180,7 +182,16 @@ class TrainingState:
             UserError: The state is missing or damaged.
             OSError: It cannot be written; the one before stays.
         """
-        write_whole(self.path, seal(_KIND, _encoded({**self.load(), "finished": True})[0]))
+        self._add(finished=True)
+
+    def keep_played(self, key: str, reward: float) -> dict[str, float]:
+        """Note in the state on disk what weights reached in a playoff; return `played`. Raises as `finish`."""
+        self.played = {**self.played, key: reward}
+        self._add(played=self.played)
+        return self.played
+
+    def _add(self, **facts: Any) -> None:
+        write_whole(self.path, seal(_KIND, _encoded({**self.load(), **facts})[0]))
 
     def leave_out_memory(self, most: int) -> int:
         """Take the replay memory out of the state on disk if it has more than `most` bytes; return how many it had.
@@ -239,6 +250,8 @@ class TrainingState:
             self._restore(tree, agent, callbacks)
             if tree["ended"] and not tree.get("finished") and tree["nb_steps"] == nb_steps:
                 agent.stop_training = True  # only the last files were missing
+            if tree["nb_steps"] == nb_steps:  # otherwise the environment's wrappers may have gathered more by then
+                self.played = dict(tree.get("played", {}))
         self.saved_step = agent.step
         self.when_restored()
         return int(tree["episode"])
@@ -299,6 +312,8 @@ def _require_tree(tree: dict[str, Any]) -> None:
     if not is_tree or not all(isinstance(held, Held) and isinstance(held.name, str) for held in callbacks):
         raise DamagedError
     if type(tree.get("finished", True)) is not bool:
+        raise DamagedError
+    if not all(type(key) is str and type(reward) is float for key, reward in tree.get("played", {}).items()):
         raise DamagedError
     numbers = [tree["agent"]["step"], *((tree["memory"] or {}).get(name, 0) for name in ("limit", "window_length"))]
     for number in [*numbers, tree["episode"]]:

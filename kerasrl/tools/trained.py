@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrl import environments
+from kerasrl.callbacks.evaluation import Candidate
 from kerasrl.config.commands import ExportConfig, PlayConfig
 from kerasrl.config.trust import named_to_play, options
 from kerasrl.errors import UserError
@@ -19,6 +20,7 @@ from kerasrl.tools.play import run as play
 from kerasrl.tools.plot import plot
 from kerasrl.training.files import RunFiles
 from kerasrl.training.own_parts import OwnParts
+from kerasrl.training.playoff import told_of
 from kerasrl.training.run import TrainingRun
 
 
@@ -41,6 +43,9 @@ class Trained:
     """Mean reward and step of the last evaluation."""
     status: int
     """Exit status: 0, or 128 plus the number of the signal that stopped the training."""
+    playoff: list[Candidate] = field(repr=False)
+    """What has played in a playoff, in the order of the evaluations: `playoff` is the mean reward of its 100 episodes,
+    `reward` and `step` are those of its evaluation."""
     parts: OwnParts = field(repr=False)
     """What `train` was given as objects."""
     env: Any = field(repr=False)
@@ -129,7 +134,8 @@ def finished(run: TrainingRun) -> Trained:
     for of_env in ("env", "env_arg"):
         named.pop(of_env, None)
     history = agent.history.history | (_metrics(run) if has_log else {})
-    return Trained(agent, history, run.id, best, last, status, run.parts, env, named, run.files, plays_best)
+    results = run.id, best, last, status, run.playoff
+    return Trained(agent, history, *results, run.parts, env, named, run.files, plays_best)
 
 
 def _metrics(run: TrainingRun) -> dict[str, list[Any]]:
@@ -166,7 +172,9 @@ def _tell(run: TrainingRun, step: int, has_log: bool, weights: Path) -> None:
         )
     if evaluation is not None and evaluation.best is not None:
         for name, path, score in (("best", files.best, evaluation.best), ("last", files.weights, evaluation.last)):
-            if score is not None and (name == "best" or score[1] == step):
+            if name == "best" and run.playoff:
+                print(f"best weights {path}: {told_of(evaluation.kept[0])}")
+            elif score is not None and (name == "best" or score[1] == step):
                 print(f"{name} weights {path}: mean reward {reward_text(score[0])} when evaluated at step {score[1]:,}")
             else:
                 print(f"{name} weights {path}: step {step:,}, not evaluated")

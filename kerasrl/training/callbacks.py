@@ -49,6 +49,7 @@ def build_evaluation(config: AnyConfig, files: RunFiles, solved_at: float | None
         action_repetition=config.action_repetition,
         nb_max_episode_steps=config.nb_max_episode_steps or None,
         action_masks=vars(config).get("action_masks", True),
+        nb_kept=max(1, config.playoff),
         **films,
     )
 

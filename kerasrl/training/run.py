@@ -20,6 +20,7 @@ from kerasrl import signals
 from kerasrl.agents import Agent
 from kerasrl.callbacks import Deadline, Evaluation
 from kerasrl.callbacks.callback_list import checked
+from kerasrl.callbacks.evaluation import Candidate
 from kerasrl.config import AnyConfig
 from kerasrl.config.agents import AGENTS
 from kerasrl.config.files import to_toml
@@ -36,6 +37,7 @@ from kerasrl.training.callbacks import build_evaluation, build_tensorboard, own_
 from kerasrl.training.files import RunFiles
 from kerasrl.training.networks import StateSize, own_network, require_activation
 from kerasrl.training.own_parts import OwnParts, copied
+from kerasrl.training.playoff import Playoff
 from kerasrl.training.recipe import Recipe
 from kerasrl.training.start import Prepared, nb_weights
 
@@ -171,6 +173,8 @@ class TrainingRun(Run):
     """The agent that was trained."""
     signal: int | None = None
     """Number of the signal that stopped the training."""
+    playoff: list[Candidate] = field(default_factory=list)
+    """What has played in a playoff, in the order of the evaluations."""
     _is_over: bool = field(default=False, repr=False)
     _deadline: Deadline | None = field(default=None, repr=False)
 
@@ -206,7 +210,7 @@ class TrainingRun(Run):
 
     @contextlib.contextmanager
     def training(self, agent: Any) -> Iterator[None]:
-        """Surround an agent's `fit`: rehearse, begin the run's files, and let a signal end `fit` cleanly.
+        """Surround an agent's `fit`: rehearse, begin the run's files, let a signal end it cleanly, and hold a playoff.
 
         Its weights files will carry the settings, the names of the objects that were given, and the run's id.
 
@@ -228,6 +232,7 @@ class TrainingRun(Run):
             if not self.resume:
                 self._begin()
             yield
+            self._hold_playoff()
         self.signal, self._is_over = stop.signal, True
 
     def close(self) -> None:
@@ -273,6 +278,23 @@ class TrainingRun(Run):
             copies.require_copyable(env)
         if agent.did_abort:
             raise KeyboardInterrupt
+
+    def _hold_playoff(self) -> None:
+        """Let the best evaluated weights decide in a playoff which of them are the best, unless the run was stopped."""
+        evaluation, config = self.evaluation, self.config
+        if not config.playoff or evaluation is None or self.agent.did_abort:
+            return
+
+        @contextlib.contextmanager
+        def stand_in(env: Any) -> Iterator[Agent]:
+            with self.parts.unchanged() as parts:
+                yield self.recipe.build(Run.of(config, env, parts))
+
+        self.playoff = Playoff(evaluation, stand_in, self.state, self._deadline, config.verbose > 0).hold()
+        self.agent.stop_training = False  # which a signal has set
+        if self.playoff:
+            told = [{"step": one.step, "evaluation": one.reward, "playoff": one.playoff} for one in self.playoff]
+            write_whole(self.files.config, to_toml(config, {**self.about, "playoff": told}).encode())
 
     def _tell_of_memory(self, agent: Any) -> None:
         """Say how large the replay memory can become if it is large, or raise `UserError`; `agent` has stored steps."""

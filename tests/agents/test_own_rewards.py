@@ -151,7 +151,7 @@ def test_best_weights_of_an_earlier_version_are_not_compared_with(tmp_path):
     for processor, best in ((Clipping(), None), (Looking(), (1.75, 4))):
         evaluation = Evaluation(Paying(), tmp_path / "best", interval=4, nb_episodes=1)
         evaluation.set_model(build_agent(processor))
-        state = {**evaluation.get_state(), "best": (1.75, 4)}
+        state = {**evaluation.get_state(), "best": (1.75, 4), "best_weights": evaluation.model.get_weights()}
         del state["rewards"]  # as it was then
         evaluation.set_state(state)
         assert evaluation.best == best

@@ -73,6 +73,21 @@ def test_the_best_weights_are_kept_and_the_later_of_equals(tmp_path):
     assert agent.tests == [(3, 5)] * 5
 
 
+def test_several_of_the_best_are_remembered_in_order_and_through_a_resume(tmp_path):
+    callback, agent, _ = evaluated(tmp_path, 1.0, 3.0, 2.0, 3.0, 1.0, 2.0, nb_kept=3)
+    other = Evaluation(None, tmp_path / "best", interval=10, nb_episodes=3, nb_kept=3)
+    other.set_model(agent)
+    other.set_state(callback.get_state())
+    for one in (callback, other):
+        assert [(kept.reward, kept.step) for kept in one.kept] == [(3.0, 40), (3.0, 20), (2.0, 60)]
+    assert agent.saved == [10, 20, 40]
+
+
+def test_what_solved_it_is_remembered_once(tmp_path):
+    callback, _, _ = evaluated(tmp_path, 9.0, 4.0, 6.0, 5.5, solved_at=5.0, nb_kept=3)
+    assert [(kept.reward, kept.step) for kept in callback.kept] == [(5.5, 20), (9.0, 10)]
+
+
 def test_an_evaluation_waits_for_the_end_of_an_episode_and_missed_ones_are_not_made_up_for(tmp_path):
     _, _, rewards = evaluated(tmp_path, 1.0, 2.0, steps=[4, 9, 12, 19, 45, 49, 51])
     np.testing.assert_array_equal(rewards, [np.nan, np.nan, 1.0, np.nan, 2.0])

@@ -16,6 +16,7 @@ from kerasrl import Config, DDPGAgent, NAFAgent, SequentialMemory, environments,
 from kerasrl.cli.door import run as run_command
 from kerasrl.config.agents import AGENTS
 from kerasrl.config.commands import PlayConfig
+from kerasrl.config.files import read_toml
 from kerasrl.storage import weights
 from kerasrl.tools.export.about import about, input_names
 from kerasrl.tools.tune.worker import Job, read_result, work
@@ -134,6 +135,19 @@ def test_rewards_are_reported_as_the_environment_gives_them(name, trained):
     columns = json.loads(log.read_text())
     rewards = columns["episode_reward"] + [r for r in columns["evaluation_reward"] if r is not None]
     assert min(rewards) < -20  # a tenth of it would be above
+
+
+def test_a_playoff_changes_no_training_and_keeps_what_plays_as_well(name, env_name, trained, here, monkeypatch):
+    monkeypatch.setattr("kerasrl.training.playoff.NB_EPISODES", 3)
+    assert run_command("train", options_of(name, playoff=2, **folders(here))) == 0
+    found, without = arrays_of(here), arrays_of(trained)
+    for arrays, _ in (found, without):
+        for file in [file for file in arrays if "best" in file]:
+            del arrays[file]
+    assert_same_result(found, without)
+    figures = [one["playoff"] for one in read_toml(*here.glob("logs/*_config.toml"))["run"]["playoff"]]
+    rewards = play(here / "checkpoints" / f"{name}_{env_name}_best.h5f", 3, seed=2**31 - 1 - COMMON["seed"])
+    assert len(figures) == 2 and np.mean(rewards) == max(figures)
 
 
 def test_weights_say_whose_they_are_and_each_of_their_files_plays(name, env_name, trained, capsys):

@@ -107,7 +107,7 @@ class Search:
             name = f"trial {trial.number}"
             table.add(name, self.config.nb_steps * self.trial_seeds, settings_text(settings))
             try:
-                config = dataclasses.replace(self.config, **settings)
+                config = dataclasses.replace(self.config, **settings, playoff=0)  # trials are compared by evaluations
             except UserError as error:  # each value is possible, but not all together
                 fail(name, trial, str(error))
                 return

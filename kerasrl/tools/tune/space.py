@@ -25,6 +25,7 @@ _CHOSEN = {
     "eval_env_arg",
     "agent",
     "max_time",
+    "playoff",
 }  # what tune chooses itself, and what would make trials incomparable
 
 
