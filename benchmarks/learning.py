@@ -3,6 +3,7 @@
 python benchmarks/learning.py                            every preset, with its number of seeds; then the options
 python benchmarks/learning.py --presets cartpole acrobot --seeds 3 --jobs 4
 python benchmarks/learning.py --options                  the options only: two presets without them, with each, with all
+python benchmarks/learning.py --presets acrobot --playoff 5   with a playoff, and the same trainings without it
 
 A run that was interrupted continues where it stopped: finished runs are in benchmarks/learning.json, unfinished ones in
 benchmarks/.runs/. Delete an entry, or the folder, to have it run again.
@@ -92,7 +93,8 @@ def experiments() -> dict[str, tuple[Config, range]]:
 def figures(config: Config, runs: dict[str, dict]) -> list[str]:
     """Return how many seeds solved it, best and last weights, steps until then, and steps/s."""
     found, threshold = list(runs.values()), THRESHOLDS.get(config.env)
-    best, last = ([one[which] for one in found] for which in ("best", "last"))
+    best = [one.get("playoff", one["best"]) if config.playoff else one["best"] for one in found]
+    last = [one["last"] for one in found]
     solved = steps = "-"
     if threshold is not None:
         solved = f"{sum(reward >= threshold for reward in best)} of {len(best)}"
@@ -115,6 +117,23 @@ def row(preset: str, runs: dict[str, dict]) -> str:
 def option_row(name: str, runs: dict[str, dict]) -> str:
     preset, _, option = name.partition(": ")
     return f"| {' | '.join([preset, option, *figures(Config.load(preset), runs)])} |"
+
+
+def playoff_row(preset: str, runs: dict[str, dict]) -> str:
+    """Return what a playoff changed in the trainings that had one."""
+    pairs = {seed: (one["best"], one["playoff"], one["error"]) for seed, one in runs.items() if "playoff" in one}
+    without, best, _ = zip(*pairs.values(), strict=True)
+    differences = [one - other for one, other in zip(best, without, strict=True)]
+    mean = statistics.fmean(differences)
+    share = f"{mean:+.2f} ({100 * mean / abs(statistics.fmean(without)):+.1f}%)"
+    if len(pairs) > 1:
+        share += f" ± {statistics.stdev(differences) / len(pairs) ** 0.5:.2f}"
+    lost = min(pairs, key=lambda seed: pairs[seed][1] - pairs[seed][0])
+    worst = f"{pairs[lost][1] - pairs[lost][0]:+.2f} ± {pairs[lost][2]:.2f}"
+    others = sum(difference != 0 for difference in differences)
+    worse = sum(one[1] - one[0] < -one[2] for one in pairs.values())
+    counts = f"{others} of {len(pairs)}", seeds.mean_text(without), seeds.mean_text(best), share, worst, str(worse)
+    return f"| {' | '.join([preset, *counts])} |"
 
 
 def draw(results: dict[str, dict[str, dict]]) -> None:
@@ -186,13 +205,31 @@ missing here; [Which options help?](docs/options.md) says what to conclude from 
 """
 
 
+PLAYOFF_TEXT = """
+## Playoffs
+
+What `--playoff` changed: each training once, and the 100 episodes of the first table with the weights that the playoff
+chose and with those that the evaluations alone would have kept. *others*: seeds in which these are not the same;
+*difference*: mean over the seeds, in percent of the mean without, and its standard error; *worst seed*: its difference
+and the standard error of that over the 100 episodes; *worse*: seeds that lost more than this error.
+`python benchmarks/learning.py --presets NAME --playoff 5` measures it.
+
+| preset | others | without | with | difference | worst seed | worse |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+{rows}
+"""
+
+
 def write_results(results: dict[str, dict[str, dict]]) -> None:
     write_whole(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
     rows = "\n".join(row(preset, results[preset]) for preset in SEEDS if results.get(preset))
     with_options = [name for name in experiments() if ": " in name and results.get(name)]
     option_rows = "\n".join(option_row(name, results[name]) for name in with_options)
     options = OPTIONS_TEXT.format(rows=option_rows) if option_rows else ""
-    write_whole(ROOT / "RESULTS.md", (TEXT.format(rows=rows) + options + NOTES.read_text()).encode())
+    played = [preset for preset in SEEDS if any("playoff" in one for one in results.get(preset, {}).values())]
+    playoff_rows = "\n".join(playoff_row(preset, results[preset]) for preset in played)
+    playoffs = PLAYOFF_TEXT.format(rows=playoff_rows) if played else ""
+    write_whole(ROOT / "RESULTS.md", (TEXT.format(rows=rows) + options + playoffs + NOTES.read_text()).encode())
 
 
 def main() -> None:
@@ -202,6 +239,7 @@ def main() -> None:
     which.add_argument("--options", action="store_true", help="what options change only")
     parser.add_argument("--seeds", type=int, help="number of seeds, instead of each experiment's own")
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side")
+    parser.add_argument("--playoff", type=int, metavar="K", help="a playoff of the K best, instead of the preset's")
     options = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     chosen = options.presets or [name for name in experiments() if ": " in name or not options.options]
@@ -209,20 +247,26 @@ def main() -> None:
         for name in chosen:
             config, numbers = experiments()[name]
             runs = results.setdefault(name, {})
-            missing = [seed for seed in numbers[: options.seeds] if str(seed) not in runs]
+            if options.playoff is not None:
+                config = dataclasses.replace(config, playoff=options.playoff)
+            wanted = "playoff" if config.playoff else "best"
+            missing = [seed for seed in numbers[: options.seeds] if wanted not in runs.get(str(seed), {})]
             config, _ = seeds.checked(config)
 
-            def keep(seed: int, found: dict, name: str = name, nb_steps: int = config.nb_steps) -> None:
+            def keep(seed: int, found: dict, name: str = name, config: Config = config) -> None:
+                without = found.get("mean_without_playoff", found["mean_best"])
+                played = {"playoff": found["mean_best"], "error": found.get("error_of_difference", 0.0)}
                 results[name][str(seed)] = {
-                    "best": found["mean_best"],
+                    "best": without,
+                    **(played if config.playoff else {}),
                     "last": found["mean_last"],
                     "evaluations": found["evaluations"],
-                    "steps_per_second": found["seconds"] and round(nb_steps / found["seconds"], 1),
+                    "steps_per_second": found["seconds"] and round(config.nb_steps / found["seconds"], 1),
                 }
                 results[name] = dict(sorted(results[name].items(), key=lambda item: int(item[0])))
                 write_results(results)
 
-            folder = RUNS / name.replace(": ", "-").replace(" ", "-")
+            folder = RUNS / (name.replace(": ", "-").replace(" ", "-") + ("-playoff" if config.playoff else ""))
             with exclusive(folder):
                 seeds.claim(folder, config, {})
                 _, failures = seeds.train_seeds(config, missing, folder, cluster, sys.argv, keep)

@@ -263,11 +263,12 @@ def test_runs_of_all_agents_make_one_picture(trained, name, tmp_path):
 @pytest.mark.long
 def test_a_worker_trains_scores_and_tidies(name, env_name, here):
     told = []
-    config = settings_of(name, nb_max_episode_steps=3, nb_steps=30, seed=None)
+    config = settings_of(name, nb_max_episode_steps=3, nb_steps=30, seed=None, eval_interval=15, playoff=2)
     job = Job("seed 4", config, (4,), Path("tuned"), True, ("train.py",))
     assert work(job, lambda news: told.append(news) or True) == ""
     result = read_result(job.home(4))
-    assert np.isfinite([result["mean_best"], result["mean_last"]]).all()
+    assert np.isfinite([result[f"mean_{which}"] for which in ("best", "last", "without_playoff")]).all()
+    assert (result["error_of_difference"] > 0) == (result["mean_best"] != result["mean_without_playoff"])
     assert told[0].begins == "begins" and any(news.reward is not None for news in told)
 
 

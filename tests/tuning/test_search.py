@@ -49,7 +49,7 @@ def trials(folder):
 
 @pytest.mark.long
 def test_a_search_finds_settings_and_trains_the_best_again(ray, tmp_path, capsys, error):
-    assert run_command("tune", search(tmp_path, "--trials", "3")) == 0
+    assert run_command("tune", search(tmp_path, "--trials", "3", "--playoff", "2")) == 0
     told, table = capsys.readouterr().out.splitlines(), trials(tmp_path)
     assert [row["trial"] for row in table] == ["0", "1", "2"]
     for row in table:
@@ -65,7 +65,10 @@ def test_a_search_finds_settings_and_trains_the_best_again(ray, tmp_path, capsys
             log = json.loads((folder / "dqn_CartPole-v0_log.json").read_text())
             values.append(max(reward for reward in log["evaluation_reward"] if reward is not None))
             assert list(folder.glob("*state*")) == []  # hundreds of them would fill a disk
+            assert "playoff" not in read_toml(folder / "dqn_CartPole-v0_config.toml")["run"]
         assert float(row["score"]) >= statistics.fmean(values) - 1e-9
+    for config in (tmp_path / "runs" / "best").rglob("*_config.toml"):
+        assert len(read_toml(config)["run"]["playoff"]) == 2
     ranked = sorted((row for row in finished), key=lambda row: -float(row["fresh_score"]))
     first = next(line for line in told if line.startswith("1. "))
     assert first.startswith(f"1. trial {ranked[0]['trial']}: ")
@@ -88,7 +91,7 @@ def test_a_search_finds_settings_and_trains_the_best_again(ray, tmp_path, capsys
 
     # More trials: only those are made, and what was trained stays.
     capsys.readouterr()
-    assert run_command("tune", search(tmp_path, "--trials", "4")) == 0
+    assert run_command("tune", search(tmp_path, "--trials", "4", "--playoff", "2")) == 0
     told = capsys.readouterr().out.splitlines()
     assert trials(tmp_path)[:3] == [
         {**row, "fresh_score": new["fresh_score"]} for row, new in zip(table, trials(tmp_path), strict=False)

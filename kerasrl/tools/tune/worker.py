@@ -6,7 +6,9 @@ import json
 import math
 import os
 import shutil
+import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -149,9 +151,11 @@ def _train(job: Job, seed: int, scores: Sequence[float], tell: Callable[[News], 
         "seconds": None if resume else time.process_time() - begin,
     }
     if job.play:
-        result |= {"mean_best": _mean(files, files.best, config), "mean_last": _mean(files, files.weights, config)}
-        if result["mean_best"] is None:  # there were no evaluations
-            result["mean_best"] = result["mean_last"]
+        last = _rewards(files, files.weights, config)
+        best = _rewards(files, files.best, config) or last  # without evaluations, there are no best weights
+        result |= {"mean_best": _mean(best), "mean_last": _mean(last)}
+        if trained.playoff:
+            result |= _without_playoff(trained, files, config, best)
     write_whole(folder / RESULT, json.dumps(result).encode())
     _store(job, seed, math.inf)
     return result
@@ -174,15 +178,31 @@ def evaluations(log: Path) -> list[tuple[int, float]]:
     return [(step, reward) for step, reward in both if reward is not None]
 
 
-def _mean(files: RunFiles, weights: Path, config: AnyConfig) -> float | None:
-    """Return the mean reward of 100 greedy episodes where evaluations are, None if the weights do not exist."""
+def _rewards(files: RunFiles, weights: Path, config: AnyConfig) -> list[float]:
+    """Return the rewards of 100 greedy episodes where evaluations are, none if the weights do not exist."""
     if not files.exists(weights):
-        return None
+        return []
     seed = (FIRST_TEST_SEED + (config.seed or 0)) % 2**32
     # Somebody else may have written them: only what the user has named is imported.
     named = {**named_to_play(vars(config)), **evaluated_in(config)}
-    rewards = play(PlayConfig(str(weights), NB_EPISODES, seed=seed, trust=config.trust, **named))
-    return sum(rewards) / len(rewards)
+    return list(play(PlayConfig(str(weights), NB_EPISODES, seed=seed, trust=config.trust, **named)))
+
+
+def _mean(rewards: list[float]) -> float | None:
+    return sum(rewards) / len(rewards) if rewards else None
+
+
+def _without_playoff(trained: Any, files: RunFiles, config: AnyConfig, best: list[float]) -> dict[str, Any]:
+    """Return the mean of the weights that would be the best without a playoff, and the error of its difference."""
+    first, rewards = trained.playoff[0], best
+    if trained.best != (first.reward, first.step):
+        with tempfile.TemporaryDirectory() as folder:
+            held = [] if first.held is None else [first.held]
+            trained.agent.write_weights(file := Path(folder, files.best.name), first.weights, *held)
+            rewards = _rewards(files, file, config)
+    differences = [one - other for one, other in zip(best, rewards, strict=True)]
+    error = statistics.stdev(differences) / math.sqrt(len(differences))
+    return {"mean_without_playoff": _mean(rewards), "error_of_difference": error}
 
 
 @dataclass
