@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any, TypeGuard
 
 from kerasrl.errors import DivergenceError, UserError, WeightsError, WriteError, one_line, printable
-from kerasrl.phrases import missing
+from kerasrl.phrases import missing, to_give, to_type
 
 _ASKING = ("kerasrl.environments.adapter", "kerasrl.environments.masks")  # what calls an environment's methods
 
@@ -21,7 +21,7 @@ def describe(error: Exception) -> str:
         return text
     if isinstance(error, WriteError):
         cure = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "check the folder"
-        again = "repeat the command (a training goes on with --resume)"
+        again = f"repeat the {to_type('command', 'call')} (a training goes on with {to_give(resume=True)})"
         return f"cannot write {error.filename}: {error.strerror}; {cure}, then {again}"
     if _is_missing(error):
         return missing(error.name)

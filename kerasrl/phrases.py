@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from kerasrl import installation
 
@@ -18,18 +19,46 @@ _from_shell = ContextVar("from_shell", default=False)
 
 
 @contextlib.contextmanager
-def shell() -> Iterator[None]:
+def shell(is_shell: bool = True) -> Iterator[None]:
     """While the block runs, `to_type` answers for a shell; outside of it, for Python."""
-    token = _from_shell.set(True)
+    token = _from_shell.set(is_shell)
     try:
         yield
     finally:
         _from_shell.reset(token)
 
 
+def is_shell() -> bool:
+    """Return whether the program was started from a shell."""
+    return _from_shell.get()
+
+
 def to_type(in_shell: str, in_python: str) -> str:
     """Return what to type where the program was started: in a shell, or in Python (a notebook, a script)."""
     return in_shell if _from_shell.get() else in_python
+
+
+def called(setting: str) -> str:
+    """Return what a setting is called where the program was started: an option, or the argument of that name."""
+    return to_type(f"--{setting.replace('_', '-')}", setting)
+
+
+def to_give(**settings: Any) -> str:
+    """Return what to type to give settings: options with their values, or arguments."""
+    words = [word for name, value in settings.items() for word in _option(name, value)]
+    return to_type(to_paste(*words), arguments(**settings))
+
+
+def _option(name: str, value: Any) -> list[str]:
+    option = name.replace("_", "-")
+    return [f"--no-{option}"] if value is False else [f"--{option}", *([] if value is True else [str(value)])]
+
+
+def typed() -> str:
+    """Return the command that was typed, "" in Python."""
+    script, *arguments = sys.argv
+    named = ["-m", "kerasrl"] if Path(script).name == "__main__.py" else [script]
+    return to_type(to_paste("python", *named, *arguments), "")
 
 
 def to_paste(*words: str) -> str:
@@ -72,6 +101,11 @@ def missing(library: str | None) -> str:
 def command_to_type(command: str, *arguments: str) -> str:
     """Return the line that runs a command with this interpreter from the current folder."""
     return to_paste(python(), *installation.words(command), *arguments)
+
+
+def arguments(*given: Any, **named: Any) -> str:
+    """Return what to type between the brackets of a call in Python."""
+    return ", ".join([*map(repr, given), *(f"{name}={value!r}" for name, value in named.items())])
 
 
 def reward_text(reward: float) -> str:

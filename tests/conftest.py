@@ -18,6 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from kerasrl.errors import Note, UserError
+from kerasrl.phrases import is_shell
 
 ROOT = Path(__file__).parents[1]
 
@@ -198,8 +199,14 @@ def refused(said):
             yield
         text = said(caught.value, varying)
         assert "\n" not in text and all(str(word) in text for word in words)
+        assert speaks_its_language(text)
 
     return refused
+
+
+def speaks_its_language(text):
+    """Whether it names options only where a shell is spoken to, which tests of options say by `with shell()`."""
+    return is_shell() or not re.search(r"(?<![\w-])--[a-z]", text)
 
 
 def pytest_runtest_setup(item):
@@ -308,7 +315,7 @@ def noted(said):
             yield
         (note,) = notes
         text = said(note.message)
-        assert all(word in text for word in words)
+        assert all(word in text for word in words) and speaks_its_language(text)
 
     return noted
 

@@ -32,7 +32,7 @@ def require_shown(found, nb_steps):
     assert re.search(
         r"100%\|█{10}\| \S+  \d+ ep  reward [\d.]+  best [\d.]+  eps \S+ +(loss \S+ +)?[\d,]+/s  took", printed
     )
-    assert "trained.play()" in printed
+    assert "call play() of what train returned" in printed
     _, shown = by_source["trained"]
     assert shown["image/png"].startswith("iVBOR")
     for start in ("trained.play(", "corridor.play("):

@@ -22,6 +22,7 @@ from kerasrl.environments.numbered import numbered_for
 from kerasrl.environments.rewards import changes_rewards, or_else
 from kerasrl.environments.spaces import within
 from kerasrl.errors import Note, UserError
+from kerasrl.phrases import called, to_type
 from kerasrl.plain import number
 from kerasrl.signals import is_ctrl_c
 from kerasrl.storage import TrainingState
@@ -138,7 +139,7 @@ class Loop:
             if turn.nb_steps == _LONG_EPISODE:
                 self._note_long_episode(
                     "states are saved and weights evaluated only when an episode ends: set a limit with "
-                    "--nb-max-episode-steps (from Python: nb_max_episode_steps)"
+                    f"{called('nb_max_episode_steps')}"
                 )
             if agent.step >= nb_steps:
                 break
@@ -226,7 +227,8 @@ class Loop:
         agent = self.agent
         for turn in self._turns(callbacks, episode):
             if turn.nb_steps == _LONG_EPISODE:
-                self._note_long_episode("Ctrl-C ends it (from Python: nb_max_episode_steps sets a limit)")
+                limit = to_type("", "; test(nb_max_episode_steps=...) sets a limit")
+                self._note_long_episode(f"Ctrl-C ends it{limit}")
             if self.environment.closed and not turn.done:
                 return False
             if agent.is_fitting and agent.did_abort:  # a signal to the training that this test interrupts

@@ -14,6 +14,7 @@ from kerasrl.environments import Copies, time_limit
 from kerasrl.environments.adapter import Playing
 from kerasrl.environments.rewards import changes_rewards, own_rewards
 from kerasrl.errors import DivergenceError, Note
+from kerasrl.phrases import called
 from kerasrl.signals import is_ctrl_c
 
 # Without a time limit, a greedy policy may never end an episode that random exploration would have ended.
@@ -218,7 +219,7 @@ class Evaluation(rl.callbacks.Callback):
             self._has_noted = True
             warnings.warn(
                 f"the environment names no time limit, so an evaluation's episode was ended after {_LONGEST_EPISODE:,} "
-                "steps; set one with --nb-max-episode-steps (from Python: nb_max_episode_steps)",
+                f"steps; set one with {called('nb_max_episode_steps')}",
                 Note,
                 stacklevel=3,
             )

@@ -9,6 +9,7 @@ from msgspec import Meta
 from kerasrl.config.checks import check
 from kerasrl.config.settings import Arguments, Count, CountOrZero, File, Folder, ModuleName, Name, Reward, Seed
 from kerasrl.errors import UserError
+from kerasrl.phrases import called, to_give
 
 Weights = Annotated[
     File,
@@ -128,12 +129,16 @@ class TuneConfig:
     def __post_init__(self) -> None:
         check(self)
         if (self.seeds is None) == (self.space is None):
-            raise UserError("give either --seeds, such as --seeds 10, or --space, such as --space spaces/dqn.toml")
+            raise UserError(
+                f"give either {called('seeds')}, such as {to_give(seeds=10)}, or {called('space')}, such as "
+                f"{to_give(space='spaces/dqn.toml')}"
+            )
         if self.cluster is None:
             if self.storage is not None:
-                raise UserError("--storage is for a cluster: give its --address, too")
+                raise UserError(f"{called('storage')} is for a cluster: give its {called('address')}, too")
         elif self.storage is None:
-            raise UserError("a cluster needs --storage: a folder shared by all its machines, or a bucket's URL")
+            where = "a folder shared by all its machines, or a bucket's URL"
+            raise UserError(f"a cluster needs {called('storage')}: {where}")
 
     @property
     def cluster(self) -> str | None:

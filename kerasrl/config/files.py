@@ -13,7 +13,7 @@ from kerasrl.config.agents import AGENTS, DQN, AnyConfig, listed, owners, requir
 from kerasrl.config.checks import shown
 from kerasrl.config.trust import require_trust
 from kerasrl.errors import UserError, one_line
-from kerasrl.phrases import to_paste, to_type
+from kerasrl.phrases import to_give, to_paste, to_type
 from kerasrl.reading import read_file
 
 _MOST_TOML = 2**20  # bytes
@@ -166,7 +166,7 @@ def read(file: Path, kind: Any) -> dict[str, Any]:
                 raise UserError(f"there is no table {shown(name)}; settings belong at the top, outside all tables")
             require_known(name, kind)
         if content.get("trust"):
-            raise UserError("a file cannot ask for trust; give --trust yourself")
+            raise UserError(f"a file cannot ask for trust; give {to_give(trust=True)} yourself")
     except UserError as error:
         raise UserError(f"{shown_path(file)}: {error}") from None
     return content

@@ -62,16 +62,19 @@ def _brought(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield setting, text
 
 
-def options(settings: Mapping[str, Any]) -> list[str]:
-    """Return the options that give all this again, for the command that plays: it needs no callbacks."""
-    given = named_to_play(settings)
-    return [word for name in given for word in (_flag(name), *_texts(given, name))]
+def options(named: Mapping[str, Any]) -> list[str]:
+    """Return the options that give settings which `brought` or `named_to_play` returned."""
+    return [word for name in named for word in (_flag(name), *_texts(named, name))]
+
+
+def brought(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that name modules or hand over arguments: a command that reads a file has to name them."""
+    return {name: settings[name] for name, _ in _brought(settings)}
 
 
 def named_to_play(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that name modules or hand over arguments, as far as playing needs them."""
-    known = {**settings, **NOT_PLAYED}
-    return {name: known[name] for name, _ in _brought(known)}
+    """Return what `brought` does, as far as playing needs it: it needs no callbacks."""
+    return brought({**settings, **NOT_PLAYED})
 
 
 def _texts(settings: Mapping[str, Any], name: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.environments.instances import is_of_a_library, name_of
 from kerasrl.errors import UserError
-from kerasrl.phrases import to_type
+from kerasrl.phrases import to_give
 
 
 def has_display() -> bool:
@@ -52,7 +52,7 @@ def require_display(env: Any = None) -> None:
     """Raise `UserError` unless a window can be opened, or `env`, an environment or a class of them, needs none."""
     if (env is None or needs_display(env)) and not has_display():
         raise UserError(
-            f"there is no screen to open a window on; leave out {to_type('--visualize', 'visualize=True')}, or connect "
+            f"there is no screen to open a window on; leave out {to_give(visualize=True)}, or connect "
             "with ssh -X, or run under xvfb-run"
         )
 

@@ -8,7 +8,7 @@ from kerasrl.diagnosis import definition
 from kerasrl.environments.instances import wrapper_chain
 from kerasrl.environments.numbered import NumberedActions
 from kerasrl.errors import UserError
-from kerasrl.phrases import to_type
+from kerasrl.phrases import to_give
 
 KEY = "action_mask"  # in info, as Gymnasium's Taxi has it
 _METHOD = "action_masks"  # of the environment or a wrapper, as sb3-contrib has it
@@ -160,4 +160,4 @@ def require_legal(action: Any, mask: np.ndarray, who: str) -> None:
 
 def cure() -> str:
     """Return how to do without masks."""
-    return f"{to_type('--no-action-masks', 'action_masks=False')} does without masks"
+    return f"{to_give(action_masks=False)} does without masks"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasrl.errors import Note, UserError, WeightsError, one_line
-from kerasrl.phrases import to_type
+from kerasrl.phrases import to_give, to_type
 from kerasrl.storage.callback_state import has_state, is_no_state
 from kerasrl.storage.encoding import CannotBeKept, Held, decode, nb_values, require_sound
 from kerasrl.storage.files import DamagedError
@@ -140,8 +140,8 @@ def _require_same(name: str, held: Held, thing: Any, file: str) -> None:
     if held.name in [base.__qualname__ for base in type(thing).__mro__]:
         return
     if name == "normalizer":
-        cure = to_type("give --normalize-observations", "give the agent a NormalizingProcessor")
-        raise WeightsError(f"the weights in {file} were learned from normalised observations: {cure}")
+        cure = to_give(normalize_observations=True) + to_type("", ", or the agent a NormalizingProcessor")
+        raise WeightsError(f"the weights in {file} were learned from normalised observations: give {cure}")
     here = "no processor" if thing is None else f"a {type(thing).__name__}"
     raise WeightsError(
         f"{file} has the state of a processor, {held.name:.60}, with which its weights were learned, but the agent has "

@@ -18,7 +18,7 @@ import numpy as np
 
 from kerasrl.config.resuming import LEARNING_RATES
 from kerasrl.errors import DivergenceError, Note, UserError, one_line
-from kerasrl.phrases import to_type
+from kerasrl.phrases import called, to_give
 from kerasrl.reading import MOST, read_file
 from kerasrl.storage.callback_state import KeptAttributes, has_state
 from kerasrl.storage.encoding import (
@@ -167,9 +167,9 @@ class TrainingState:
         self._has_noted = True
         known = agent.metadata if isinstance(agent.metadata, dict) else {}
         rates = [name for name in known if name in LEARNING_RATES] or ["learning_rate"]
-        lower = " or ".join(to_type(f"--{name.replace('_', '-')}", name) for name in rates)
+        lower = " or ".join(map(called, rates))
         warnings.warn(
-            f"{why}, so states and best weights are not kept; {to_type('--resume', 'resume=True')} continues from step "
+            f"{why}, so states and best weights are not kept; {to_give(resume=True)} continues from step "
             f"{self.saved_step}, with a lower {lower} if you give one",
             Note,
             stacklevel=4,
@@ -220,7 +220,7 @@ class TrainingState:
             UserError: It does not exist, or is damaged.
             OutdatedError: It was written by an earlier version of this project.
         """
-        resume = to_type("--resume", "resume=True")
+        resume = to_give(resume=True)
         damaged = UserError(f"the training state {self.path} is damaged; start again without {resume}")
         try:
             content = read_file(self.path)
@@ -231,7 +231,7 @@ class TrainingState:
         if content.startswith(_KIND_BEFORE):
             raise OutdatedError(
                 f"the training state {self.path} was written by an earlier version, which kept it less exactly; "
-                f"continue it with that version, or start again with {to_type('--overwrite', 'overwrite=True')}"
+                f"continue it with that version, or start again with {to_give(overwrite=True)}"
             )
         try:
             tree: dict[str, Any] = decode(unseal(_KIND, content))

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from kerasrl.errors import WeightsError, one_line
+from kerasrl.phrases import to_type
 from kerasrl.reading import parse_json, read_file
 from kerasrl.storage.checkpoint import read_checkpoint
 from kerasrl.storage.files import BLOCK, DamagedError, seal, unseal, write_whole
@@ -148,7 +149,8 @@ def read(path: str | os.PathLike[str]) -> Weights:
         raise WeightsError(f"{name} is empty: the program that wrote it was interrupted; use an earlier file")
     if content.startswith(b"kerasrl state") or re.search(r"_state\.memory-\d+$", name):
         kind = "a training state" if content.startswith(b"kerasrl state") else "the replay memory of a training state"
-        raise WeightsError(f"{name} is {kind}, which train.py --resume continues; weights are in files named .h5f")
+        resume = to_type("train.py --resume", "a training with resume=True")
+        raise WeightsError(f"{name} is {kind}, which {resume} continues; weights are in files named .h5f")
     # What may be this project's file is read only if its seal is intact.
     at_block = content[BLOCK:].startswith(_HDF5)
     if content.startswith(_KIND) or at_block or (_HDF5 in content and b"kerasrl" in content):

@@ -6,7 +6,7 @@ from pathlib import Path
 from kerasrl.config.agents import AGENTS, DQN, require_agent
 from kerasrl.errors import UserError
 from kerasrl.installation import FOLDER, PACKAGES, RECIPE
-from kerasrl.phrases import python, to_paste
+from kerasrl.phrases import python, to_paste, to_type
 from kerasrl.storage.files import write_whole
 
 FILES = [f"{name}.py" for name in RECIPE]
@@ -26,7 +26,8 @@ def new(*folders: str | Path, agent: str = DQN) -> list[str]:
     """
     require_agent(agent)
     if len(folders) != 1:
-        raise UserError("name one folder to copy the recipe to, such as: python -m kerasrl new my_agent")
+        example = to_type("python -m kerasrl new my_agent", "kerasrl.new('my_agent')")
+        raise UserError(f"name one folder to copy the recipe to, such as: {example}")
     folder = Path(folders[0])
     try:
         if there := [name for name in FILES if (folder / name).exists()]:

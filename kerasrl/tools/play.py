@@ -14,7 +14,7 @@ from kerasrl.config.commands import PlayConfig
 from kerasrl.environments import video
 from kerasrl.environments.rewards import own_rewards, processed_rewards
 from kerasrl.errors import UserError
-from kerasrl.training.own_parts import OwnParts
+from kerasrl.training.own_parts import OwnParts, by_name
 from kerasrl.training.saved import Saved, find
 
 if TYPE_CHECKING:
@@ -50,8 +50,10 @@ def play(
     visualize: bool = False,
     env: Any = None,
     env_arg: Mapping[str, Any] = {},
+    network: str = "",
     model: Any = None,
     processor: Any = None,
+    recipe: str | Path = "",
     seed: int | None = None,
     trust: bool = False,
 ) -> Played:
@@ -67,18 +69,21 @@ def play(
         env: Environment to play in: a name, an object (which is copied), or a function that makes one. By default the
             one trained in.
         env_arg: Arguments for what makes it, in place of those it was trained with.
+        network: `module:function` that builds the network, if the settings named one.
         model: Keras model like the one trained, or a function that builds it; needed if `train` was given one. It is
             left unchanged.
-        processor: rl.core.Processor like the one trained with; needed if `train` was given one.
+        processor: rl.core.Processor like the one trained with; needed if `train` was given one. Or `module:Class`, if
+            the settings named one.
+        recipe: Your own train.py, if the weights were trained with it.
         seed: Seed of the episodes; without it, they are random.
         trust: Import the modules that the file names.
 
     Raises:
         UserError: The weights, the environment or the film cannot be used.
     """
-    name, env = (env, None) if isinstance(env, str) else (None, env)
-    config = PlayConfig(str(weights), episodes, visualize, str(record), name, dict(env_arg), seed=seed, trust=trust)
-    return run(config, OwnParts(env, model, processor))
+    named, parts = by_name(env, env_arg, network, model, processor, recipe)
+    config = PlayConfig(str(weights), episodes, visualize, str(record), **named, seed=seed, trust=trust)
+    return run(config, parts)
 
 
 def run(config: PlayConfig, parts: OwnParts = OwnParts()) -> Played:

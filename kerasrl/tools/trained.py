@@ -13,7 +13,7 @@ from kerasrl.callbacks.evaluation import Candidate
 from kerasrl.config.commands import ExportConfig, PlayConfig
 from kerasrl.config.trust import named_to_play, options
 from kerasrl.errors import UserError
-from kerasrl.phrases import command_to_type, reward_text, to_type
+from kerasrl.phrases import command_to_type, reward_text, to_give, to_type
 from kerasrl.tools.export import run as export
 from kerasrl.tools.play import Played
 from kerasrl.tools.play import run as play
@@ -184,7 +184,6 @@ def _tell(run: TrainingRun, step: int, has_log: bool, weights: Path) -> None:
         print(f"curve {files.curve}")
     if run.config.record_every and files.progress_film.is_file():
         print(f"film {files.progress_film}")
-    in_window = f" ({to_type('--visualize', 'visualize=True')} opens a window)" if environments.draws(run.env) else ""
-    print(f"play them{in_window}:")
-    command = command_to_type("test", "--weights", str(weights), *options(vars(run.config)))
-    print(to_type(command, "trained.play()"))
+    in_window = f" ({to_give(visualize=True)} opens a window)" if environments.draws(run.env) else ""
+    command = command_to_type("test", "--weights", str(weights), *options(named_to_play(vars(run.config))))
+    print(to_type(f"play them{in_window}:\n{command}", f"to play them, call play() of what train returned{in_window}"))

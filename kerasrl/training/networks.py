@@ -17,13 +17,12 @@ from kerasrl.config import AnyConfig, Config
 from kerasrl.config.agents import AGENTS, listed
 from kerasrl.errors import Note, UserError, require_keras_3
 from kerasrl.named import named
-from kerasrl.phrases import to_type
+from kerasrl.phrases import to_give, to_type
 
 # An observation's length, or its shape if it has several dimensions; for a Dict, the shape of each part by key.
 StateSize: TypeAlias = int | tuple[int, ...] | dict[str, tuple[int, ...]]
 
 _SCREEN, _BOARD = 36, 3  # the sides, at least, of what the convolutions below take
-_OWN = "for them, name a network of your own: --network module:function"
 
 
 def own_network(state_size: StateSize, num_actions: int, config: AnyConfig, given: Any = None) -> Any:
@@ -105,9 +104,12 @@ def _instead_of_dense(shape: Any, config: AnyConfig, space: Any, is_part: bool) 
 
 
 def _settings(config: AnyConfig, **settings: Any) -> str:
-    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
-    given = ", ".join(f"{name}={value!r}" for name, value in settings.items())
-    return to_type(options, f"{type(config).__name__}({given})")
+    given = to_give(**settings)
+    return to_type(given, f"{type(config).__name__}({given})")
+
+
+def _own(config: AnyConfig) -> str:
+    return f"for them, name a network of your own: {_settings(config, network='module:function')}"
 
 
 def _built(build: Any, name: str, state_size: StateSize, num_actions: int, config: AnyConfig) -> Any:
@@ -154,9 +156,10 @@ def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: A
     """
     if not (isinstance(state_size, tuple) and len(state_size) == 2 and min(state_size) >= _SCREEN):
         is_screen = isinstance(state_size, tuple) and len(state_size) == 3 and state_size[2] == 3
+        made = {"processor": "atari:AtariProcessor"}
         raise UserError(
             f"atari:build_atari_network takes grey images of {_SCREEN} x {_SCREEN} or more, not observations of size "
-            f"{state_size}; {'--processor atari:AtariProcessor makes them from a screen' if is_screen else _OWN}"
+            f"{state_size}; {_settings(config, **made) + ' makes them from a screen' if is_screen else _own(config)}"
         )
     input = Input((vars(config).get("window_length", 1), *state_size))
     x = Permute((2, 3, 1))(input)  # [B, 84, 84, window_length]
@@ -178,7 +181,7 @@ def build_minatar_network(state_size: tuple[int, ...], num_actions: int, config:
         is_vector = isinstance(state_size, int) or (isinstance(state_size, tuple) and len(state_size) == 1)
         raise UserError(
             f"atari:build_minatar_network takes boards of {_BOARD} x {_BOARD} or more with channels last, not "
-            f"observations of size {state_size}; {'vectors need no --network' if is_vector else _OWN}"
+            f"observations of size {state_size}; {'vectors need no network' if is_vector else _own(config)}"
         )
     input = Input((1, *state_size))
     x = _hidden(config, Reshape(state_size)(input), Conv2D, 16, 3)

@@ -3,8 +3,9 @@
 import contextlib
 import copy
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrl.config import AnyConfig
@@ -93,6 +94,17 @@ class OwnParts:
         finally:
             for variable, value in before:
                 variable.assign(value)
+
+
+def by_name(
+    env: Any, env_arg: Mapping[str, Any], network: str, model: Any, processor: Any, recipe: str | Path
+) -> tuple[dict[str, Any], OwnParts]:
+    """Return what is given by name, as settings to play with, and what is given as objects."""
+    either = {"env": env, "processor": processor}
+    named = {name: value for name, value in either.items() if isinstance(value, str)}
+    objects = {name: value for name, value in either.items() if name not in named}
+    others = {"env_arg": dict(env_arg), "network": network, "recipe": str(recipe)}
+    return {**named, **others}, OwnParts(**objects, model=model)
 
 
 def copied(processor: Any) -> Any:

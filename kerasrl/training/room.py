@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from kerasrl.errors import Note, UserError
-from kerasrl.phrases import to_type
+from kerasrl.phrases import to_give
 
 _LARGE = 1e9  # bytes from which it is worth a line
 
@@ -28,7 +28,7 @@ def told_of(bytes_per_entry: float, nb_entries: int, room: int | None = None) ->
         return can_grow if size >= _LARGE else ""
     fitting = max(1, int(room / 2 / bytes_per_entry))
     fitting -= fitting % 10 ** (len(str(fitting)) - 1)  # its first digit, followed by zeros
-    lower = to_type(f"--memory-limit {fitting}", f"memory_limit={fitting}")
+    lower = to_give(memory_limit=fitting)
     if size > room:
         raise UserError(f"{can_grow}, and this machine, or this container, has {in_words(room)}: give {lower}")
     of_all = f"more than half of the {in_words(room)} that this machine, or this container, has"

@@ -39,7 +39,7 @@ from kerasrl.config.resuming import (
 from kerasrl.config.trust import require_trust
 from kerasrl.environments.spaces import describe_spaces
 from kerasrl.errors import Note, UserError
-from kerasrl.phrases import to_paste, to_type
+from kerasrl.phrases import to_give, to_type, typed
 from kerasrl.storage import TrainingState
 from kerasrl.storage.earlier import EARLIER
 from kerasrl.storage.files import exclusive
@@ -148,7 +148,7 @@ def started(
                 print(f"resume at step {saved['agent']['step']} of {config.nb_steps}{without}")
                 if changed:
                     print(f"from here on {told_of(changed)}: the result is no longer that of a single run")
-        command = _command()
+        command = typed()
         if saved is None:
             state.history = {"command": command, "segment": []}
         else:
@@ -230,7 +230,7 @@ def _state_to_resume(config: AnyConfig, given: Collection[str] | None) -> Path:
     is_named = config.env != type(config).env or "env" in (given or ()) or (os.path.exists(own) and not given)
     found = {} if is_named else states(folder, config.agent)
     if len(found) > 1:
-        named = [to_type(to_paste("--env", env), f"env={env!r}") for env in map(_env_of, found.values())]
+        named = [to_give(env=env) for env in map(_env_of, found.values())]
         raise UserError(f"{folder} holds several runs to resume: give {listed(named, 'or')}")
     others = [agent for agent in AGENTS if states(folder, agent)]
     if not found and not os.path.exists(own) and others and config.agent not in others:
@@ -262,7 +262,7 @@ def _resumed(
     found = resumed(config, given, metadata, state, reached)
     before = from_metadata(metadata).log_dir
     if place.parent.name != EARLIER and found.log_dir == type(config).log_dir != before:
-        chosen = to_type(f"--log-dir {before}", f"log_dir={before!r}")
+        chosen = to_give(log_dir=before)
         warnings.warn(f"the log goes on in {found.log_dir}; {chosen} is where it was before", Note, stacklevel=3)
     if not config.trust:
         require_trust(str(state), dataclasses.asdict(found), dataclasses.asdict(config))
@@ -293,13 +293,6 @@ def _require_replaceable(config: AnyConfig, state: TrainingState) -> None:
             f"continue it with {to_type('--resume', f'{settings}(..., resume=True)')}, "
             f"or replace it with {to_type('--overwrite', f'{settings}(..., overwrite=True)')}"
         )
-
-
-def _command() -> str:
-    """Return what was typed, "" if nothing was."""
-    script, *arguments = sys.argv
-    named = ["-m", "kerasrl"] if Path(script).name == "__main__.py" else [script]
-    return to_type(to_paste("python", *named, *arguments), "")
 
 
 def _about(threshold: float | None, parts: OwnParts, history: dict[str, Any]) -> dict[str, Any]:

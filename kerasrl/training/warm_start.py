@@ -7,7 +7,7 @@ from typing import Any
 from kerasrl.config import AnyConfig
 from kerasrl.config.resuming import id_of
 from kerasrl.errors import Note, UserError, WeightsError
-from kerasrl.phrases import to_type
+from kerasrl.phrases import to_give
 from kerasrl.storage import weights
 from kerasrl.training.files import weights_files
 
@@ -43,7 +43,7 @@ def start(agent: Any, config: AnyConfig, source: dict[str, str]) -> None:
             warnings.filterwarnings("ignore", "the weights of these layers are not taken", Note)  # which is told below
             agent.start_from(config.start_from, config.skip_mismatch)
     except WeightsError as error:
-        leave_out = to_type("--skip-mismatch", "skip_mismatch=True")
+        leave_out = to_give(skip_mismatch=True)
         cure = f"; {leave_out} leaves that out" if error.are_others else ""
         told = f"{config.start_from} does not fit {config.env}: {_listed(error.misfits) or error}"
         if str(error).startswith(config.start_from):  # it says already what it is about

@@ -18,6 +18,7 @@ from kerasrl.config.commands import PlayConfig
 from kerasrl.config.files import to_toml
 from kerasrl.config.resuming import from_metadata
 from kerasrl.errors import WeightsError
+from kerasrl.phrases import shell
 from kerasrl.storage import weights
 from kerasrl.tools.tune import worker
 from kerasrl.tools.tune.space import read_space
@@ -123,7 +124,7 @@ def test_a_file_of_another_agent_is_refused(text, here, refused):
     ],
 )
 def test_what_an_agent_cannot_have_is_refused_by_name(words, refused):
-    with refused():
+    with shell(), refused():
         configured(words)
 
 
@@ -269,7 +270,7 @@ def test_the_agent_to_resume_is_that_of_the_only_run_in_the_folder(tmp_path, ref
     written(tmp_path, "dqn_CartPole-v0_state", "ddpg_Pendulum-v1_state")
     assert agent_to_resume(folder, "Pendulum-v1", "dqn") == "ddpg"
     for env in (None, "CartPole-v0"):
-        with refused("sarsa on CartPole-v0"):
+        with shell(), refused("sarsa on CartPole-v0"):
             agent_to_resume(folder, env, "dqn")
 
 

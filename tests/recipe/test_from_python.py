@@ -29,7 +29,7 @@ def here(tmp_path, monkeypatch):
 def test_what_is_learned_is_played_and_filmed_and_told_in_python(capsys, tmp_path):
     trained = train(Config(**SHORT))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2:] == ["play them (visualize=True opens a window):", "trained.play()"]
+    assert lines[-1] == "to play them, call play() of what train returned (visualize=True opens a window)"
     assert not re.search(r"--\w|python ", "".join(lines))
     rewards = trained.play(2, record="film.gif", seed=3)
     out = capsys.readouterr().out

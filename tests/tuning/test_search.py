@@ -2,9 +2,11 @@
 
 import contextlib
 import csv
+import dataclasses
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -23,6 +25,7 @@ from kerasrl.cli.door import run as run_command
 from kerasrl.cli.layers import parse_config
 from kerasrl.config.agents import AGENTS
 from kerasrl.config.files import read_toml
+from kerasrl.phrases import shell
 from kerasrl.tools.plot.drawing import COLOURS
 from kerasrl.tools.tune.pictures import draw_pictures
 from kerasrl.tools.tune.search import Search
@@ -190,6 +193,31 @@ def test_what_a_kill_kept_from_being_cleared_is_cleared_by_the_next(tmp_path):
             search.study.tell(trial, 1.0 if state == "COMPLETE" else None, state=optuna.trial.TrialState[state])
     search.run(4, SimpleNamespace(run=lambda *_: None))
     assert [[file.exists() for file in own] for own in files] == [[False, False, True]] * 3 + [[True] * 3]
+
+
+def test_the_last_line_trains_with_all_that_the_settings_name(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("kerasrl.tools.tune.search.draw_pictures", lambda *_: [])
+    (tmp_path / "space.toml").write_text("gamma = [0.9]\nnetwork = ['model:build']")
+    named = {"env": "mine:E-v0", "env_arg": {"n": 3}, "processor": "mine:P", "callback": ("mine:C", "mine:D")}
+    config = Config(**named, eval_env="mine:F-v0")
+    space = read_space(tmp_path / "space.toml", config, {"network": ["model:build"], "gamma": 0.99})
+    search = Search(config, space, tmp_path, 1, [])
+    trial = search.study.ask()
+    for name, part in space.items():
+        part.suggest(trial, name)
+    search.study.tell(trial, 1.0)
+    best = dataclasses.replace(config, gamma=0.9, network="model:build")
+    with shell():
+        search.summarise({0: [1.0]})
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert parse_config(words[words.index("--config") :], "train").config == best
+
+    asked = []
+    monkeypatch.setattr("kerasrl.tools.train.run", lambda config, _: asked.append(config))
+    search.summarise({0: [1.0]})
+    exec(capsys.readouterr().out.splitlines()[-1])
+    assert asked == [best]
+    assert "command" not in read_toml(tmp_path / "best.toml")["run"]  # nobody typed one
 
 
 def searched(values, nb_stopped=0):

@@ -15,11 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasrl import Config, play, train
+from kerasrl import Config, play, train, tune
 from kerasrl.cli.door import run as run_command
+from kerasrl.cli.options import parse
+from kerasrl.config.commands import PlayConfig
+from kerasrl.phrases import shell
 from kerasrl.storage import TrainingState
 from kerasrl.tools.tune.seeds import checked, claim, parse_seeds, summarise
 from kerasrl.tools.tune.worker import read_result
+from kerasrl.training.own_parts import OwnParts
 
 ROOT = Path(__file__).parents[2]
 SHORT = ["--nb-steps", "900", "--eval-interval", "300", "--state-interval", "200"]
@@ -192,6 +196,35 @@ def test_the_mean_of_three_seeds_or_more_has_an_interval(tmp_path, capsys, rewar
     assert capsys.readouterr().out.splitlines()[:3] == told
 
 
+OWN_NAMES = {"env": "mine:E-v0", "env_arg": {"n": 3, "name": "two words"}, "network": "model:build"}
+OWN_NAMES |= {"processor": "mine:P", "recipe": "my own/train.py"}
+
+
+def test_the_last_line_plays_with_all_that_the_settings_name(tmp_path, capsys, monkeypatch):
+    results = {7: {"mean_best": 150.0, "mean_last": 75.0, "evaluations": []}}
+    config = Config(**OWN_NAMES, callback=("mine:C",))
+    weights = str(tmp_path / "seed-7/dqn_mine-E-v0_weights.h5f")
+    with shell():
+        summarise(config, tmp_path, results, None)
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert parse(PlayConfig, words[words.index("--weights") :], "test") == PlayConfig(weights, **OWN_NAMES)
+
+    asked = []
+    monkeypatch.setattr("kerasrl.tools.play.run", lambda *arguments: asked.append(arguments))
+    summarise(config, tmp_path, results, None)
+    exec(capsys.readouterr().out.splitlines()[-1])
+    assert asked == [(PlayConfig(weights, **OWN_NAMES), OwnParts())]
+
+
+def test_in_python_seeds_may_be_a_list_and_what_is_missing_is_told_as_arguments(monkeypatch, refused):
+    asked = []
+    monkeypatch.setattr("kerasrl.tools.tune.command.run", lambda options, *_: asked.append(options.seeds) or 0)
+    assert tune(seeds=[3, 17]) and tune(seeds=range(20, 22)) and tune(seeds=10)
+    assert [parse_seeds(seeds) for seeds in asked] == [[3, 17], [20, 21], list(range(10))]
+    with refused("seeds=10", "space='spaces/dqn.toml'"):
+        tune()
+
+
 @pytest.mark.long
 def test_each_training_has_one_thread_unless_it_is_given_more():
     assert [checked(Config(env=env))[0].threads for env in ("CartPole-v0", "MinAtar/Breakout-v1")] == [0, 1]
@@ -235,7 +268,7 @@ def test_what_seeds_mean(text, seeds):
     "text", ["5-", "a", "", "-3", "3,,4", "3,4,3", "1-4,3", "9-3", "0", "0-4294967295", "4294967296,1"]
 )
 def test_wrong_seeds(text, refused):
-    with refused("--seeds: "):
+    with refused("seeds: "):
         parse_seeds(text)
 
 

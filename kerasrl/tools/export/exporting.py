@@ -11,7 +11,7 @@ from kerasrl.errors import UserError, printable
 from kerasrl.phrases import reward_text
 from kerasrl.storage.appearing import appearing
 from kerasrl.tools.export import formats
-from kerasrl.training.own_parts import OwnParts
+from kerasrl.training.own_parts import OwnParts, by_name
 from kerasrl.training.saved import Saved, find
 
 
@@ -23,8 +23,10 @@ def export(
     episodes: int = 10,
     env: Any = None,
     env_arg: Mapping[str, Any] = {},
+    network: str = "",
     model: Any = None,
     processor: Any = None,
+    recipe: str | Path = "",
     seed: int = 0,
     trust: bool = False,
 ) -> Path:
@@ -38,8 +40,11 @@ def export(
         env: Environment to play in: a name, an object (which is copied), or a function that makes one. By default the
             one trained in.
         env_arg: Arguments for what makes it, in place of those it was trained with.
+        network: `module:function` that builds the network, if the settings named one.
         model: Keras model like the one trained, or a function that builds it; needed if `train` was given one.
-        processor: rl.core.Processor like the one trained with; needed if `train` was given one.
+        processor: rl.core.Processor like the one trained with; needed if `train` was given one. Or `module:Class`, if
+            the settings named one.
+        recipe: Your own train.py, if the weights were trained with it.
         seed: Seed of the episodes.
         trust: Import the modules that the weights file names.
 
@@ -48,9 +53,9 @@ def export(
             act like the agent.
         OSError: The file cannot be written.
     """
-    name, env = (env, None) if isinstance(env, str) else (None, env)
-    config = ExportConfig(str(weights), str(to), overwrite, episodes, name, dict(env_arg), seed=seed, trust=trust)
-    return run(config, OwnParts(env, model, processor))
+    named, parts = by_name(env, env_arg, network, model, processor, recipe)
+    config = ExportConfig(str(weights), str(to), overwrite, episodes, **named, seed=seed, trust=trust)
+    return run(config, parts)
 
 
 def run(config: ExportConfig, parts: OwnParts = OwnParts()) -> Path:

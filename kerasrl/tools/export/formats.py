@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasrl.compat.quiet import quiet_stderr
 from kerasrl.errors import UserError, one_line
-from kerasrl.phrases import to_install, to_type
+from kerasrl.phrases import to_give, to_install
 from kerasrl.storage.appearing import put_back
 from kerasrl.storage.files import naming, require_writable
 
@@ -178,7 +178,7 @@ def require_free(path: Path, overwrite: bool) -> None:
         if not content:
             return
     if path.exists() and not overwrite:
-        raise UserError(f"{path} exists; replace it with {to_type('--overwrite', 'overwrite=True')}")
+        raise UserError(f"{path} exists; replace it with {to_give(overwrite=True)}")
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 
 from kerasrl.errors import UserError, one_line
 from kerasrl.installation import FOLDER, PACKAGES
-from kerasrl.phrases import to_install
+from kerasrl.phrases import called, to_give, to_install
 from kerasrl.storage.appearing import temporary_folder
 from kerasrl.tools.tune import storage
 from kerasrl.tools.tune.worker import Job, News, work
@@ -236,7 +236,8 @@ def _require_cluster(address: str) -> None:
     """Raise `UserError` if no cluster answers: Ray itself would try for a minute, then end this process."""
     if address.startswith("ray://"):
         raise UserError(
-            "--address ray://... is Ray's client; run this on one of the cluster's machines: --address auto"
+            f"{called('address')} ray://... is Ray's client; run this on one of the cluster's machines: "
+            f"{to_give(address='auto')}"
         )
     check = [sys.executable, "-m", "ray.scripts.scripts", "status"]
     if address != "auto":

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from kerasrl.tools.tune.search import Search
 def tune(
     config: AnyConfig = Config(),
     *,
-    seeds: int | str | None = None,
+    seeds: int | str | Iterable[int] | None = None,
     space: str | Path | None = None,
     trials: int = TuneConfig.trials,
     trial_seeds: int = TuneConfig.trial_seeds,
@@ -34,7 +34,7 @@ def tune(
 
     Args:
         config: Settings; seed and folders are chosen here.
-        seeds: Train with each of these seeds: 10 means 0 to 9; "3,17,40" and "20-29" mean those.
+        seeds: Train with each of these seeds: 10 means 0 to 9; "3,17,40", "20-29" and [3, 17, 40] mean those.
         space: Search for the best settings among those that a TOML file allows, such as spaces/dqn.toml.
         trials: Settings to try, including those of earlier calls.
         trial_seeds: Seeds to train each of them with.
@@ -49,8 +49,9 @@ def tune(
     Raises:
         UserError: An option, a setting or the cluster cannot be used.
     """
+    listed = seeds if seeds is None or isinstance(seeds, int | str) else ",".join(map(str, seeds))
     options = TuneConfig(
-        None if seeds is None else str(seeds),
+        None if listed is None else str(listed),
         None if space is None else str(space),
         trials=trials,
         trial_seeds=trial_seeds,

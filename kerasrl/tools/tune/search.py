@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from kerasrl.config import AnyConfig
 from kerasrl.config.agents import DQN
 from kerasrl.config.files import changes
+from kerasrl.config.trust import brought, options
 from kerasrl.errors import UserError, WriteError, printable
-from kerasrl.phrases import command_to_type, reward_text
+from kerasrl.phrases import arguments, command_to_type, reward_text, to_type, typed
 from kerasrl.storage.files import write_whole
 from kerasrl.tools.tune.pictures import draw_pictures
 from kerasrl.tools.tune.seeds import OWN, mean_text, run_jobs, what_is_told
@@ -219,10 +220,12 @@ class Search:
         for line in draw_pictures(self.study, ranked, self.folder):
             print(printable(line))
         if ranked:
-            best = next(iter(ranked))
+            best, file = next(iter(ranked)), str(self.folder / BEST)
             self._write_best(best, ranked[best])
-            print(f"best settings {self.folder / BEST}, to train with:")
-            print(command_to_type("train", "--config", str(self.folder / BEST)))
+            named = brought(vars(self._config(self.study.trials[best])))
+            command = command_to_type("train", "--config", file, *options(named))
+            in_python = f"from kerasrl import Config, train; train(Config.load({arguments(file=file, **named)}))"
+            print(f"best settings {file}, to train with:\n{to_type(command, in_python)}")
 
     def write_trials(self, ranked: dict[int, list[float]]) -> None:
         """Write the table of all trials."""
@@ -252,7 +255,7 @@ class Search:
             if name not in OWN and value is not None
         }
         about = {
-            "command": " ".join(["python", *self.command]),
+            **({"command": command} if (command := typed()) else {}),
             "found": f"trial {number} of {len(self.study.trials)}, by TPE and successive halving (Optuna)",
             "tuned_on": f"{self.config.env}, seeds {FIRST_SEED} to {FIRST_SEED + self.trial_seeds - 1}",
             "score_in_search": trial.value,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from kerasrl import environments
 from kerasrl.config import AnyConfig
 from kerasrl.config.checks import LARGE
-from kerasrl.config.trust import options
+from kerasrl.config.trust import named_to_play, options
 from kerasrl.environments.spaces import describe_spaces
 from kerasrl.errors import UserError
-from kerasrl.phrases import command_to_type, reward_text, to_type
+from kerasrl.phrases import arguments, called, command_to_type, reward_text, to_type
 from kerasrl.reading import parse_json, read_file
 from kerasrl.storage.files import write_whole
 from kerasrl.tools.intervals import FEWEST, interval_of_mean
@@ -41,25 +41,26 @@ def parse_seeds(text: str) -> list[int]:
     Raises:
         UserError: It means none, or the same one twice.
     """
+    name = called("seeds")
     parts = text.replace(" ", "").split(",")
     if not all(re.fullmatch(r"\d{1,10}(-\d{1,10})?", part) for part in parts):
-        raise UserError(f"--seeds: {text!r} is neither a number of seeds (10) nor a list of them (3,17,40 or 20-29)")
+        raise UserError(f"{name}: {text!r} is neither a number of seeds (10) nor a list of them (3,17,40 or 20-29)")
     if len(parts) == 1 and "-" not in text:
         ranges = [range(int(text))]
     else:
         ends = [(int(part.partition("-")[0]), int(part.rpartition("-")[2])) for part in parts]
         for first, last in ends:
             if first > last:
-                raise UserError(f"--seeds: {first}-{last} ends before it begins")
+                raise UserError(f"{name}: {first}-{last} ends before it begins")
         ranges = [range(first, last + 1) for first, last in ends]
     if not 1 <= sum(map(len, ranges)) <= _MOST:
-        raise UserError(f"--seeds: {text!r} means {sum(map(len, ranges)):,} seeds; 1 to {_MOST:,} can be trained")
+        raise UserError(f"{name}: {text!r} means {sum(map(len, ranges)):,} seeds; 1 to {_MOST:,} can be trained")
     seeds = [seed for part in ranges for seed in part]
     if max(seeds) > _LAST:
-        raise UserError(f"--seeds: a seed must be between 0 and {_LAST}, not {max(seeds)}")
+        raise UserError(f"{name}: a seed must be between 0 and {_LAST}, not {max(seeds)}")
     twice = [seed for seed in dict.fromkeys(seeds) if seeds.count(seed) > 1] if len(set(seeds)) < len(seeds) else []
     if twice:
-        raise UserError(f"--seeds: {text!r} names seed {twice[0]} twice")
+        raise UserError(f"{name}: {text!r} names seed {twice[0]} twice")
     return seeds
 
 
@@ -104,13 +105,14 @@ def claim(folder: Path, config: AnyConfig, others: dict[str, Any]) -> None:
         try:
             before = dict(parse_json(read_file(file, 2**20)))
         except (OSError, ValueError, TypeError):
-            raise UserError(f"{file} is damaged; choose another --folder") from None
+            raise UserError(f"{file} is damaged; choose another {called('folder')}") from None
         names = [name for name in {**before, **about} if before.get(name) != about.get(name)]
         lengths = [steps for steps in (before.get("nb_steps"), about["nb_steps"]) if isinstance(steps, int)]
         goes_on = names == ["nb_steps"] and not others and len(lengths) == 2 and lengths == sorted(lengths)
         if names and not goes_on:
+            another = f"choose another {called('folder')}"
             differences = "; ".join(f"{name} is {about.get(name)} here but was {before.get(name)}" for name in names)
-            raise UserError(f"{folder} holds runs with different settings: {differences}; choose another --folder")
+            raise UserError(f"{folder} holds runs with different settings: {differences}; {another}")
     write_whole(file, (json.dumps(about, indent=1) + "\n").encode())
 
 
@@ -224,4 +226,7 @@ def summarise(config: AnyConfig, folder: Path, results: dict[int, dict[str, Any]
     best = max(results, key=lambda seed: results[seed]["mean_best"])
     files = RunFiles(config.env, places[best], places[best], config.agent)
     weights = files.best if files.exists(files.best) else files.weights
-    print(f"play the best of them:\n{command_to_type('test', '--weights', str(weights), *options(vars(config)))}")
+    named = named_to_play(vars(config))
+    command = command_to_type("test", "--weights", str(weights), *options(named))
+    in_python = f"from kerasrl import play; play({arguments(str(weights), **named)})"
+    print(f"play the best of them:\n{to_type(command, in_python)}")

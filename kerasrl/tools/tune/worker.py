@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from kerasrl.config.arguments import evaluated_in
 from kerasrl.config.commands import PlayConfig
 from kerasrl.config.trust import named_to_play
 from kerasrl.diagnosis import describe
-from kerasrl.phrases import shell
+from kerasrl.phrases import is_shell, shell
 from kerasrl.reading import parse_json, read_file
 from kerasrl.storage.files import write_whole
 from kerasrl.tools.play import run as play
@@ -56,6 +56,8 @@ class Job:
     """Folder or URL to which each training state is copied, and from which a restarted task continues."""
     can_end: bool = False
     """Whether to wait after each evaluation to hear if it may continue."""
+    is_shell: bool = field(default_factory=is_shell)
+    """Whether a shell started it, so that what failed is told as there."""
 
     def home(self, seed: int) -> Path:
         """Return a seed's folder on the machine where the command runs."""
@@ -104,7 +106,7 @@ def read_result(folder: Path, nb_steps: int = 0) -> dict[str, Any] | None:
 def work(job: Job, tell: Callable[[News], bool]) -> str:
     """Train a job's seeds; return "" if all are finished, "ended" if `tell` ended it, or else what failed."""
     choose_tensorflow()
-    with _in_its_place(job.command), shell():
+    with _in_its_place(job.command), shell(job.is_shell):
         try:
             scores: list[float] = []
             for seed in job.seeds:
