@@ -109,7 +109,7 @@ def settings(options: Any) -> Any:
         return Config(
             env="MinAtar/Breakout-v1", network=network, memory_limit=100_000, delta_clip=1.0, threads=1, **images
         )
-    return dataclasses.replace(Config.load("pong"), **images, processor="", memory_limit=10_000)
+    return dataclasses.replace(Config.load("pong-nature"), **images, processor="", memory_limit=10_000)
 
 
 def make_env(work: str, config: Config) -> Any:

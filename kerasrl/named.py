@@ -16,7 +16,9 @@ from kerasrl.installation import FOLDER, RECIPE
 # This project's own, which any file may name, and where they are; there is no module `atari`.
 OWN = {
     "atari:AtariProcessor": "kerasrl.environments.processors:AtariProcessor",
+    "atari:SmallAtariProcessor": "kerasrl.environments.processors:SmallAtariProcessor",
     "atari:build_atari_network": "kerasrl.training.networks:build_atari_network",
+    "atari:build_small_atari_network": "kerasrl.training.networks:build_small_atari_network",
     "atari:build_minatar_network": "kerasrl.training.networks:build_minatar_network",
 }
 

@@ -26,7 +26,7 @@ _EXTRAS = {
     "MuJoCo": "mujoco", "mujoco": "mujoco", "ale_py": "atari", "minatar": "minatar", "Box2D": "box2d",
     "box2d": "box2d", "gymnasium": "gymnasium",
 }  # fmt: skip
-_NAMESPACES = {"ALE": "ale_py", "MinAtar": "minatar.gym"}
+_NAMESPACES = {"ALE": "ale_py", "Atari": "kerasrl.environments.atari_game", "MinAtar": "minatar.gym"}
 
 
 def make(env_name: str, render_mode: str | None = None, **options: Any) -> Any:
@@ -34,8 +34,8 @@ def make(env_name: str, render_mode: str | None = None, **options: Any) -> Any:
 
     Args:
         env_name: `Name-v0`; `module:Name-v0` imports the module, which registers the environment with gym or Gymnasium;
-            `gymnasium:Name-v0` never looks in gym; `ALE/...`, `MinAtar/...`, and the names that Atari games had in gym,
-            such as `PongDeterministic-v4`, need no module.
+            `gymnasium:Name-v0` never looks in gym; `Atari/...`, `ALE/...`, `MinAtar/...`, and the names that Atari
+            games had in gym, such as `PongDeterministic-v4`, need no module.
         render_mode: 'human' for a window, 'rgb_array' for pictures.
         options: Arguments for its class, or the function that makes it.
 
@@ -200,7 +200,7 @@ def register_all(module: str) -> None:
         library = importlib.import_module(module)
         import gymnasium
 
-    if hasattr(library, "register_envs"):  # MinAtar; ale_py does so when it is imported after Gymnasium
+    if hasattr(library, "register_envs"):  # MinAtar, ours; ale_py does so when it is imported after Gymnasium
         library.register_envs()
     else:
         gymnasium.register_envs(library)
