@@ -4,7 +4,8 @@
     trained = train(Config(env="CartPole-v1"))
     trained.play(record="film.gif")
 
-The names below are imported on first use, because importing TensorFlow takes seconds.
+The names below are imported on first use, because importing TensorFlow takes seconds. Those of functions that take
+objects of Keras import it, so that it is kept quiet where the next line is `from keras.callbacks import ...`.
 """
 
 import sys
@@ -99,10 +100,14 @@ _HOMES = {
     "tune": "kerasrl.tools.tune",
 }
 
+_TAKE_OBJECTS = {"train", "play", "export"}
+
 __all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _TAKE_OBJECTS:
+        import_module("kerasrl.compat.keras_rl")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,6 +1,5 @@
 """The result of a training: what is printed at its end, and what `train` returns."""
 
-import io
 import json
 import math
 import sys
@@ -18,6 +17,7 @@ from kerasrl.tools.export import run as export
 from kerasrl.tools.play import Played
 from kerasrl.tools.play import run as play
 from kerasrl.tools.plot import plot
+from kerasrl.tools.plot.picture import Picture
 from kerasrl.training.files import RunFiles
 from kerasrl.training.own_parts import OwnParts
 from kerasrl.training.playoff import told_of
@@ -88,18 +88,11 @@ class Trained:
         return OwnParts(self.env, self.parts.model, self.parts.processor)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:
-        """Return the curve for a notebook, shown at half its size so that it is sharp on any screen."""
+        """Return the curve for a notebook."""
         try:
-            file = self.files.curve
+            return Picture(self.files.curve)._repr_png_()
         except UserError:  # they are gone
             return None
-        if not file.is_file():
-            return None
-        from PIL import Image
-
-        with Image.open(file) as curve, io.BytesIO() as small:
-            curve.convert("RGB").quantize(64).save(small, "png", optimize=True)  # it is stored in the notebook
-            return small.getvalue(), {"width": curve.width // 2}
 
 
 def finished(run: TrainingRun) -> Trained:

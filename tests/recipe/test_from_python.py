@@ -66,6 +66,7 @@ def test_everything_is_a_name_of_the_package_also_beside_modules_of_these_names(
         (tmp_path / f"{name}.py").write_text("raise NotImplementedError('not asked for')\n")
     code = (
         "from kerasrl import Config, play, train\n"
+        "from keras.callbacks import EarlyStopping\n"  # which would announce TensorFlow
         "trained = train(Config(nb_steps=20, eval_interval=0, jit_compile=False))\n"
         "assert play(trained.weights, 1, seed=1) == play(str(trained.weights), 1, seed=1) == trained.play(1, seed=1)\n"
         "import sys; assert not {'config', 'train', 'play', 'model', 'callbacks'} & set(sys.modules)\n"

@@ -409,6 +409,9 @@ def test_a_folder_gets_its_picture_itself(tmp_path):
     write_log(tmp_path / "runs/earlier/1")  # replaced by a later run
     drawn = plot(folder)
     assert drawn == tmp_path / "runs/curves.png"
+    shown, size = drawn._repr_png_()  # in a notebook
+    assert shown.startswith(b"\x89PNG") and size == {"width": matplotlib.image.imread(drawn).shape[1] // 2}
+    assert drawn._repr_svg_() is drawn.with_suffix(".gone")._repr_png_() is None
     assert len(json.loads(PIL.Image.open(drawn).text["Keywords"])) == 1
 
 

@@ -18,6 +18,7 @@ from kerasrl.errors import UserError
 from kerasrl.storage.files import require_place, write_whole
 from kerasrl.tools.intervals import mean_and_interval
 from kerasrl.tools.plot.logs import Log, groups_of, read_logs
+from kerasrl.tools.plot.picture import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,8 +53,10 @@ def plot(
     threshold: float | None = None,
     labels: Sequence[str] = (),
     also: Sequence[str] = (),
-) -> Path:
+) -> Picture:
     """Draw a picture of logs, which carries their settings as JSON (in a PNG: text "Keywords"), and return its path.
+
+    A notebook shows the picture as the result.
 
     Runs that differ only in the seed, or have the same label, share a colour; seven or more such kinds get a panel
     each. Three or more runs of a kind are drawn with their mean and its 95% interval, where all of them have values;
@@ -77,7 +80,7 @@ def plot(
     if threshold is not None and not math.isfinite(threshold):
         raise UserError(f"threshold must be a finite number, not {threshold}")
     runs = read_logs(paths, labels, threshold, also)
-    out = _default(paths) if out is None else Path(out)
+    out = Picture(_default(paths) if out is None else out)
     if out.suffix.lower() not in FORMATS:
         raise UserError(f"cannot draw {out}: its name must end in {', '.join(FORMATS)}")
     require_place(out)

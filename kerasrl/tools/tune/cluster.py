@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,11 +99,7 @@ class Cluster:
         with contextlib.ExitStack() as stack:
             if address is None:  # otherwise Ray stores one in the home folder; a process keeps its token to the end
                 os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-            try:
-                import ray
-            except ModuleNotFoundError:
-                raise UserError(f"this needs Ray and Optuna: {to_install('tune')}") from None
-            self._ray: Any = ray
+            ray = self._ray = _ray()
             if address is not None:
                 _require_cluster(address)
             if place is not None:
@@ -207,6 +204,18 @@ class Cluster:
             return outcome
         except self._ray.exceptions.RayError as error:
             return f"its worker was lost: {one_line(error)[:200]}"
+
+
+def _ray() -> Any:
+    """Import Ray; in a notebook, it and tqdm would ask for widgets. Raises `UserError` if it is not installed."""
+    logging.getLogger("ray.widgets.util").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")
+        try:
+            import ray
+        except ModuleNotFoundError:
+            raise UserError(f"this needs Ray and Optuna: {to_install('tune')}") from None
+    return ray
 
 
 @contextlib.contextmanager
