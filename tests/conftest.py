@@ -32,9 +32,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# XLA takes a second or more for each agent, a curve half a second, the process that reads a weights file a quarter:
-# tests have them if they are marked `xla`, `curve`, `apart`.
-_marked = set()
+_marked = set()  # the marks of the test that runs: `xla`, `curve`, `apart` and others
 
 
 def prepare_to_run_tests():
@@ -44,26 +42,9 @@ def prepare_to_run_tests():
 
     device.configure((4,))  # what train.py chooses for vectors
     import pygame  # noqa: F401  # here: whatever it warns of when it is imported is no test's failure
+    from leaving_out import leave_out
 
-    from kerasrl.learning import Trainable
-    from kerasrl.storage import hdf5, hdf5_child
-    from kerasrl.tools.plot import drawing
-
-    make, figure_of, answer_apart = Trainable.__init__, drawing._figure, hdf5._answer
-
-    def make_as_marked(self, *args, jit_compile="auto", **options):
-        jit_compile = False if jit_compile == "auto" and "xla" not in _marked else jit_compile
-        make(self, *args, jit_compile=jit_compile, **options)
-
-    def figure_as_marked(runs):
-        from matplotlib.figure import Figure
-
-        return figure_of(runs) if "curve" in _marked else Figure((1, 1))
-
-    def answer_as_marked(name, content):
-        return answer_apart(name, content) if "apart" in _marked else hdf5_child.answer(content)
-
-    Trainable.__init__, drawing._figure, hdf5._answer = make_as_marked, figure_as_marked, answer_as_marked
+    leave_out(_marked)
     gc.freeze()
     gc.enable()
 
@@ -223,6 +204,12 @@ def same_draws_every_time(monkeypatch):
 
 
 @pytest.fixture
+def unrehearsed(monkeypatch):
+    """No rehearsals: each trains an agent of its own, which takes as long as a training of a few steps."""
+    monkeypatch.setattr("kerasrl.training.run.TrainingRun._rehearse", lambda _: None)
+
+
+@pytest.fixture
 def shown(monkeypatch):
     """The pictures that pygame has shown on an invisible screen."""
     import pygame
@@ -269,7 +256,7 @@ def fork_server():
             listening.bind(f"{folder}/{name}")
             listening.listen()
             numbers.append(listening.fileno())
-        command = [sys.executable, ROOT / "tests/fork_server.py", *map(str, numbers)]
+        command = [sys.executable, ROOT / "tests/shared/fork_server.py", *map(str, numbers)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=numbers):
             sockets.close()
             yield folder
@@ -289,12 +276,15 @@ class Python:
         print(json.dumps(request, default=str), file=self.stream, flush=True)
         return int(self.stream.readline())
 
-    def start(self, folder, *command, before="", xla=False, **environment):
-        """Start a command in a folder, without a screen; `before` is code that its process runs first."""
+    def start(self, folder, *command, before="", wanted=(), **environment):
+        """Start a command in a folder, without a screen.
+
+        `before` is code that its process runs first, `wanted` what it shall have of what leaving_out.py leaves out.
+        """
         self.nb_started += 1
         files = [self.folder / f"{self.nb_started}.{name}" for name in ("output", "errors")]
         environment = {"SDL_VIDEODRIVER": None, "DISPLAY": None, **environment}
-        process = self.ask([folder, command, environment, files, before, xla])
+        process = self.ask([folder, command, environment, files, before, wanted])
         return Started(self.ask, process, files)
 
     def run(self, folder, *command, **options):

@@ -36,7 +36,7 @@ def run(python, legacy_python, tmp_path):
     def run(code, begin=BEGIN, **environment):
         server = legacy_python if begin == OLD else python
         (tmp_path / "script.py").write_text(begin + code)
-        done = server.run(tmp_path, "script.py", xla=True, **environment)  # compiled as people compile
+        done = server.run(tmp_path, "script.py", wanted=["xla"], **environment)  # compiled as people compile
         assert done.status == 0, done.errors
         return done.output.splitlines(), done.errors.splitlines()
 

@@ -169,7 +169,7 @@ def test_a_script_learns_and_learns_the_same_bits_after_its_migration(name, run_
         pytest.importorskip("ale_py")
     whole = WHOLE[name]
     old, new = (Path(shutil.copytree(SCRIPTS / name, tmp_path / part)) for part in ("old", "new"))
-    output = printed(run_in, old, whole.runs, xla=whole.starts)
+    output = printed(run_in, old, whole.runs, wanted=["xla"] * whole.starts)
     assert whole.learned(old, output), output
 
     status, told, errors = run_plainly(new, "-m", "kerasrl", "--migrate", "--write", "script.py")

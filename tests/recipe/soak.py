@@ -101,7 +101,7 @@ def folders(path):
 def start(python, arguments):
     """Start a training that finds this module."""
     path = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "tests/recipe")])
-    return python.start(ROOT, str(ROOT / "train.py"), *arguments, xla=True, PYTHONPATH=path)
+    return python.start(ROOT, str(ROOT / "train.py"), *arguments, wanted=["xla"], PYTHONPATH=path)
 
 
 def killed(python, kind, arguments, path, draws, usual):

@@ -168,6 +168,7 @@ def test_an_environment_with_the_wrong_kind_of_actions_is_refused_with_what_the_
         play(best, env=other)
 
 
+@pytest.mark.usefixtures("unrehearsed")
 def test_a_run_that_is_resumed_is_as_one_that_was_not_stopped(name, trained, tmp_path, capsys):
     train(settings_of(name, **{**folders(tmp_path), "nb_steps": 40}))
     words = ["--resume", "--nb-steps", "60", "--verbose", "0"]
@@ -178,6 +179,7 @@ def test_a_run_that_is_resumed_is_as_one_that_was_not_stopped(name, trained, tmp
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("unrehearsed")
 @pytest.mark.long
 def test_what_a_new_run_replaces_is_kept_and_plays_as_before(name, here):
     found = train(settings_of(name))
@@ -193,6 +195,7 @@ def test_what_a_new_run_replaces_is_kept_and_plays_as_before(name, here):
     assert again.weights.parent.name == "checkpoints"
 
 
+@pytest.mark.usefixtures("unrehearsed")
 @pytest.mark.long
 def test_a_run_is_evaluated_filmed_logged_and_stopped(name, env_name, here):
     others = {"stop_at": -1e9, "record_every": 20, "tensorboard": True, "nb_steps": 200, "nb_max_episode_steps": 5}
@@ -260,6 +263,7 @@ def test_runs_of_all_agents_make_one_picture(trained, name, tmp_path):
     assert (tmp_path / "curves.png").stat().st_size > 100
 
 
+@pytest.mark.usefixtures("unrehearsed")
 @pytest.mark.long
 def test_a_worker_trains_scores_and_tidies(name, env_name, here):
     told = []
@@ -272,6 +276,7 @@ def test_a_worker_trains_scores_and_tidies(name, env_name, here):
     assert told[0].begins == "begins" and any(news.reward is not None for news in told)
 
 
+@pytest.mark.usefixtures("unrehearsed")
 @pytest.mark.long
 def test_several_agents_share_a_folder_and_are_told_apart(here, capsys):
     for name in ("dqn", "sarsa"):
@@ -395,6 +400,7 @@ class Arm(gym.Env):
         return {"angle": np.zeros(2, np.float32), "mode": 0}, float(action.sum()), len(self.taken) % 5 == 0, False, {}
 
 
+@pytest.mark.usefixtures("unrehearsed")
 @pytest.mark.parametrize("agent", [agent for agent in NAMES if AGENTS[agent].actions == "continuous"])
 def test_actions_have_the_shape_and_the_bounds_that_the_environment_wants(agent, here):
     env = Arm()
@@ -410,6 +416,7 @@ def test_actions_have_the_shape_and_the_bounds_that_the_environment_wants(agent,
     assert ((outputs > [-1, 2]) & (outputs < [1, 6])).all()
 
 
+@pytest.mark.usefixtures("unrehearsed")
 @pytest.mark.parametrize("agent", [agent for agent in NAMES if AGENTS[agent].actions == "continuous"])
 def test_actions_without_bounds_are_taken_as_they_are(agent, here):
     env = Arm([[-np.inf], [0.0]], [[np.inf], [1.0]])
@@ -458,9 +465,9 @@ def test_killed_and_resumed_is_as_never_killed(name, env_name, python, tmp_path)
         for nb_states, nb_events in moments:
             before = STRUCK.format(module=place[0], env=place[1], nb_states=nb_states, nb_events=nb_events)
             command = [str(ROOT / "train.py"), *words, *resume]
-            statuses.append(python.run(path, *command, before=before, xla=True).status)
+            statuses.append(python.run(path, *command, before=before, wanted=["xla"]).status)
             resume = ["--resume"]
-        assert python.run(path, str(ROOT / "train.py"), *words, *resume, xla=True).status == 0
+        assert python.run(path, str(ROOT / "train.py"), *words, *resume, wanted=["xla"]).status == 0
     assert statuses == [-signal.SIGKILL] * 2
     assert_same_result(arrays_of(tmp_path / "killed"), arrays_of(tmp_path / "whole"))
 

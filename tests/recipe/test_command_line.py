@@ -75,7 +75,7 @@ def trained(python, tmp_path_factory):
     """Folder, stdout and stderr of the same training in two processes; `python` is another for the second."""
     first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
     process = start("train.py", *RUN, folder=first)
-    forked = python.run(second, str(ROOT / "train.py"), *RUN, xla=True, PATH="/usr/bin:/bin")
+    forked = python.run(second, str(ROOT / "train.py"), *RUN, wanted=["xla"], PATH="/usr/bin:/bin")
     started = process.communicate()
     assert (process.returncode, forked.status) == (0, 0)
     return [(first, *started), (second, *forked[1:])]

@@ -30,8 +30,9 @@ from kerasrl.storage import files, weights
 
 ROOT = Path(__file__).parents[2]
 # Short episodes first, several states, and a replay memory that wraps round.
-SHORT = ["--nb-steps", "2000", "--seed", "7", "--state-interval", "250", "--memory-limit", "900", "--verbose", "0"]
-SHORT += ["--checkpoint-interval", "1000", "--log-interval", "10", "--eval-interval", "700", "--eval-episodes", "2"]
+SHORT = ["--nb-steps", "1000", "--seed", "7", "--state-interval", "125", "--memory-limit", "450", "--verbose", "0"]
+SHORT += ["--checkpoint-interval", "500", "--log-interval", "10", "--eval-interval", "350", "--eval-episodes", "2"]
+SHORT += ["--hidden-layers", "8"]
 
 
 def folders(path):
@@ -85,7 +86,7 @@ class Training:
 
     def run(self, arguments, before=""):
         command = [str(ROOT / "train.py"), *arguments, *folders(self.path)]
-        return self.python.run(self.path, *command, before=before, xla=True).status
+        return self.python.run(self.path, *command, before=before).status
 
     def struck(self, arguments, nb_states, nb_events=1, kind="step", number=signal.SIGKILL):
         moment = (nb_states, nb_events, kind, int(number), str(self.path))
@@ -135,8 +136,8 @@ def test_killed_at_any_moment_and_resumed_is_as_never_killed(training, uninterru
 
 @pytest.mark.long
 def test_priorities_and_returns_of_several_steps_go_on_as_if_never_killed(python, tmp_path):
-    options = [*SHORT, "--memory", "prioritized", "--priority-nb-steps", "1500", "--n-step", "3"]
-    options += ["--learning-rate-nb-steps", "1500", "--learning-rate-end", "0.0001"]
+    options = [*SHORT, "--memory", "prioritized", "--priority-nb-steps", "750", "--n-step", "3"]
+    options += ["--learning-rate-nb-steps", "750", "--learning-rate-end", "0.0001"]
     for name in ("whole", "2", "5"):  # killed before and after the memory's ring wraps round
         (tmp_path / name).mkdir()
     assert Training(python, tmp_path / "whole").run(options) == 0
@@ -151,7 +152,7 @@ def test_priorities_and_returns_of_several_steps_go_on_as_if_never_killed(python
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_stopped_by_a_signal_and_resumed_is_as_never_stopped(training, uninterrupted, tmp_path, number, status):
     assert training.struck(SHORT, 3, 5, "step", number) == status
-    assert json.loads((tmp_path / "logs" / "dqn_CartPole-v0_log.json").read_text())["nb_steps"][-1] < 2000
+    assert json.loads((tmp_path / "logs" / "dqn_CartPole-v0_log.json").read_text())["nb_steps"][-1] < 1000
     assert training.run([*SHORT, "--resume"]) == 0
     assert_same_result(tmp_path, uninterrupted)
 
@@ -183,7 +184,7 @@ def test_a_training_in_a_thread_leaves_signals_alone(tmp_path):
 
 @pytest.mark.long
 def test_longer_after_the_end(training, uninterrupted, tmp_path):
-    assert training.run(["1300" if argument == "2000" else argument for argument in SHORT]) == 0
+    assert training.run(["650" if argument == "1000" else argument for argument in SHORT]) == 0
     assert training.run([*SHORT, "--resume"]) == 0
     assert_same_result(tmp_path, uninterrupted)
 

@@ -37,7 +37,7 @@ def run(python, code, *arguments):
     begin = "import sys\nfrom pathlib import Path\nfrom kerasrl.errors import UserError\ntry:\n"
     end = "\nexcept UserError as error:\n    print('refused:', error)"
     code = begin + textwrap.indent(textwrap.dedent(code), "    ") + end
-    status, output, errors = python.run(ROOT, "-c", code, *map(str, arguments), before=LIMITS)
+    status, output, errors = python.run(ROOT, "-c", code, *map(str, arguments), before=LIMITS, wanted=["apart"])
     assert (status, errors) == (0, "")
     (line,) = output.splitlines()
     return line

@@ -5,9 +5,8 @@ python fork_server.py PLAIN LEGACY
 The arguments are the numbers of two sockets that listen. Behind the first nothing is translated, as in `python SCRIPT`;
 behind the second everything is imported as for `python -m kerasrl SCRIPT`. Each line from a connection is a request in
 JSON: the folder to run in, the command as after `python`, environment variables to set (or to remove, if null), files
-for output and errors, code to run before, and whether agents are compiled with XLA where nobody says so. The answer is
-the number of the process; to a number in place of a request, the exit status of that process. All ends with standard
-input.
+for output and errors, code to run before, and what is wanted of what leaving_out.py leaves out. The answer is the
+number of the process; to a number in place of a request, the exit status of that process. All ends with standard input.
 """
 
 import gc
@@ -34,8 +33,14 @@ def import_plainly():
     # isort: split
 
     import gym  # noqa: F401
+    import leaving_out  # noqa: F401
     import rl.agents
     import rl.callbacks  # noqa: F401
+
+    from kerasrl.tools.plot.drawing import styled
+
+    with styled():
+        import matplotlib.backends.backend_agg  # noqa: F401
 
 
 def import_translated():
@@ -45,6 +50,7 @@ def import_translated():
 
     import gym  # noqa: F401
     import keras.models  # noqa: F401
+    import leaving_out  # noqa: F401
     import rl.agents
     import rl.callbacks  # noqa: F401
     import tensorflow.keras.layers  # noqa: F401
@@ -80,10 +86,11 @@ def answer(connection):
     os._exit(0)
 
 
-def run_and_exit(folder, command, environment, files, before, xla):
+def run_and_exit(folder, command, environment, files, before, wanted):
+    from leaving_out import leave_out
+
     prepare(folder, environment, files)
-    if not xla:
-        leave_xla_out()
+    leave_out(wanted)
     exec(before, {})
     status = status_of(run, command, environment)
     sys.stdout.flush()
@@ -106,18 +113,6 @@ def prepare(folder, environment, files):
     warnings.resetwarnings()
     for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
         warnings.simplefilter("ignore", category)
-
-
-def leave_xla_out():
-    """Let agents compile without XLA, which takes a second or more, where nobody asks for it."""
-    from kerasrl.learning import Trainable
-
-    make = Trainable.__init__
-
-    def make_without(self, *args, jit_compile="auto", **options):
-        make(self, *args, jit_compile=False if jit_compile == "auto" else jit_compile, **options)
-
-    Trainable.__init__ = make_without
 
 
 def run(command, environment):
