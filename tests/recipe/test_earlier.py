@@ -21,9 +21,9 @@ from kerasrl.storage import state as state_module
 from kerasrl.training.run import TrainingRun
 
 EVERYTHING = ["--tensorboard", "--record-every", "20", "--eval-interval", "20", "--eval-episodes", "1"]
-EVERYTHING += ["--checkpoint-interval", "30", "--state-interval", "20"]
+EVERYTHING += ["--checkpoint-interval", "30", "--state-interval", "20", "--hidden-layers", "4"]
 REHEARSE = TrainingRun._rehearse
-SHORT = ["--nb-steps", "50", "--nb-steps-warmup", "50", "--eval-interval", "0"]  # without an update
+SHORT = ["--nb-steps", "50", "--nb-steps-warmup", "50", "--eval-interval", "0", "--hidden-layers", "4"]  # no update
 
 
 @pytest.fixture(autouse=True)
@@ -464,7 +464,9 @@ def interrupt():
 @pytest.mark.parametrize("at", [1, 30, 55], ids=["first", "training", "last evaluation"])
 def test_an_environments_keyboard_interrupt_is_a_failure(run, said, monkeypatch, at):
     raising(monkeypatch, interrupt, at)
-    status, lines = run("--nb-steps", "50", "--seed", "1", "--eval-episodes", "1", "--verbose", "0")
+    status, lines = run(
+        "--nb-steps", "50", "--hidden-layers", "4", "--seed", "1", "--eval-episodes", "1", "--verbose", "0"
+    )
     assert status == 1 and "environment failed" in said(lines[-1], r"(?<=line )\d+")
     assert run("--resume")[0] == 0
 
