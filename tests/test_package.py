@@ -115,7 +115,7 @@ def test_a_preset_is_trained_played_drawn_and_exported_in_an_empty_folder(run, p
     assert "resume at step" in run("-m", "kerasrl", "train", "--resume", "--nb-steps", "1300")
 
 
-@pytest.mark.parametrize("name", ["train", "test", "plot", "play", "export", "tune", "new"])
+@pytest.mark.parametrize("name", ["train", "plot"])  # one that finds its recipe, one that needs none
 def test_help_says_what_was_typed(name, run):
     assert run("-m", "kerasrl", name, "--help").startswith(f"usage: python -m kerasrl {name} ")
 

@@ -34,7 +34,7 @@ from kerasrl.storage import weights
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parents[1] / "data"
 RUN = ["--nb-steps", "600", "--eval-interval", "250", "--checkpoint-interval", "200"]
-RUN += ["--log-interval", "5", "--seed", "1"]
+RUN += ["--log-interval", "5", "--seed", "1", "--hidden-layers", "8"]
 EPISODE = r"Episode \d+: reward: \d+\.000, steps: \d+"
 SUMMARY = r"mean \d+\.\d+, standard deviation \d+\.\d+, minimum \d+\.\d+, episodes \d+"
 
@@ -82,11 +82,10 @@ def trained(python, tmp_path_factory):
 
 
 @pytest.fixture
-def short(tmp_path, monkeypatch):
+def short(tmp_path, unrehearsed):
     """The options of a training, too short for an update and not rehearsed, into a folder of its own."""
-    monkeypatch.setattr("kerasrl.training.run.TrainingRun._rehearse", lambda _: None)
     folders = ["--checkpoint-dir", str(tmp_path / "weights"), "--log-dir", str(tmp_path / "logs")]
-    return ["--nb-steps", "10", "--checkpoint-interval", "5", *folders]
+    return ["--nb-steps", "10", "--hidden-layers", "4", "--checkpoint-interval", "5", *folders]
 
 
 # Training
@@ -143,7 +142,7 @@ def test_training_says_seed_and_settings_first_and_what_to_type_last(trained):
     _, out, errors = trained[0]
     lines = out.splitlines()
     assert lines[:2] == [
-        "options: eval_interval 250, nb_steps 600, seed 1, checkpoint_interval 200, log_interval 5",
+        "options: hidden_layers 8, eval_interval 250, nb_steps 600, seed 1, checkpoint_interval 200, log_interval 5",
         "seed 1",
     ]
     assert lines[2].startswith("device CPU, 1 thread")
@@ -216,10 +215,10 @@ def test_every_line_to_paste_is_put_together_by_one_function():
     assert [name for name, text in sources.items() if "shlex" in text] == ["phrases.py"]
 
 
-def test_paths_are_quoted_where_they_are_to_be_pasted(tmp_path, monkeypatch, capsys):
+def test_paths_are_quoted_where_they_are_to_be_pasted(tmp_path, monkeypatch, capsys, unrehearsed):
     monkeypatch.chdir(tmp_path)
-    folders = ["--checkpoint-dir", "my runs", "--log-dir", "my runs"]
-    assert run_command("train", [*folders, "--nb-steps", "20", "--eval-interval", "0", "--verbose", "2"]) == 0
+    few = ["--nb-steps", "20", "--hidden-layers", "4", "--eval-interval", "0", "--verbose", "2"]
+    assert run_command("train", ["--checkpoint-dir", "my runs", "--log-dir", "my runs", *few]) == 0
     assert capsys.readouterr().out.endswith(' --weights "my runs/dqn_CartPole-v0_weights.h5f"\n')
     assert run_command("new", ["my agent"]) == 0
     assert capsys.readouterr().out.endswith(' "my agent/train.py"\n')

@@ -290,7 +290,9 @@ def test_an_environment_that_never_ends_is_noted_in_training_and_evaluation(own,
     assert run(*arguments, "--eval-episodes", "1", "--nb-max-episode-steps", "10_000", "--overwrite") == (0, "")
 
 
-def test_an_episode_that_a_test_does_not_end_is_noted(noted):
+def test_an_episode_that_a_test_does_not_end_is_noted(noted, monkeypatch):
+    monkeypatch.setattr("kerasrl.agents.loop._LONG_EPISODE", 1_000)
+
     class Endless(gym.Env):
         def reset(self, seed=None, options=None):
             self.nb_steps = 0
@@ -298,12 +300,12 @@ def test_an_episode_that_a_test_does_not_end_is_noted(noted):
 
         def step(self, action):
             self.nb_steps += 1
-            return np.zeros(4, np.float32), 1.0, self.nb_steps == 10_001, False, {}
+            return np.zeros(4, np.float32), 1.0, self.nb_steps == 1_001, False, {}
 
     dqn = build_agent(build_model(4, 2), 2)
-    with noted("10,000"):
+    with noted("1,000"):
         dqn.test(Endless(), visualize=False, verbose=0)
-    dqn.test(Endless(), visualize=False, verbose=0, nb_max_episode_steps=10_000)
+    dqn.test(Endless(), visualize=False, verbose=0, nb_max_episode_steps=1_000)
 
 
 @pytest.mark.long
