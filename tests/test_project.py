@@ -1,8 +1,11 @@
 """What README, docs, CI and the package promise about themselves."""
 
 import contextlib
+import copy
 import dataclasses
+import importlib.util
 import json
+import os
 import re
 import shlex
 import shutil
@@ -11,6 +14,7 @@ import sys
 import types
 import xml.etree.ElementTree
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import gym
 import numpy as np
@@ -67,6 +71,9 @@ PYTHON = [
     "from gym import Env, spaces",
     "q_values = policy.run",
     "from kerasrl.environments.processors import",
+    WANDB := "import rl.callbacks\nimport wandb",
+    MLFLOW := "import logging\n\nimport mlflow",
+    SEVERAL := "from gym import Env, make, register",
 ]
 
 
@@ -247,7 +254,7 @@ def test_options_in_the_text_exist():
     fields = [field.name for kind in kinds for field in dataclasses.fields(kind)]
     known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help", "debug"]}
     others = {"--presets", "--options", "--tables", "--baseline", "--logdir"}  # of benchmarks/, TensorBoard's
-    others |= {"--regenerate-messages"}  # of the tests
+    others |= {"--regenerate-messages", "--backend-store-uri"}  # of the tests, MLflow's
     others |= set(re.findall(r"--[a-z-]+", run("-m", "kerasrl", "--help", cwd=ROOT).stdout))
     named = {option for span in SPANS for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)}
     assert len(named) > 20
@@ -401,6 +408,70 @@ def test_the_processor_of_the_commands():
     namespace = {"env": env}
     exec(python_block("from kerasrl.environments.processors import"), namespace)
     assert namespace["processor"].process_observation([1, 0]).tolist() == [0, 1, 1, 0, 0]
+
+
+def test_the_callbacks_for_trackers_tell_of_each_episode_and_go_on_in_the_same_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wandb, mlflow, namespace = MagicMock(), MagicMock(), {}
+    for name, library, beginning in (("wandb", wandb, WANDB), ("mlflow", mlflow, MLFLOW)):
+        monkeypatch.setitem(sys.modules, name, library)
+        exec(python_block(beginning), namespace)
+    mlflow.start_run.return_value.info.run_id = "one"
+    of_wandb, of_mlflow = namespace["WandbCallback"](), namespace["MLflowCallback"]()
+    settings = {"eval_interval": 10, "eval_episodes": 1, "nb_max_episode_steps": 10, "verbose": 0, "jit_compile": False}
+    trained = train(Config(nb_steps=25, **settings), callbacks=[of_wandb, of_mlflow])
+    assert wandb.init.call_args.kwargs["id"] == trained.run
+    assert wandb.init.call_args.kwargs["config"]["learning_rate"] == 1e-3
+    for log in (wandb.log, mlflow.log_metrics):
+        (*episodes, end), history = log.call_args_list, trained.history
+        assert [call.args[0]["episode_reward"] for call in episodes] == history["episode_reward"]
+        assert [call.kwargs["step"] for call in episodes] == history["nb_steps"]
+        assert {"loss", "mean_eps", "evaluation_reward"} <= set(episodes[-1].args[0])
+        assert (end.args[0]["evaluation_reward"], end.kwargs["step"]) == trained.last
+    assert wandb.finish.call_count == mlflow.end_run.call_count == 1
+    again = namespace["MLflowCallback"]()
+    again.set_state(of_mlflow.get_state())
+    again.set_model(types.SimpleNamespace(step=25))
+    again.on_train_begin({})
+    assert [call.args for call in mlflow.start_run.call_args_list] == [(None,), ("one",)]
+    assert mlflow.log_params.call_count == 1  # it refuses to change them
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("library", "beginning", "callback", "written"),
+    [
+        ("wandb", WANDB, "WandbCallback", "wandb/offline-run-*/run-*.wandb"),
+        ("mlflow", MLFLOW, "MLflowCallback", "mlflow.db"),
+    ],
+    ids=["wandb", "mlflow"],
+)
+def test_a_tracker_that_is_installed_writes_what_it_is_told(library, beginning, callback, written, tmp_path):
+    if importlib.util.find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    (tmp_path / "trackers.py").write_text(python_block(beginning))
+    words = ["-m", "kerasrl", "train", "--callback", f"trackers:{callback}"]
+    short = ["--eval-interval", "20", "--eval-episodes", "1", "--no-jit-compile"]
+    environment = {**os.environ, "WANDB_MODE": "offline"}
+    for more in (["--nb-steps", "40", *short], ["--nb-steps", "60", "--resume"]):
+        done = subprocess.run(
+            [sys.executable, *words, *more], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert library not in done.stdout
+    assert list(tmp_path.glob(written))
+
+
+def test_an_environment_that_is_one_of_several():
+    namespace = {}
+    exec(python_block(SEVERAL), namespace)
+    env = copy.deepcopy(namespace["Poles"]())
+    met = []
+    for seed in [*range(20), *range(20)]:
+        assert env.observation_space.contains(env.reset(seed=seed)[0])
+        met.append(env.step(0)[-1]["pole"])
+    assert set(met) == set(namespace["LENGTHS"]) and met[:20] == met[20:]
+    env.close()
 
 
 def test_the_legal_action_of_an_exported_network():
