@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from kerasrl import installation
 from kerasrl.config.agents import AGENTS, DQN, AnyConfig, listed, owners, require_agent
 from kerasrl.config.checks import shown
+from kerasrl.config.other_names import called_here
 from kerasrl.config.trust import require_trust
 from kerasrl.errors import UserError, one_line
 from kerasrl.phrases import to_give, to_paste, to_type
@@ -177,13 +178,18 @@ def require_known(name: str, kind: Any) -> None:
     known = [field.name for field in dataclasses.fields(kind)]
     if name not in known:
         require_of_agent(name, name, kind)
+        other = called_here(name, [one.replace("_", "-") for one in known])
         nearest = difflib.get_close_matches(name, known, n=3) or [own for own in known if name in own][:3]
+        nearest = nearest if other is None else []
         others = [field.name for one in AGENTS.values() for field in dataclasses.fields(one.settings)]
         of_others = [] if nearest else [other for other in dict.fromkeys(others) if name in other][:1]
         of_agent = ["--agent", kind.agent] * (kind.agent != DQN)
         in_shell = to_paste("python", *installation.words("train"), *of_agent, "--help")
         hint = f"{to_type(in_shell, f'help(kerasrl.{kind.__name__})')} lists them all"
-        if nearest:
+        if other:
+            setting, _, value = other.replace("-", "_").partition(" ")
+            hint = f"did you mean {setting}{value and f' = {int(value) if value.isdigit() else value!r}'}?"
+        elif nearest:
             hint = f"did you mean {' or '.join(nearest)}?"
         elif of_others:
             hint = f"{of_others[0]} is a setting of {listed(owners(of_others[0]), 'and')}, not of {kind.agent}"

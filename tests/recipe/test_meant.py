@@ -11,6 +11,7 @@ from kerasrl.cli import meant
 from kerasrl.cli.door import _parse
 from kerasrl.cli.layers import parse_config
 from kerasrl.config.files import PRESETS
+from kerasrl.config.other_names import OTHER_NAMES
 from kerasrl.errors import UserError
 
 COMMANDS = ("train", "test", "plot", "export", "new", "tune", "clear")
@@ -64,9 +65,25 @@ def test_an_option_that_is_proposed_exists(monkeypatch):
     for command in COMMANDS:
         with pytest.raises(UserError):
             _parse(command, ["--qqqqqqqq"], command, "dqn")
-    for other, names in meant._OTHER_NAMES.items():
-        if names != ("normalize-observations",):
-            assert any(f"--{name.partition(' ')[0]}" in seen for name in names), other
+    for other, names in OTHER_NAMES.items():
+        assert any(f"--{name.partition(' ')[0]}" in seen for name in names), other
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        ("lr", "did you mean learning_rate?"),
+        ("prioritized", "did you mean memory = 'prioritized'?"),
+        ("quiet", "did you mean verbose = 0?"),
+        ("n_envs", "help(kerasrl.Config) lists them all"),  # which there is nothing for
+    ],
+)
+def test_what_was_meant_is_said_in_python_and_of_a_file(setting, hint, tmp_path):
+    (tmp_path / "own.toml").write_text(f"{setting} = 1")
+    for call in (lambda: Config(**{setting: 1}), lambda: Config.load(file=tmp_path / "own.toml")):
+        with pytest.raises(UserError) as error:
+            call()
+        assert str(error.value).endswith(f"there is no setting {setting!r}; {hint}")
 
 
 @pytest.mark.parametrize("words", [["--preset"], ["--seed", "3", "--preset"], ["--help"]])
