@@ -77,8 +77,8 @@ def test_the_same_bits_with_and_without_numpy(name, monkeypatch):
         if not is_used:
             monkeypatch.setattr(DenseNetwork, "of", classmethod(lambda cls, model, weights: None))
         keras.utils.set_random_seed(1)
-        agent = build_agent(MODELS[name](), nb_steps_warmup=20, train_interval=4, gradient_steps=4)
-        agent.fit(env, 800, verbose=0, seed=1)
+        agent = build_agent(MODELS[name](), nb_steps_warmup=20, train_interval=4)
+        agent.fit(env, 300, verbose=0, seed=1)
         weights.append(agent.model.get_weights())
         rewards.append(agent.test(env, 3, visualize=False, verbose=0, seed=1).history["episode_reward"])
     for one, other in zip(*weights, strict=True):

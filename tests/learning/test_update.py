@@ -13,8 +13,6 @@ from keras import layers
 
 from kerasrl import DQNAgent, SequentialMemory, UserError
 
-pytestmark = pytest.mark.xla
-
 NB_ACTIONS = 3
 
 
@@ -243,6 +241,7 @@ def assert_close(actual, expected, tolerance=1e-5):
 QUICK = ("soft, huber", "hard, period 3, double, huber", "frozen on purpose", "window", "several updates")
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=() if case in QUICK else pytest.mark.long) for case in CASES]
 )
@@ -250,6 +249,7 @@ def test_updates_equal_numpy(case):
     assert_fit_equals_numpy(case, adam="soft" in case or "several" in case, looks=False)
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize(
     "case", ["soft", *(pytest.param(case, marks=pytest.mark.long) for case in ("hard, period 3", "window"))]
 )
@@ -356,8 +356,16 @@ if tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 13):  # Muon of Kera
     OPTIMIZERS["muon"] = lambda: keras.optimizers.Muon(0.01)
 
 
+# Those with branches, and those that take each variable for itself, are compiled as they are for people, too.
+COMPILED = ("scaled loss", "accumulation", "adamw", "muon", "batch normalisation")
+
+
+def some_compiled(names):
+    return [pytest.param(name, marks=[pytest.mark.xla] * (name in COMPILED)) for name in names]
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", some_compiled(OPTIMIZERS))
 def test_optimizer_gives_what_it_gives_in_eager_keras(name):
     assert_fit_equals_eager(build_model(), OPTIMIZERS[name](), OPTIMIZERS[name]())
 
@@ -385,7 +393,7 @@ MODELS = {
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", some_compiled(MODELS))
 def test_layers_give_what_they_give_in_eager_keras(name):
     model = build_model(1, *[type(layer).from_config(layer.get_config()) for layer in MODELS[name]])
     before = model.get_weights()
@@ -402,6 +410,7 @@ def test_constraint_is_kept():
     assert np.min(agent.model.get_weights()[0]) == 0
 
 
+@pytest.mark.xla
 @pytest.mark.long
 def test_dropout_drops_while_learning_only():
     model = build_model(1, layers.Dense(30), layers.Dropout(0.5, seed=1))
@@ -431,6 +440,7 @@ def test_dropout_gives_what_it_gives_in_eager_keras():
     assert_fit_equals_eager(model, keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), jit_compile=False)
 
 
+@pytest.mark.xla
 @pytest.mark.long
 def test_with_and_without_xla_alike():
     results = []
@@ -444,6 +454,7 @@ def test_with_and_without_xla_alike():
     np.testing.assert_allclose(results[1:], results[:-1], 1e-5, 1e-6)
 
 
+@pytest.mark.xla
 def test_what_xla_cannot_compile_is_run_without_it():
     class Doubled(layers.Layer):
         def call(self, inputs):
@@ -460,6 +471,7 @@ def test_what_xla_cannot_compile_is_run_without_it():
     assert np.isfinite(recorder.metrics[-1][0])
 
 
+@pytest.mark.xla
 @pytest.mark.long
 def test_large_networks_learn_the_same():
     model = build_model(1, layers.Dense(600, activation="tanh"), layers.Dense(600, activation="tanh"))
@@ -470,6 +482,7 @@ def convolutional():
     return build_model(1, layers.Reshape((2, 1)), layers.Conv1D(4, 2, activation="tanh"), layers.Flatten())
 
 
+@pytest.mark.xla
 @pytest.mark.long
 def test_several_updates_of_convolutions_are_no_loop_and_learn_the_same(monkeypatch):
     monkeypatch.setattr(tf, "while_loop", lambda *arguments: pytest.fail("convolutions are slow in a compiled loop"))
@@ -477,6 +490,7 @@ def test_several_updates_of_convolutions_are_no_loop_and_learn_the_same(monkeypa
     assert_fit_equals_eager(convolutional(), *adams, ends=ENDLESS, gradient_steps=3, train_interval=3)
 
 
+@pytest.mark.xla
 @pytest.mark.long
 def test_so_many_updates_of_convolutions_that_they_are_a_loop_learn_the_same_and_are_noted(noted):
     adams = [keras.optimizers.Adam(0.01) for _ in range(2)]
