@@ -61,8 +61,8 @@ def folder(tmp_path):
 @pytest.mark.parametrize(
     ("env", "project"),
     [
-        ("my_env:Mine-v0", "elsewhere"),
-        *(("run:Mine-v1", project) for project in ("elsewhere", "below", "linked", "by its name")),  # imports my_env
+        ("my_env:Mine-v0", "by its name"),
+        *(("run:Mine-v1", project) for project in ("elsewhere", "below", "linked")),  # imports my_env
     ],
 )
 def test_a_module_of_ones_own_is_found_and_finds_its_own(folder, env, project, python):
