@@ -99,7 +99,7 @@ def recording(kind, **options):
 
 
 def combinations(choices, most=None):
-    """Few that have every value; those in which each two of them meet, and others, are long."""
+    """Few that have every value, and those in which each two of them meet, which are long."""
     every = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
     np.random.RandomState(0).shuffle(every)
     every = every[:most]
@@ -111,4 +111,3 @@ def combinations(choices, most=None):
         every.remove(best)
         missing -= set(itertools.combinations(best.items(), 2))
         yield pytest.param(best, marks=pytest.mark.long) if i >= 4 else best
-    yield from (pytest.param(chosen, marks=pytest.mark.long) for chosen in every[:15])
