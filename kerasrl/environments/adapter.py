@@ -11,7 +11,7 @@ import numpy as np
 from kerasrl.compat.step_api import at_the_end, has_info, to_five_values
 from kerasrl.diagnosis import definition
 from kerasrl.environments.display import draws, require_display
-from kerasrl.environments.instances import takes, takes_seed
+from kerasrl.environments.instances import require_single, takes, takes_seed
 from kerasrl.environments.rendering import caption, draws_itself, render
 from kerasrl.errors import UserError
 from kerasrl.signals import Stopped
@@ -53,6 +53,7 @@ class EnvironmentAdapter:
     """
 
     def __init__(self, env: Any, visualize: bool = False) -> None:
+        require_single(env)
         self.env = env
         self._unwrapped = unwrapped = getattr(env, "unwrapped", env)
         self._reset_takes_seed = takes_seed(unwrapped)

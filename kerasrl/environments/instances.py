@@ -5,12 +5,23 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+from kerasrl.errors import UserError
+
 LIBRARIES = ("gym.", "gymnasium.", "ale_py.", "minatar.", "kerasrl.", "rl.")
 
 
 def is_environment(thing: Any) -> bool:
     """Return whether something is an environment rather than a class of environments."""
     return not isinstance(thing, type) and hasattr(thing, "reset") and hasattr(thing, "step")
+
+
+def require_single(env: Any) -> None:
+    """Raise `UserError` if something is several environments at once: gym's, Gymnasium's, Stable-Baselines3's."""
+    if hasattr(env, "num_envs") and (hasattr(env, "single_action_space") or hasattr(env, "step_async")):
+        raise UserError(
+            f"{type(env).__name__} is {env.num_envs} environments at once, but an agent acts in a single one: give one "
+            "of them; `tune` trains several agents side by side"
+        )
 
 
 def name_of(env: Any) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrl.environments.instances import require_single
 from kerasrl.environments.kinds import kind_of as kind_of
 from kerasrl.environments.numbered import MOST, NumberedActions
 from kerasrl.environments.shown import parts_of
@@ -63,6 +64,7 @@ class Spaces:
 
 def describe_spaces(env: Any) -> Spaces:
     """Return what an environment shows and takes; raise `UserError` if its observations are not supported."""
+    require_single(env)
     actions = env.action_space
     numbered, nb_actions, shape = NumberedActions.of(actions), None, None
     if numbered is not None and (numbered.is_single or numbered.nb_actions <= MOST):

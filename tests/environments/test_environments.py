@@ -339,6 +339,14 @@ def test_spaces_that_one_agent_refuses_are_described_for_others(refused):
     assert (found.nb_actions, found.action_shape) == (2, None)
 
 
+def test_several_environments_at_once_are_refused_by_name(refused):
+    env = gym.vector.SyncVectorEnv([lambda: gym.make("CartPole-v1")] * 3)
+    for meet in (describe_spaces, EnvironmentAdapter):
+        with refused("SyncVectorEnv", "3"):
+            meet(env)
+    env.close()
+
+
 def test_actions_that_do_not_fit_are_refused_saying_which_do(refused):
     with refused("Box("):
         environments.check_spaces(environments.make("Pendulum-v1"))
