@@ -44,6 +44,7 @@ SEEDS = {
     "lunarlander": range(10),
     "minatar-breakout": range(10),
     "minatar-space-invaders": range(10),
+    "pong": range(3),
     "pendulum": range(10),
     "pendulum-naf": range(10),
     "mountaincar-continuous": range(10),

@@ -22,7 +22,7 @@ from kerasrl.phrases import to_give, to_type
 # An observation's length, or its shape if it has several dimensions; for a Dict, the shape of each part by key.
 StateSize: TypeAlias = int | tuple[int, ...] | dict[str, tuple[int, ...]]
 
-_SCREEN, _SMALL_SCREEN, _BOARD = 36, 20, 3  # the sides, at least, of what the convolutions below take
+_SCREEN, _SMALL_SCREEN, _BOARD = 36, 8, 3  # the sides, at least, of what the convolutions below take
 
 
 def own_network(state_size: StateSize, num_actions: int, config: AnyConfig, given: Any = None) -> Any:
@@ -155,7 +155,8 @@ def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: A
         UserError: Observations are not grey images, or too small ones.
     """
     input = _screens("build_atari_network", state_size, _SCREEN, "AtariProcessor", config)
-    x = _channels_last(input)  # [B, 84, 84, window_length]
+    x = Permute((2, 3, 1))(input)  # [B, 84, 84, window_length]
+    x = Rescaling(1 / 255)(x)
     x = _hidden(config, x, Conv2D, 32, 8, strides=4)
     x = _hidden(config, x, Conv2D, 64, 4, strides=2)
     x = _hidden(config, x, Conv2D, 64, 3, strides=1)
@@ -164,18 +165,20 @@ def build_atari_network(state_size: tuple[int, ...], num_actions: int, config: A
 
 
 def build_small_atari_network(state_size: tuple[int, ...], num_actions: int, config: AnyConfig) -> Model:
-    """Return a network for a small machine: frames [B, window_length, 42, 40] to Q-values.
+    """Return a network for small pictures and machines: frames [B, window_length, 42, 40] to Q-values.
 
-    It is that of Mnih et al. 2013 (arXiv 1312.5602, section 4.1) on half as many pixels in each direction: 85,814
-    weights with a window of 2, a twentieth of those of 2015.
+    Its convolutions do not overlap, which makes them cheap. They see the pixels of a state less their mean, in standard
+    deviations: what moves in a game is small and hardly brighter than its background, and is learned sooner so
+    (figures: benchmarks/learning_notes.md).
 
     Raises:
         UserError: Observations are not grey images, or too small ones.
     """
     input = _screens("build_small_atari_network", state_size, _SMALL_SCREEN, "SmallAtariProcessor", config)
-    x = _channels_last(input)  # [B, 42, 40, window_length]
-    x = _hidden(config, x, Conv2D, 16, 8, strides=4)
-    x = _hidden(config, x, Conv2D, 32, 4, strides=2)
+    x = Permute((2, 3, 1))(input)  # [B, 42, 40, window_length]
+    x = LayerNormalization(axis=(1, 2, 3), center=False, scale=False)(x)
+    x = _hidden(config, x, Conv2D, 16, 4, strides=4)
+    x = _hidden(config, x, Conv2D, 32, 2, strides=2)
     x = _hidden(config, Flatten()(x), Dense, 256)
     return Model(input, Dense(num_actions)(x))
 
@@ -190,11 +193,6 @@ def _screens(network: str, size: tuple[int, ...], least: int, processor: str, co
             f"{_settings(config, **made) + ' makes them from a screen' if is_screen else _own(config)}"
         )
     return Input((vars(config).get("window_length", 1), *size))
-
-
-def _channels_last(input: Any) -> Any:
-    """Return images of bytes as [B, height, width, window_length] between 0 and 1."""
-    return Rescaling(1 / 255)(Permute((2, 3, 1))(input))
 
 
 def build_minatar_network(state_size: tuple[int, ...], num_actions: int, config: AnyConfig = Config()) -> Model:

@@ -11,8 +11,8 @@ from rl.callbacks import Callback
 
 from kerasrl import Config, environments, train
 from kerasrl.cli.door import run as run_command
-from kerasrl.environments.processors import AtariProcessor, OneHotProcessor
-from kerasrl.training.networks import build_atari_network, own_network
+from kerasrl.environments.processors import AtariProcessor, OneHotProcessor, SmallAtariProcessor
+from kerasrl.training.networks import build_atari_network, build_small_atari_network, own_network
 from kerasrl.training.own_parts import OwnParts
 from kerasrl.training.run import Run
 from train import build
@@ -206,12 +206,13 @@ def test_a_normalised_layer_has_mean_0_and_variance_1_before_its_activation():
     ("name", "size", "kinds", "nb_weights"),
     [
         ("atari", (84, 84), ["Conv2D"] * 3 + ["Dense"], 1_687_206 - 672 + 2 * 672),
+        ("small_atari", (42, 40), ["Conv2D"] * 2 + ["Dense"], 209_718 + 304),
         ("minatar", (10, 10, 4), ["Conv2D", "Dense"], 9 * 4 * 16 + 1024 * 128 + 129 * 6 + 2 * 144),
     ],
 )
 def test_layer_normalization_is_for_the_networks_of_games_too(name, size, kinds, nb_weights):
     config = Config(
-        window_length=4 if name == "atari" else 1, layer_normalization=True, network=f"atari:build_{name}_network"
+        window_length=1 if name == "minatar" else 4, layer_normalization=True, network=f"atari:build_{name}_network"
     )
     network = own_network(size, 6, config)
     layers = [type(layer).__name__ for layer in network.layers if layer.weights or layer.name.startswith("activation")]
@@ -237,6 +238,19 @@ def test_the_network_of_mnih_2015():
     np.testing.assert_allclose(seen[0, 0, 0], [0, 0, 0, 1])
 
 
+def test_the_small_network_for_atari_sees_pixels_less_their_mean_in_standard_deviations():
+    network = build_small_atari_network((42, 40), 6, Config(window_length=2))
+    assert network.input_shape == (None, 2, 42, 40)
+    nb_weights = 4 * 4 * 2 * 16 + 16 + 2 * 2 * 16 * 32 + 32 + 5 * 5 * 32 * 256 + 256 + 257 * 6
+    assert network.count_params() == nb_weights
+    frames = np.random.default_rng(0).integers(90, 110, (3, 2, 42, 40), np.uint8)
+    seen = keras.Model(network.input, network.layers[3].input)(frames).numpy()
+    np.testing.assert_allclose(seen.mean((1, 2, 3)), 0, atol=1e-3)
+    np.testing.assert_allclose(seen.std((1, 2, 3)), 1, atol=1e-3)
+    scale = (frames[0, 1, 5, 7] - frames[0].mean()) / frames[0].std()
+    np.testing.assert_allclose(seen[0, 5, 7, 1], scale, rtol=1e-3)  # [height, width, frame]
+
+
 def test_atari_screens_and_rewards():
     processor = AtariProcessor()
     screen = np.zeros((210, 160, 3), np.uint8)
@@ -245,10 +259,18 @@ def test_atari_screens_and_rewards():
     assert (seen.shape, seen.dtype) == ((84, 84), np.uint8)
     assert (seen[:41] == 0).all()
     assert (seen[43:] == 200).all()
+    np.testing.assert_array_equal(seen, processor.process_observation(screen[..., 0]))  # one in grey
     assert [processor.process_reward(reward) for reward in (-5, 0, 0.5, 7)] == [-1, 0, 0.5, 1]
 
 
-SMOKE = ["--nb-steps", "120", "--nb-steps-warmup", "60", "--memory-limit", "200"]
+def test_a_small_atari_screen_has_the_means_of_blocks_of_the_large_one():
+    screen = np.random.default_rng(0).integers(0, 256, (210, 160), np.uint8)
+    seen = SmallAtariProcessor().process_observation(screen)
+    assert (seen.shape, seen.dtype) == ((42, 40), np.uint8)
+    np.testing.assert_allclose(seen, screen.reshape(42, 5, 40, 4).mean((1, 3)), atol=0.5)
+
+
+SMOKE = ["--nb-steps", "300", "--nb-steps-warmup", "60", "--memory-limit", "200"]
 SMOKE += ["--eval-interval", "0", "--threads", "1"]
 
 
@@ -277,6 +299,7 @@ def test_presets_of_other_libraries_train(preset, module, tmp_path, capfd):
     ("name", "module", "extra"),
     [
         ("ALE/Pong-v5", "ale_py", "atari"),
+        ("Atari/Pong-v4", "ale_py", "atari"),
         ("MinAtar/Breakout-v1", "minatar", "minatar"),
         ("gymnasium:CartPole-v1", "gymnasium", "gymnasium"),
         ("LunarLander-v2", "Box2D", "box2d"),
@@ -288,6 +311,7 @@ def test_a_missing_library_is_named_with_the_line_that_installs_it(name, module,
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.delitem(sys.modules, "gym.envs.box2d.lunar_lander", raising=False)
     monkeypatch.delitem(sys.modules, "gym.envs.box2d", raising=False)
+    monkeypatch.delitem(sys.modules, "kerasrl.environments.atari_game", raising=False)
     monkeypatch.setitem(sys.modules, module, None)
     with refused(name, f'".[{extra}]"'):
         environments.make(name)

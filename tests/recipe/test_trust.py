@@ -73,7 +73,8 @@ class NotInstalled:
 
 
 @pytest.mark.parametrize("env", ["MinAtar/Breakout-v1", "gymnasium:MinAtar/Breakout-v1", "ALE/Pong-v5", "Pong-v0",
-                                 "PongDeterministic-v4", "gymnasium:evil:Foo-v0", "OfALibrary-v0"])  # fmt: skip
+                                 "PongDeterministic-v4", "Atari/Pong-v4", "gymnasium:evil:Foo-v0",
+                                 "OfALibrary-v0"])  # fmt: skip
 def test_the_name_of_an_environment_in_a_file_imports_nothing_of_the_current_folder(
     env, stranger, refused, monkeypatch, tmp_path_factory
 ):
@@ -89,6 +90,7 @@ def test_the_name_of_an_environment_in_a_file_imports_nothing_of_the_current_fol
     monkeypatch.setattr(sys, "meta_path", [NotInstalled(), *sys.meta_path])
     for name in [name for name in sys.modules if name.partition(".")[0] in NotInstalled.names]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "kerasrl.environments.atari_game", raising=False)  # which imports one of them
     for name in (*NotInstalled.names, "gymnasium:evil"):
         Path(f"{name}.py").write_text(TRAP)
     Path("minatar").mkdir()
