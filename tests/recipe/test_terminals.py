@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from one_process import one_after_another
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ["train.py", "test.py", "-m kerasrl plot", "-m kerasrl export"]
@@ -67,19 +68,16 @@ def test_a_library_that_is_missed_while_drawing_is_told_so_too(said, tmp_path):
     assert (status, "matplotlib" in said(errors)) == (1, True)
 
 
-SHORT = "--nb-steps 60 --eval-interval 0"
+SHORT = "--nb-steps 60 --eval-interval 0 --hidden-layers 4 --no-jit-compile"
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
 def test_a_closed_output_is_no_error(closed, tmp_path):
-    status, _, errors = run("sh", "-c", f"{sys.executable} {ROOT / 'train.py'} {SHORT} {closed}", folder=tmp_path)
-    assert (status, errors) == (0, "")
-    best = tmp_path / "checkpoints/dqn_CartPole-v0_weights.h5f"
-    status, _, errors = run(
-        "sh", "-c", f"{sys.executable} {ROOT / 'test.py'} --weights {best} --episodes 1 {closed}", folder=tmp_path
-    )
-    assert (status, errors) == (0, "")
+    test = [ROOT / "test.py", "--weights", "checkpoints/dqn_CartPole-v0_weights.h5f", "--episodes", "1"]
+    both = one_after_another([ROOT / "train.py", *SHORT.split()], [*test, "--record", "film.gif"])
+    status, _, errors = run("sh", "-c", f'"$@" {closed}', "sh", sys.executable, *both, folder=tmp_path)
+    assert (status, errors, (tmp_path / "film.gif").is_file()) == (0, "", True)
 
 
 @pytest.mark.long
@@ -88,14 +86,14 @@ def test_a_closed_output_is_no_error(closed, tmp_path):
 )
 def test_names_of_every_alphabet_work_whatever_the_terminal_can_show(locale, tmp_path):
     folders = ["--checkpoint-dir", "ü/Öl", "--log-dir", "日"]
-    status, _, errors = run(sys.executable, ROOT / "train.py", *SHORT.split(), *folders, folder=tmp_path, **locale)
-    assert (status, errors) == (0, "")
-    for script, *arguments in (
-        ("test.py", "--weights", "ü/Öl/dqn_CartPole-v0_weights.h5f", "--episodes", "1"),
-        ("-m kerasrl plot", "日/dqn_CartPole-v0_log.json"),
-    ):
-        status, out, errors = run(sys.executable, *typed(script), *arguments, folder=tmp_path, **locale)
-        assert (status, errors) == (0, "") and out
+    every = one_after_another(
+        [ROOT / "train.py", *SHORT.split(), *folders],
+        [ROOT / "test.py", "--weights", "ü/Öl/dqn_CartPole-v0_weights.h5f", "--episodes", "1"],
+        ["-m", "kerasrl", "plot", "日/dqn_CartPole-v0_log.json", "--out", "日/Ö.png"],
+    )
+    status, out, errors = run(sys.executable, *every, folder=tmp_path, **locale)
+    assert (status, errors) == (0, "") and "Episode 1: " in out
+    assert (tmp_path / "日/Ö.png").is_file() and (tmp_path / "ü/Öl/dqn_CartPole-v0_weights.h5f").is_file()
 
 
 def test_a_name_that_is_no_text_is_refused_with_a_cure(said, tmp_path):
