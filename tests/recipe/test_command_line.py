@@ -293,7 +293,8 @@ def test_visualize_shows_each_step_of_the_training(short, monkeypatch):
 def test_ctrl_c_saves_the_weights(tmp_path):
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # what the child inherits
     try:
-        process = start("train.py", "--nb-steps", "1000000", "--checkpoint-interval", "100", folder=tmp_path)
+        options = ["--nb-steps", "1000000", "--checkpoint-interval", "100", "--no-jit-compile"]
+        process = start("train.py", *options, folder=tmp_path)
     finally:
         signal.signal(signal.SIGINT, handler)
     while not (tmp_path / "checkpoints/dqn_CartPole-v0_weights_100.h5f").exists():

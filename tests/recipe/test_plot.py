@@ -544,7 +544,17 @@ def test_help_does_not_wait_for_matplotlib_and_nothing_else_is_printed(tmp_path)
 
 @pytest.mark.long
 def test_no_mplbackend_keeps_anything_from_being_learned(tmp_path):
-    command = [sys.executable, "-m", "kerasrl", "train", "--nb-steps", "200", "--eval-interval", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "kerasrl",
+        "train",
+        "--nb-steps",
+        "200",
+        "--eval-interval",
+        "0",
+        "--no-jit-compile",
+    ]
     environment = {**os.environ, "MPLBACKEND": "nonsense"}
     ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")

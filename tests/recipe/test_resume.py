@@ -161,7 +161,7 @@ def test_stopped_by_a_signal_and_resumed_is_as_never_stopped(training, uninterru
 def test_a_terminal_that_closes_lets_a_training_save(tmp_path):
     master, terminal = os.openpty()
     command = [sys.executable, str(ROOT / "train.py"), *folders(tmp_path), "--state-interval", "100", "--seed", "1"]
-    command += ["--nb-steps", "1000000"]
+    command += ["--nb-steps", "1000000", "--no-jit-compile"]
     process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
     os.close(terminal)
     while not list(tmp_path.glob("checkpoints/*.memory-*")):
