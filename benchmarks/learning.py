@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import io
 import json
+import re
 import statistics
 import sys
 from pathlib import Path
@@ -120,8 +121,9 @@ def option_row(name: str, runs: dict[str, dict]) -> str:
     return f"| {' | '.join([preset, option, *figures(Config.load(preset), runs)])} |"
 
 
-def playoff_row(preset: str, runs: dict[str, dict]) -> str:
-    """Return what a playoff changed in the trainings that had one."""
+def playoff_row(name: str, runs: dict[str, dict]) -> str:
+    """Return what a playoff changed in the trainings that had one, a preset's own or the one that was asked for."""
+    label = name if ", playoff " in name else f"{name}, playoff {Config.load(name).playoff}"
     pairs = {seed: (one["best"], one["playoff"], one["error"]) for seed, one in runs.items() if "playoff" in one}
     without, best, _ = zip(*pairs.values(), strict=True)
     differences = [one - other for one, other in zip(best, without, strict=True)]
@@ -134,7 +136,7 @@ def playoff_row(preset: str, runs: dict[str, dict]) -> str:
     others = sum(difference != 0 for difference in differences)
     worse = sum(one[1] - one[0] < -one[2] for one in pairs.values())
     counts = f"{others} of {len(pairs)}", seeds.mean_text(without), seeds.mean_text(best), share, worst, str(worse)
-    return f"| {' | '.join([preset, *counts])} |"
+    return f"| {' | '.join([label, *counts])} |"
 
 
 def draw(results: dict[str, dict[str, dict]]) -> None:
@@ -227,8 +229,8 @@ def write_results(results: dict[str, dict[str, dict]]) -> None:
     with_options = [name for name in experiments() if ": " in name and results.get(name)]
     option_rows = "\n".join(option_row(name, results[name]) for name in with_options)
     options = OPTIONS_TEXT.format(rows=option_rows) if option_rows else ""
-    played = [preset for preset in SEEDS if any("playoff" in one for one in results.get(preset, {}).values())]
-    playoff_rows = "\n".join(playoff_row(preset, results[preset]) for preset in played)
+    played = [name for name, runs in results.items() if any("playoff" in one for one in runs.values())]
+    playoff_rows = "\n".join(playoff_row(name, results[name]) for name in played)
     playoffs = PLAYOFF_TEXT.format(rows=playoff_rows) if played else ""
     write_whole(ROOT / "RESULTS.md", (TEXT.format(rows=rows) + options + playoffs + NOTES.read_text()).encode())
 
@@ -247,9 +249,10 @@ def main() -> None:
     with Cluster(jobs=options.jobs) as cluster:
         for name in chosen:
             config, numbers = experiments()[name]
-            runs = results.setdefault(name, {})
             if options.playoff is not None:
                 config = dataclasses.replace(config, playoff=options.playoff)
+                name = f"{name}, playoff {options.playoff}"  # which leaves the preset's own row as it is
+            runs = results.setdefault(name, {})
             wanted = "playoff" if config.playoff else "best"
             missing = [seed for seed in numbers[: options.seeds] if wanted not in runs.get(str(seed), {})]
             config, _ = seeds.checked(config)
@@ -267,7 +270,7 @@ def main() -> None:
                 results[name] = dict(sorted(results[name].items(), key=lambda item: int(item[0])))
                 write_results(results)
 
-            folder = RUNS / (name.replace(": ", "-").replace(" ", "-") + ("-playoff" if config.playoff else ""))
+            folder = RUNS / re.sub("[:, ]+", "-", name)
             with exclusive(folder):
                 seeds.claim(folder, config, {})
                 _, failures = seeds.train_seeds(config, missing, folder, cluster, sys.argv, keep)
@@ -276,7 +279,12 @@ def main() -> None:
     write_results(results)
     if any(": " in name for name in results):
         draw(results)
-    print("\n".join((option_row if ": " in name else row)(name, results[name]) for name in chosen))
+    for name in chosen:
+        if options.playoff is None:
+            print((option_row if ": " in name else row)(name, results[name]))
+        else:
+            name = f"{name}, playoff {options.playoff}"
+            print(playoff_row(name, results[name]))
 
 
 if __name__ == "__main__":
