@@ -212,7 +212,7 @@ PLAYOFF_TEXT = """
 ## Playoffs
 
 What `--playoff` changed: each training once, and the 100 episodes of the first table with the weights that the playoff
-chose and with those that the evaluations alone would have kept. *others*: seeds in which these are not the same;
+chose and with those that the evaluations alone would have kept. *others*: seeds in which their means differ;
 *difference*: mean over the seeds, in percent of the mean without, and its standard error; *worst seed*: its difference
 and the standard error of that over the 100 episodes; *worse*: seeds that lost more than this error.
 `python benchmarks/learning.py --presets NAME --playoff 5` measures it.
@@ -242,7 +242,8 @@ def main() -> None:
     which.add_argument("--options", action="store_true", help="what options change only")
     parser.add_argument("--seeds", type=int, help="number of seeds, instead of each experiment's own")
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side")
-    parser.add_argument("--playoff", type=int, metavar="K", help="a playoff of the K best, instead of the preset's")
+    kept = range(2, 21)
+    parser.add_argument("--playoff", type=int, choices=kept, metavar="K", help="a playoff of the K best (2 to 20)")
     options = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     chosen = options.presets or [name for name in experiments() if ": " in name or not options.options]

@@ -20,7 +20,7 @@ _from_shell = ContextVar("from_shell", default=False)
 
 @contextlib.contextmanager
 def shell(is_shell: bool = True) -> Iterator[None]:
-    """While the block runs, `to_type` answers for a shell; outside of it, for Python."""
+    """While the block runs, `to_type` answers for a shell, or for Python if not `is_shell`; outside, for Python."""
     token = _from_shell.set(is_shell)
     try:
         yield

@@ -118,7 +118,7 @@ def check_together(config: Any) -> None:
     if config.eval_interval == 0 and (config.eval_env is not None or config.eval_env_arg):
         raise UserError("eval_env and eval_env_arg need evaluations: eval_interval must not be 0")
     if config.playoff == 1:
-        raise UserError("playoff must be at least 2, since weights alone cannot lose, or 0 for none")
+        raise UserError("playoff must be at least 2, since a single candidate cannot lose, or 0 for none")
     if config.max_time is not None:
         seconds("max_time", config.max_time)
     if config.skip_mismatch and not config.start_from:

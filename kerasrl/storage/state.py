@@ -250,7 +250,8 @@ class TrainingState:
             self._restore(tree, agent, callbacks)
             if tree["ended"] and not tree.get("finished") and tree["nb_steps"] == nb_steps:
                 agent.stop_training = True  # only the last files were missing
-            if tree["nb_steps"] == nb_steps:  # otherwise the environment's wrappers may have gathered more by then
+            goes_on = tree["nb_steps"] != nb_steps or (tree["ended"] and tree.get("finished"))
+            if not goes_on:  # otherwise the environment's wrappers may have gathered more by then
                 self.played = dict(tree.get("played", {}))
         self.saved_step = agent.step
         self.when_restored()

@@ -44,7 +44,7 @@ class Trained:
     status: int
     """Exit status: 0, or 128 plus the number of the signal that stopped the training."""
     playoff: list[Candidate] = field(repr=False)
-    """What has played in a playoff, in the order of the evaluations: `playoff` is the mean reward of its 100 episodes,
+    """What has played in a playoff, the best evaluated first: `playoff` is the mean reward of its 100 episodes,
     `reward` and `step` are those of its evaluation."""
     parts: OwnParts = field(repr=False)
     """What `train` was given as objects."""

@@ -168,7 +168,7 @@ def build_small_atari_network(state_size: tuple[int, ...], num_actions: int, con
     """Return a network for small pictures and machines: frames [B, window_length, 42, 40] to Q-values.
 
     Its convolutions do not overlap, which makes them cheap. They see the pixels of a state less their mean, in standard
-    deviations: what moves in a game is small and hardly brighter than its background, and is learned sooner so
+    deviations: what moves in a game is small and hardly brighter than its background, and is learned sooner this way
     (figures: benchmarks/learning_notes.md).
 
     Raises:

@@ -46,7 +46,7 @@ class Playoff:
     tells: bool
 
     def hold(self) -> list[Candidate]:
-        """Let the weights play, keep the winner, and return all in their order before; none if there is only one.
+        """Let the weights play, keep the winner, and return all, the best evaluated first; none if there is only one.
 
         There are none either if a signal or the deadline ends it, as either ends a training: the trained agent's
         `did_abort` says so.
@@ -88,7 +88,7 @@ class Playoff:
 
 def told_of(played: Candidate) -> str:
     """Return what weights have reached in a playoff, and before."""
-    fresh = f"mean reward {reward_text(played.playoff or 0.0)} of {NB_EPISODES} fresh episodes"
+    fresh = f"mean reward {reward_text(played.playoff or 0.0)} in {NB_EPISODES} fresh episodes"
     return f"{fresh}, {reward_text(played.reward)} when evaluated at step {played.step:,}"
 
 

@@ -174,7 +174,7 @@ class TrainingRun(Run):
     signal: int | None = None
     """Number of the signal that stopped the training."""
     playoff: list[Candidate] = field(default_factory=list)
-    """What has played in a playoff, in the order of the evaluations."""
+    """What has played in a playoff, the best evaluated first."""
     _is_over: bool = field(default=False, repr=False)
     _deadline: Deadline | None = field(default=None, repr=False)
 

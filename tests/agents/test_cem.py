@@ -180,7 +180,7 @@ def test_what_a_training_ends_with_is_what_its_end_evaluates(tmp_path):
     train(agent, 10, callbacks=[evaluation])
     assert agent.best_seen[0] > -np.inf
     assert all(map(np.array_equal, shown[-1][1], agent.get_weights()))
-    assert evaluation.last == (evaluation._mean_reward(1, 1), shown[-1][0])
+    assert evaluation.last == (evaluation.mean_reward(SignEnv(), 1, 1, "it"), shown[-1][0])
 
 
 def test_a_training_that_ends_before_anything_is_learned_leaves_the_weights():

@@ -219,8 +219,9 @@ def test_the_last_line_plays_with_all_that_the_settings_name(tmp_path, capsys, m
 def test_in_python_seeds_may_be_a_list_and_what_is_missing_is_told_as_arguments(monkeypatch, refused):
     asked = []
     monkeypatch.setattr("kerasrl.tools.tune.command.run", lambda options, *_: asked.append(options.seeds) or 0)
-    assert tune(seeds=[3, 17]) and tune(seeds=range(20, 22)) and tune(seeds=10)
-    assert [parse_seeds(seeds) for seeds in asked] == [[3, 17], [20, 21], list(range(10))]
+    for seeds in ([3, 17], range(20, 22), 10, np.int64(2), [7], range(1)):
+        assert tune(seeds=seeds)
+    assert [parse_seeds(seeds) for seeds in asked] == [[3, 17], [20, 21], list(range(10)), [0, 1], [7], [0]]
     with refused("seeds=10", "space='spaces/dqn.toml'"):
         tune()
 
@@ -346,3 +347,12 @@ def test_results_and_settings_that_are_none_are_no_results_and_one_line(content,
     assert read_result(tmp_path) is None
     with refused("settings"):
         claim(tmp_path, Config(), {})
+
+
+def test_a_folder_of_a_version_that_lacked_a_setting_goes_on(tmp_path):
+    claim(tmp_path, Config(), {})
+    file = tmp_path / "settings.json"
+    known = json.loads(file.read_text())
+    file.write_text(json.dumps({name: value for name, value in known.items() if name != "playoff"}))
+    claim(tmp_path, Config(), {})
+    assert json.loads(file.read_text()) == known

@@ -49,9 +49,11 @@ def tune(
     Raises:
         UserError: An option, a setting or the cluster cannot be used.
     """
-    listed = seeds if seeds is None or isinstance(seeds, int | str) else ",".join(map(str, seeds))
+    if isinstance(seeds, Iterable) and not isinstance(seeds, str):
+        each = [str(seed) for seed in seeds]
+        seeds = f"{each[0]}-{each[0]}" if len(each) == 1 else ",".join(each)  # one alone would be a number of seeds
     options = TuneConfig(
-        None if listed is None else str(listed),
+        None if seeds is None else str(seeds),
         None if space is None else str(space),
         trials=trials,
         trial_seeds=trial_seeds,

@@ -106,6 +106,8 @@ def claim(folder: Path, config: AnyConfig, others: dict[str, Any]) -> None:
             before = dict(parse_json(read_file(file, 2**20)))
         except (OSError, ValueError, TypeError):
             raise UserError(f"{file} is damaged; choose another {called('folder')}") from None
+        defaults = {name: value for name, value in dataclasses.asdict(type(config)()).items() if name not in OWN}
+        before = {**json.loads(json.dumps(defaults)), **before}  # an earlier version lacked some settings
         names = [name for name in {**before, **about} if before.get(name) != about.get(name)]
         lengths = [steps for steps in (before.get("nb_steps"), about["nb_steps"]) if isinstance(steps, int)]
         goes_on = names == ["nb_steps"] and not others and len(lengths) == 2 and lengths == sorted(lengths)
@@ -212,6 +214,9 @@ def summarise(config: AnyConfig, folder: Path, results: dict[int, dict[str, Any]
     number = f"{len(found)} seed{'s' if len(found) > 1 else ''}"
     print(f"{number} of {config.env}, {NB_EPISODES} greedy episodes each: {what_is_told(len(found))}")
     print(f"best weights {mean_text([result['mean_best'] for result in found])}")
+    if any("mean_without_playoff" in result for result in found):
+        without = [result.get("mean_without_playoff", result["mean_best"]) for result in found]
+        print(f"without the playoff {mean_text(without)}")
     print(f"last weights {mean_text([result['mean_last'] for result in found])}")
     if threshold is not None:
         solved = sum(result["mean_best"] >= threshold for result in found)
