@@ -79,7 +79,7 @@ def test_seeds_are_those_of_train_py_and_the_same_command_trains_only_what_is_mi
     assert "seed 2: begins" in told
     assert (folder / "seed-1" / "dqn_CartPole-v0_weights.h5f").stat().st_mtime_ns == before
 
-    assert "nb_steps is 800 here but was 900; choose another --folder" in error(
+    assert "holds runs of 900 steps, which may take more, not fewer; choose another --folder" in error(
         "--seeds", "2", "--folder", str(folder), *SHORT, "--nb-steps", "800"
     )
     assert run_command("tune", ["--seeds", "1", "--folder", str(folder), *SHORT, "--nb-steps", "1000"]) == 0

@@ -110,9 +110,11 @@ def claim(folder: Path, config: AnyConfig, others: dict[str, Any]) -> None:
         before = {**json.loads(json.dumps(defaults)), **before}  # an earlier version lacked some settings
         names = [name for name in {**before, **about} if before.get(name) != about.get(name)]
         lengths = [steps for steps in (before.get("nb_steps"), about["nb_steps"]) if isinstance(steps, int)]
-        goes_on = names == ["nb_steps"] and not others and len(lengths) == 2 and lengths == sorted(lengths)
-        if names and not goes_on:
-            another = f"choose another {called('folder')}"
+        is_other_length = names == ["nb_steps"] and not others and len(lengths) == 2
+        another = f"choose another {called('folder')}"
+        if is_other_length and lengths != sorted(lengths):
+            raise UserError(f"{folder} holds runs of {lengths[0]:,} steps, which may take more, not fewer; {another}")
+        if names and not is_other_length:
             differences = "; ".join(f"{name} is {about.get(name)} here but was {before.get(name)}" for name in names)
             raise UserError(f"{folder} holds runs with different settings: {differences}; {another}")
     write_whole(file, (json.dumps(about, indent=1) + "\n").encode())
