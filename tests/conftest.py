@@ -58,7 +58,9 @@ collected, speakers, passed = (pytest.StashKey() for _ in range(3))
 
 def pytest_addoption(parser):
     parser.addoption("--regenerate-messages", action="store_true", help="rewrite what the tests that run say")
-    parser.addoption("--third", type=int, choices=range(3), help="run one third of the tests, which their names choose")
+    parser.addoption(
+        "--quarter", type=int, choices=range(4), help="run a quarter of the tests, which their names choose"
+    )
 
 
 def pytest_configure(config):
@@ -82,9 +84,9 @@ LONGEST += ["test_own_names.py", "test_command_line.py", "test_whole_scripts.py"
 def pytest_collection_modifyitems(config, items):
     config.stash[collected] = {item.path for item in items}  # before any test is deselected
     config.stash[speakers] = {key_of(item) for item in items if "said" in item.fixturenames}
-    third = config.getoption("--third")
-    if third is not None:
-        items[:] = [item for item in items if zlib.crc32(item.nodeid.partition("[")[0].encode()) % 3 == third]
+    quarter = config.getoption("--quarter")
+    if quarter is not None:
+        items[:] = [item for item in items if zlib.crc32(item.nodeid.partition("[")[0].encode()) % 4 == quarter]
     yield
     nb_tests = collections.Counter(item.path for item in items)
 
