@@ -310,7 +310,7 @@ PLAIN = {
         import numpy as np
         from keras.models import Sequential
         from keras.layers import *
-        model = Sequential([Convolution2D(4, 3, 3, dim_ordering='th', input_shape=(2, 8, 8), activation='relu'),
+        model = Sequential([Convolution2D(4, 3, 3, dim_ordering='th', input_shape=(2, 8, 8), activation='tanh'),
                             MaxPooling2D(dim_ordering='th'), Flatten(), Dense(1)])
         model.compile('sgd', 'mse')
         before = model.get_weights()[0].copy()
