@@ -37,6 +37,11 @@ class Candidate:
     playoff: float | None = None
     """Mean reward in a playoff, None if there was none."""
 
+    def write(self, agent: Any, filepath: str | os.PathLike[str]) -> None:
+        """Write the weights to a file of an agent that has such weights."""
+        held = [] if self.held is None else [self.held]  # agents of one's own need not take it
+        agent.write_weights(filepath, self.weights, *held)
+
 
 class Evaluation(rl.callbacks.Callback):
     """Play greedy episodes in a separate environment at regular intervals, and keep the weights that did best.
@@ -187,12 +192,7 @@ class Evaluation(rl.callbacks.Callback):
         scores = [-math.inf if one.playoff is None else one.playoff for one in played]
         order = sorted(range(len(played)), key=lambda i: (scores[i], played[i].step), reverse=True)
         self.kept = [played[i] for i in order]
-        self.write(self.kept[0], self.filepath)
-
-    def write(self, candidate: Candidate, filepath: str | os.PathLike[str]) -> None:
-        """Write weights to a file of the agent that is trained."""
-        held = [] if candidate.held is None else [candidate.held]
-        self.model.write_weights(filepath, candidate.weights, *held)
+        self.kept[0].write(self.model, self.filepath)
 
     def place(self) -> Any:
         """Return the environment to play in, as it is now."""
@@ -262,7 +262,7 @@ class Evaluation(rl.callbacks.Callback):
             if arrays
         ]
         if self.kept:
-            self.write(self.kept[0], self.filepath)
+            self.kept[0].write(self.model, self.filepath)
 
 
 def _held(candidate: Candidate) -> dict[str, np.ndarray]:

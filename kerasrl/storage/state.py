@@ -248,9 +248,9 @@ class TrainingState:
         """
         with self._fitting():
             self._restore(tree, agent, callbacks)
-            if tree["ended"] and not tree.get("finished") and tree["nb_steps"] == nb_steps:
-                agent.stop_training = True  # only the last files were missing
             goes_on = tree["nb_steps"] != nb_steps or (tree["ended"] and tree.get("finished"))
+            if tree["ended"] and not goes_on:
+                agent.stop_training = True  # only the last files were missing
             if not goes_on:  # otherwise the environment's wrappers may have gathered more by then
                 self.played = dict(tree.get("played", {}))
         self.saved_step = agent.step

@@ -81,7 +81,7 @@ class Playoff:
             callbacks.append(PlayoffProgress(which, NB_EPISODES))
         env = evaluation.place()
         with tempfile.TemporaryDirectory() as folder, self.stand_in(env) as agent:
-            evaluation.write(candidate, file := Path(folder, "weights.h5f"))
+            candidate.write(evaluation.model, file := Path(folder, "weights.h5f"))
             agent.load_weights(file)
             return evaluation.mean_reward(env, NB_EPISODES, seed, which, agent, callbacks)
 

@@ -157,11 +157,14 @@ def test_a_solved_run_has_one_in_the_environment_to_evaluate_in():
     assert result(solved)[3] == []  # with its first evaluation
     ACTIONS[1], ACTIONS[3], before = 1, 0, ACTIONS[:4]
     try:
-        solved = trained(stop_at=30.0, nb_steps=8, eval_env_arg={"scale": 10.0}, checkpoint_dir="two")
+        two = {"nb_steps": 8, "eval_env_arg": {"scale": 10.0}, "checkpoint_dir": "two"}
+        solved = trained(stop_at=30.0, **two)
+        assert result(solved)[3] == [(4, 30.0, 0.0), (2, 20.0, 10.0)]
+        assert choice(solved.files.best) == 1
+        trained(stop_at=99.0, resume=True, **two)  # it goes on
+        assert Lucky.nb_played == 300  # all three play, since what the environment has gathered may be more by now
     finally:
         ACTIONS[:4] = before
-    assert result(solved)[3] == [(4, 30.0, 0.0), (2, 20.0, 10.0)]
-    assert choice(solved.files.best) == 1
 
 
 @pytest.mark.parametrize("interval", [0, 100])

@@ -199,8 +199,7 @@ def _without_playoff(trained: Any, files: RunFiles, config: AnyConfig, best: lis
     first, rewards = trained.playoff[0], best
     if trained.best != (first.reward, first.step):
         with tempfile.TemporaryDirectory() as folder:
-            held = [] if first.held is None else [first.held]
-            trained.agent.write_weights(file := Path(folder, files.best.name), first.weights, *held)
+            first.write(trained.agent, file := Path(folder, files.best.name))
             rewards = _rewards(files, file, config)
     differences = [one - other for one, other in zip(best, rewards, strict=True)]
     error = statistics.stdev(differences) / math.sqrt(len(differences))
