@@ -244,10 +244,16 @@ class Trainable:
         """Return the online network's output [B, ...] for a tensor for each of its inputs."""
         return self._call(self.weights(), self._others(), inputs, False)[0]
 
-    def forward_target(self, inputs: list[tf.Tensor]) -> tf.Tensor:
-        """Return the target network's output [B, ...] for a tensor for each input."""
+    def forward_target(self, inputs: list[tf.Tensor], after: tf.Tensor | None = None) -> tf.Tensor:
+        """Return the target network's output [B, ...] for a tensor for each input, begun when `after` is known."""
         weights, statistics = self._target_values()
+        if after is not None:
+            weights = self.begun_after(after, weights)
         return self._call(weights, self._others(statistics), inputs, False)[0]
+
+    def begun_after(self, value: tf.Tensor, weights: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Return the same weights, which are not read before `value` is known if that is faster."""
+        return flat_weights.after(value, weights) if self._is_vector else weights
 
     def _call(
         self, weights: list[tf.Tensor], others: list[Any], inputs: list[tf.Tensor], training: bool

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 import types
 
 import h5py
@@ -289,6 +290,29 @@ def test_a_training_step_is_one_call(monkeypatch):
     # The steps that train, one more where each of six episodes is left, and the actions that nothing foresees: those at
     # the start of an episode and the one after the only step that did not train.
     assert nb_calls[0] == 29 + 6 + 6 + 1
+
+
+@pytest.mark.xla
+@pytest.mark.long
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems do not count how often a thread waits")
+def test_a_training_step_does_not_wait_for_another_thread():
+    """As it does if too many operations of an actor and a critic of four layers could start at once."""
+    action, both = keras.Input((2,)), keras.Input((1, 2))
+    hidden, actor_hidden = layers.Concatenate()([action, layers.Flatten()(both)]), layers.Flatten()(both)
+    for _ in range(3):
+        hidden, actor_hidden = layers.Dense(8, "relu")(hidden), layers.Dense(8, "relu")(actor_hidden)
+    critic, actor = (
+        keras.Model([action, both], layers.Dense(1)(hidden)),
+        keras.Model(both, layers.Dense(2)(actor_hidden)),
+    )
+    import resource
+
+    agent = DDPGAgent(2, actor, critic, action, SequentialMemory(200), **WARM)
+    agent.compile("sgd", jit_compile=True)
+    train(agent, 50)
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    train(agent, 200)
+    assert resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - before < 100
 
 
 def test_noise_is_drawn_in_training_alone_and_what_was_chosen_is_stored():

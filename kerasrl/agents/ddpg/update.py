@@ -64,18 +64,20 @@ class Update(BatchUpdate):
         assert isinstance(phase, tuple)
         trains_critic, trains_actor = phase
         actor, critic, inputs = self._actor, self._critic, self._critic_inputs
-        before = actor.weights(), critic.weights()  # read first, as in the update of a deep Q-network
+        actor_weights, critic_weights = actor.weights(), critic.weights()  # read first, as by a deep Q-network
         known: list[tf.Tensor] = []
         errors = tf.zeros_like(batch.rewards)
         if trains_critic:
             next_actions = actor.forward_target(batch.states1)
-            next_values = _column(critic.forward_target(inputs(batch.states1, next_actions)))
+            next_values = _column(critic.forward_target(inputs(batch.states1, next_actions), after=next_actions))
+            critic_weights = critic.begun_after(next_values, critic_weights)
             targets = (batch.rewards + batch.discounts * next_values[:, 0])[:, None]
             known, errors = self._descend_critic(
-                inputs(batch.states0, batch.actions), targets, before[1], *batch.weights
+                inputs(batch.states0, batch.actions), targets, critic_weights, *batch.weights
             )
+            actor_weights = actor.begun_after(known[0], actor_weights)
         if trains_actor:
-            loss = self._descend_actor(batch.states0, before[0])
+            loss = self._descend_actor(batch.states0, actor_weights)
             known = known or [loss, *[tf.zeros(())] * len(self._metrics)]
         return known, errors
 
