@@ -230,10 +230,13 @@ class Trainable:
         weights = [tf.convert_to_tensor(v) for v in variables]
         return flat_weights.split(weights[0], self._shapes) if self._is_vector else weights
 
-    def _target_values(self) -> tuple[list[tf.Tensor], list[Any]]:
+    def _target_values(self, after: tf.Tensor | None = None) -> tuple[list[tf.Tensor], list[Any]]:
         """Return the target network's weights, as `weights` does, and its statistics."""
         nb_online = len(self._online)
-        return self._split(self._target[:nb_online]), self._target[nb_online:]
+        weights = self._split(self._target[:nb_online])
+        if after is not None:
+            weights = self.begun_after(after, weights)
+        return weights, self._target[nb_online:]
 
     def _others(self, statistics: Sequence[Any] = ()) -> list[Any]:
         """Return the values of the variables that are not trained, with `statistics`, if given, in their places."""
@@ -246,9 +249,7 @@ class Trainable:
 
     def forward_target(self, inputs: list[tf.Tensor], after: tf.Tensor | None = None) -> tf.Tensor:
         """Return the target network's output [B, ...] for a tensor for each input, begun when `after` is known."""
-        weights, statistics = self._target_values()
-        if after is not None:
-            weights = self.begun_after(after, weights)
+        weights, statistics = self._target_values(after)
         return self._call(weights, self._others(statistics), inputs, False)[0]
 
     def begun_after(self, value: tf.Tensor, weights: list[tf.Tensor]) -> list[tf.Tensor]:

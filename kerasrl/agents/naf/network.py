@@ -88,9 +88,9 @@ class NAFNetwork(Trainable):
         """Return the best actions [n, nb_actions] in states, a tensor for each input."""
         return self._call(self.weights(), self._others(), self._with_actions(inputs), False)[0][1]
 
-    def forward_target(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+    def forward_target(self, inputs: list[tf.Tensor], after: tf.Tensor | None = None) -> tf.Tensor:
         """Return the target network's values [n, 1] of states, a tensor for each input."""
-        weights, statistics = self._target_values()
+        weights, statistics = self._target_values(after)
         return self._call(weights, self._others(statistics), self._with_actions(inputs), False)[0][2]
 
     def _with_actions(self, states: list[tf.Tensor]) -> list[tf.Tensor]:
