@@ -267,6 +267,7 @@ def test_each_block_of_python_is_tested():
     assert all(python_block(beginning) for beginning in PYTHON)
 
 
+@pytest.mark.long
 def test_the_script_for_continuous_actions_runs(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     script = {"__name__": "script"}
@@ -388,6 +389,7 @@ def test_the_choice_of_threads(capsys):
     assert "thread" in namespace["kerasrl"].configure((4,))
 
 
+@pytest.mark.long
 def test_the_environment_with_illegal_actions(tmp_path):
     namespace = {}
     exec(python_block("from gym import Env, spaces"), namespace)
@@ -410,6 +412,7 @@ def test_the_processor_of_the_commands():
     assert namespace["processor"].process_observation([1, 0]).tolist() == [0, 1, 1, 0, 0]
 
 
+@pytest.mark.long
 def test_the_callbacks_for_trackers_tell_of_each_episode_and_go_on_in_the_same_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     wandb, mlflow, namespace = MagicMock(), MagicMock(), {}

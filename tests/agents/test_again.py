@@ -74,6 +74,7 @@ def fit(agent, env, **options):
 # Seeds
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("how", "is_global"),
     [
@@ -170,6 +171,7 @@ def test_fit_leaves_the_agent_exploring_and_test_leaves_it_greedy_as_in_keras_rl
     assert agent.training and agent.forward(observation) == 3
 
 
+@pytest.mark.long
 def test_act_is_greedy_and_changes_nothing():
     agent, env = build_agent(policy=Constant(3)), Tasks()
     fit(agent, env, seed=1)

@@ -283,6 +283,7 @@ def test_one_seed_one_result(trained):
     assert train(agent, seed=6).actions != trained[1].actions
 
 
+@pytest.mark.long
 def test_tests_and_looks_in_callbacks_leave_the_training_unchanged(trained):
     class Meddling(rl.callbacks.Callback):
         def test(self, *args, logs=None):

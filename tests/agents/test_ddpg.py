@@ -236,6 +236,7 @@ class Unlimited(Env):
         return observation, reward, ended or limited, False, info
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "chosen", [{"nb_steps_warmup_actor": 11}, pytest.param({"target_model_update": 3}, marks=pytest.mark.long)]
 )
@@ -335,6 +336,7 @@ def test_noise_is_drawn_in_training_alone_and_what_was_chosen_is_stored():
     np.testing.assert_allclose(played.actions[0], agent.actor.predict_on_batch(observation[None, None])[0], 1e-5, 1e-6)
 
 
+@pytest.mark.long
 def test_what_becomes_of_an_action_outside_is_not_stored():
     class Clipping(rl.core.Processor):
         def process_action(self, action):
@@ -370,6 +372,7 @@ LATER = {
 }
 
 
+@pytest.mark.long
 def test_what_is_set_later_or_written_into_a_model_counts():
     """The reference does as the agent says; so it fails if the agent does not."""
 
@@ -390,6 +393,7 @@ def test_what_is_set_later_or_written_into_a_model_counts():
     agent.reference.assert_equal(agent)
 
 
+@pytest.mark.long
 def test_what_asks_for_each_action_and_for_frames_learns_the_same():
     class Asked(DDPGAgent):
         def select_action(self, state):
@@ -413,6 +417,7 @@ def test_a_setting_that_cannot_be_is_refused_when_it_is_changed(name, value):
         train(build_agent(**COLD), 20, {12: {name: value}})
 
 
+@pytest.mark.long
 def test_loops_of_ones_own_train():
     """As in scripts that call forward and backward themselves."""
     agent, env = build_agent(random_process=GaussianWhiteNoiseProcess(size=2)), Env()
@@ -451,6 +456,7 @@ class Parts(Env):
         return self.parts(observation), *rest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by_name", [True, False])
 def test_several_inputs_and_the_action_between_them(by_name):
     """In a dictionary by name, whatever the order; in a list in order, as Keras-RL's MultiInputProcessor makes them."""
@@ -499,6 +505,7 @@ def test_layers_of_all_kinds_learn_together():
     assert not any(same)
 
 
+@pytest.mark.long
 def test_optimizers():
     given = keras.optimizers.Adam(0.01, clipnorm=0.5)
     agent = build_agent(optimizer=given)
@@ -623,6 +630,7 @@ def test_weights_are_a_pair(tmp_path):
     agent.save_weights(str(tmp_path / "w.h5f"), overwrite=True)
 
 
+@pytest.mark.long
 def test_what_is_written_to_the_scripts_own_actor_counts_also_if_the_agent_is_asked_before_it_acts():
     agent = build_agent(nb_steps_warmup_critic=3, nb_steps_warmup_actor=3)
     own = agent._model  # which the script has made
@@ -778,12 +786,14 @@ def test_a_resume_after_a_kill_is_exact(whole, tmp_path):
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.long
 def test_tests_in_between_leave_a_training_as_it_was(whole, tmp_path):
     other, steps = fit(tmp_path / "state", 40, plays=True)
     assert_same(other, whole[0])
     np.testing.assert_array_equal(steps.actions, whole[1].actions)
 
 
+@pytest.mark.long
 def test_another_seed_gives_other_bits(whole, tmp_path):
     other, _ = fit(tmp_path / "state", 12, seed=4)
     assert not np.array_equal(other.memory.actions[:9], whole[0].memory.actions[:9])

@@ -398,6 +398,7 @@ def one_input():
     return learned
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("observe", "processor", "names", "window_length"),
     [
@@ -450,6 +451,7 @@ def test_a_model_without_the_windows_axis_is_told_so(shapes, window_length, cure
         DQNAgent(model, nb_actions=2, memory=SequentialMemory(9, window_length=window_length))
 
 
+@pytest.mark.long
 def test_inputs_given_as_dict():
     model = build_model(2)
     two_inputs = two_input_model(model, ["rest", "position"], as_dict=True)
@@ -522,6 +524,7 @@ def test_processor_may_let_an_episode_continue():
     assert agent.fit(LineEnv(), 40, verbose=0).history == {}  # no episode has ended
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "observe",
     [
@@ -629,6 +632,7 @@ def test_custom_model_objects():
     np.testing.assert_allclose(agent.target_model(states), model(states), 1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["sequential", "functional", "input and output in lists", "nested"])
 def test_kinds_of_models(kind):
     model = build_model(2)
@@ -686,6 +690,7 @@ def test_model_is_true_at_each_look():
     assert not np.allclose(seen["online"][0], seen["target"][0])
 
 
+@pytest.mark.long
 def test_model_held_since_before_is_true_after_each_episode():
     model, differences = build_model(2), []
 
@@ -779,6 +784,7 @@ class LimitedEnv(LineEnv):
         return super().step(action)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [None, 3])
 def test_testing_in_a_callback_leaves_the_training_unchanged(seed):
     class Evaluate(rl.callbacks.Callback):

@@ -312,6 +312,7 @@ def test_a_policy_that_cannot_choose_among_some_is_refused_by_name(policy, actin
         acting.fit(Masked(), 50, verbose=0, seed=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [SARSAAgent, CEMAgent])
 def test_other_agents_take_no_illegal_action(kind):
     env, options = Masked(), {"nb_steps_warmup": 20}
@@ -443,6 +444,7 @@ class Repeatable(Masked):
         return super().reset()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [SequentialMemory, pytest.param(PrioritizedMemory, marks=pytest.mark.long)])
 def test_a_resume_is_exact(tmp_path, kind):
     def fit(name, *callbacks, resume=False):

@@ -290,6 +290,7 @@ def test_noise_is_drawn_in_training_alone(shared):
     assert not np.array_equal(shared.forward(np.ones(2)), shared.forward(np.ones(2)))
 
 
+@pytest.mark.long
 def test_a_time_limit_keeps_the_last_states_value():
     """A single state with reward 1, whose value is 1 / (1 - gamma) unless the end takes it away."""
 
@@ -310,6 +311,7 @@ def test_a_time_limit_keeps_the_last_states_value():
         assert agent.V_model.predict(np.ones((1, 1, 2)), verbose=0) == pytest.approx(value, abs=0.05)
 
 
+@pytest.mark.long
 def test_attributes_that_are_set_later_count(shared):
     process = OrnsteinUhlenbeckProcess(theta=0.1, size=2)
     changes = {
@@ -329,6 +331,7 @@ def test_attributes_that_are_set_later_count(shared):
     shared.gamma, shared.batch_size, shared.gradient_steps = 0.99, 6, 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["mu_model", "combined_model", "target_V_model"])
 def test_what_is_written_into_a_model_counts(name, shared):
     surely = [np.zeros((2, 2)), np.array([50.0, -50.0])]
@@ -388,6 +391,7 @@ class Parts(Env):
         return self.split(observation), *rest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["processor", pytest.param("names", marks=pytest.mark.long)])
 def test_several_inputs(kind):
     names = ("x", "y") if kind == "names" else None
@@ -454,6 +458,7 @@ def own(function):
     return types.FunctionType(function.__code__, names, function.__name__, function.__defaults__)
 
 
+@pytest.mark.long
 def test_keras_rls_own_forward_and_backward_learn_the_same():
     class Literal(NAFAgent):
         forward, backward = own(rl.agents.NAFAgent.forward), own(rl.agents.NAFAgent.backward)
@@ -626,6 +631,7 @@ def test_a_resume_after_a_kill_is_exact(whole):
     np.testing.assert_array_equal(resumed.random_process.x_prev, whole.random_process.x_prev)
 
 
+@pytest.mark.long
 def test_tests_in_between_leave_a_training_as_it_was(whole, tmp_path):
     class Meddling(rl.callbacks.Callback):
         def on_step_end(self, step, logs):

@@ -321,6 +321,7 @@ def nb_shown(trained, step):
     return step + 1 + sum(end < step for end in trained.history["nb_steps"])
 
 
+@pytest.mark.long
 def test_weights_play_with_the_statistics_they_were_saved_with(trained):
     best = trained.best
     assert counts(trained.files.weights) == trained.agent.normalizer.count == nb_shown(trained, 120)

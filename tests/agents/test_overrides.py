@@ -268,6 +268,7 @@ METHODS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("part", "name"), METHODS)
 def test_a_method_given_to_an_object_is_called_from_the_next_fit_on(part, name, agent, reference):
     owner = agent if part == "agent" else getattr(agent, part)
@@ -446,6 +447,7 @@ def test_every_method_of_the_others_is_called_by_keras_rl_or_by_people(name):
     assert every - called == (BY_PEOPLE | of_dqn) & every and called <= every and len(called) > 30
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "part"), [(name, part) for name in OTHERS for part in [*OTHERS[name][1], "all"]])
 def test_what_people_override_in_the_others_is_asked_in_the_same_order(name, part):
     build, _, ours = OTHERS[name]

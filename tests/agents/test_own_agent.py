@@ -199,6 +199,7 @@ def test_evaluations_leave_the_training_as_it_was(tmp_path):
     assert_equal(fit(tmp_path, 200, [evaluation]), fit(tmp_path / "without", 200))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("killed", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_resume_is_exact(tmp_path, killed):
     folders = [tmp_path / name for name in ("whole", "parts")]

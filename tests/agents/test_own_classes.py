@@ -159,6 +159,7 @@ def test_a_memory_interval_that_is_changed_counts_from_the_next_step():
     assert 10 <= agent.memory.nb_entries <= 10 + 2 * nb_ends  # ends are stored whatever the interval
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -290,6 +291,7 @@ def test_a_compile_and_a_backward_of_ones_own_go_together():
     assert agent.updates >= 10
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("names", [(), "", ("one", "two"), "ab", ["one"]])
 def test_metrics_names_may_be_any_sequence(names):
     class Own(rl.core.Processor):
@@ -529,6 +531,7 @@ def resumed(path, kind, memory):
     return second
 
 
+@pytest.mark.long
 def test_a_state_of_ones_own_is_resumed(tmp_path):
     agent = resumed(tmp_path / "state", Kept, LongingKept)
     whole = build_agent(Kept, LongingKept(200, seed=2))

@@ -162,6 +162,7 @@ def test_a_log_of_any_values_continues_after_a_resume(tmp_path, agent):
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "other.json").read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("verbose", [0, 1, 2])
 def test_metrics_of_any_type_are_logged(verbose, tmp_path, capsys):
     class Telling(rl.core.Processor):

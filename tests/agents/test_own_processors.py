@@ -119,6 +119,7 @@ def test_a_state_batch_that_a_processor_uses_again_is_copied():
 # States of other shapes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("process", "window_length", "shape", "input_shape", "memory"),
     [
@@ -171,6 +172,7 @@ class Translating(rl.core.Processor):
         return self.translate(action)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_actions_of_any_kind_reach_the_environment_and_the_line_has_the_agents(kind, capsys):
     processor, env = Translating(KINDS[kind]), Counting()

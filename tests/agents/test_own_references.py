@@ -63,6 +63,7 @@ WRITES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", WRITES)
 @pytest.mark.parametrize("nb_steps", [24, 30])  # in the middle of an episode, and after its last step
 def test_what_is_written_to_the_scripts_own_model_counts_from_the_next_step(how, nb_steps):

@@ -134,6 +134,7 @@ def test_what_only_the_processor_makes_a_number_counts_as_that(reward):
     assert seen.steps == [(7.0, 7.0)] * 4
 
 
+@pytest.mark.long
 def test_a_clipped_task_is_solved_by_its_own_rewards(tmp_path, capsys):
     folders = {"checkpoint_dir": str(tmp_path), "log_dir": str(tmp_path)}
     config = Config(nb_steps=200, eval_interval=12, eval_episodes=2, stop_at=12.5, seed=1, **folders)

@@ -91,6 +91,7 @@ def test_policy_acts_while_the_agent_learns(name):
         assert set(log.actions) == {0, 1, 2}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["eps greedy", "greedy", "linear, eps", "linear, tau"])
 def test_keras_rls_own_policies_choose_as_their_methods_do(name):
     plain, log = POLICIES[name](), Log()

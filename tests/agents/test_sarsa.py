@@ -351,6 +351,7 @@ def another():
     return small()
 
 
+@pytest.mark.long
 def test_one_seed_one_result(trained):
     agent, expected = trained
     other = small()
@@ -359,6 +360,7 @@ def test_one_seed_one_result(trained):
     assert train(other, seed=6).actions != expected.actions
 
 
+@pytest.mark.long
 def test_tests_and_looks_in_callbacks_leave_the_training_unchanged(trained):
     class Meddling(rl.callbacks.Callback):
         def test(self):
@@ -540,6 +542,7 @@ def test_processors_metrics_and_actions():
     assert recorder.metrics[2][0] == 20**2 / 2 and recorder.metrics[2][2] == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "policy",
     [
@@ -588,6 +591,7 @@ def own(function):
     return types.FunctionType(function.__code__, names, function.__name__, function.__defaults__)
 
 
+@pytest.mark.long
 def test_keras_rls_own_forward_and_backward_run():
     """A copy of its code, which learns the same until the first episode's end."""
 

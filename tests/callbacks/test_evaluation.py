@@ -208,6 +208,7 @@ def test_the_training_is_as_without_evaluations(tmp_path):
     assert callback.best is not None
 
 
+@pytest.mark.long
 def test_a_processors_statistics_come_from_the_training_only(tmp_path):
     class Counting(rl.core.Processor):
         def __init__(self):
@@ -251,6 +252,7 @@ class Counting(EpsGreedyQPolicy):
         return super().select_action(q_values) if self.counts[0] % 3 else 0
 
 
+@pytest.mark.long
 def test_an_evaluation_leaves_processor_policy_and_random_as_they_were(tmp_path):
     def run(callbacks):
         set_random_seed(3)
@@ -279,6 +281,7 @@ class Interrupting(gym.Wrapper):
         return super().step(action)
 
 
+@pytest.mark.long
 def test_ctrl_c_does_not_wait_for_a_long_evaluation(tmp_path, monkeypatch):
     env = Interrupting(environments.make("CartPole-v0"))
     monkeypatch.setattr("time.monotonic", lambda: 1 + env.nb_steps / 16)

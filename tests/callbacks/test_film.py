@@ -260,6 +260,7 @@ def test_many_colours_stay_close(gif):
     assert np.abs(read(gif)[0][0].astype(int)[:, :, :2] - drawn).mean() < 16
 
 
+@pytest.mark.long
 def test_pictures_go_to_the_file_as_they_come(path):
     env, sizes, random = PictureEnv([90]), [], np.random.default_rng(0)
     env.render = lambda: 30 * random.integers(0, 9, (250, 250), np.uint8)

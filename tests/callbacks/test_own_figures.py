@@ -5,6 +5,7 @@ import json
 import gym
 import keras
 import numpy as np
+import pytest
 import rl.callbacks
 import tensorflow as tf
 from keras import layers
@@ -95,6 +96,7 @@ def test_hundreds_of_numbers_are_cut(tmp_path):
     assert "n99" in log and "n100" not in log
 
 
+@pytest.mark.long
 def test_every_callback_is_told_the_last_evaluation(tmp_path):
     folders = {"checkpoint_dir": str(tmp_path / "c"), "log_dir": str(tmp_path / "l")}
     config = Config(nb_steps=25, eval_interval=10, eval_episodes=1, seed=1, verbose=0, jit_compile=False, **folders)

@@ -264,6 +264,7 @@ def test_one_row_is_redrawn_and_left_complete(terminal):
     assert re.fullmatch(r"28/28  5 ep  reward 5.0  eps 0.1  loss \d\S*  5/s  took 00:05 *", row[-1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [

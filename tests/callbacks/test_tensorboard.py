@@ -76,6 +76,7 @@ def test_settings_are_a_table(tmp_path):
     assert [(step, text.decode()) for step, text in read(tmp_path)["settings"]] == [(0, table)]
 
 
+@pytest.mark.long
 def test_training_is_the_same_with_and_without(tmp_path):
     plain, _ = fit([])
     logged, _ = fit([TensorBoardLogger(str(tmp_path), {"seed": 3})])
@@ -96,6 +97,7 @@ def test_a_resumed_training_adds_to_the_folder(tmp_path):
         assert dict(ours[tag]) == dict(theirs[tag])  # what was done twice came out the same
 
 
+@pytest.mark.long
 def test_a_new_training_moves_earlier_curves_but_nothing_else(tmp_path):
     (tmp_path / "events.out.tfevents.1.of_another_program").touch()
     before = fit([TensorBoardLogger(str(tmp_path))], nb_steps=100)[1]["nb_steps"]

@@ -108,6 +108,7 @@ WRITING = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WRITING)
 def test_a_file_that_cannot_be_written_is_refused_before_the_first_step(tmp_path, name, refused):
     env = Env()

@@ -261,6 +261,7 @@ def test_keras_json_does_not_stop_a_command_or_the_cure_is_told(tmp_path, said):
             assert (ran.returncode, ran.stderr) == (0, "")
 
 
+@pytest.mark.long
 def test_the_users_settings_of_keras_change_nothing_and_stay(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KERAS_BACKEND", "jax")

@@ -85,6 +85,7 @@ def test_nothing_is_learned_while_nothing_can_be_drawn(memory):
     assert np.isnan(losses[0]) and np.isfinite(losses[-1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [Bandit, Hasty])
 @pytest.mark.parametrize("memory", ["sequential", pytest.param("prioritized", marks=pytest.mark.long)])
 def test_a_training_starts_whatever_its_seed(tmp_path, kind, memory):

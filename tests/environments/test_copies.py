@@ -133,6 +133,7 @@ def each(ways):
     return pytest.mark.parametrize("how", [pytest.param(how, marks=[pytest.mark.long] * (how in LONG)) for how in ways])
 
 
+@pytest.mark.long
 @each(HOW)
 def test_evaluations_see_what_was_changed_until_then(config, how):
     trained = train(config(env="PayingTest-v0"), **HOW[how](), callbacks=[Raising()])
@@ -171,6 +172,7 @@ def test_films_show_what_was_changed_until_then(config, how):
     assert set(Paying.drawn) == {2.0}  # at step 10, after the first episode
 
 
+@pytest.mark.long
 def test_an_environment_that_cannot_be_copied_is_told_at_the_start(config, tmp_path, refused, noted):
     with noted("Locked", "__deepcopy__"):
         train(config(env="LockedTest-v0"))
@@ -209,6 +211,7 @@ class Unclosable(Paying):
         raise OSError("cannot be closed")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [Paying, Locked, Unclosable])
 @pytest.mark.filterwarnings("ignore::kerasrl.errors.Note")
 def test_whatever_was_opened_is_closed_when_a_training_fails(config, kind):
@@ -267,6 +270,7 @@ SEEING = {
 }
 
 
+@pytest.mark.long
 @each(SEEING)
 def test_pictures_are_learned_from_however_the_environment_is_given(config, how, capsys):
     trained = train(config(env="SeeingTest-v0", nb_steps=10), **SEEING[how]())

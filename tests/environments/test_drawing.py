@@ -187,6 +187,7 @@ def test_an_environment_that_opens_a_window_needs_a_screen(no_screen):
         environments.make("OpeningTest-v0", "human")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [Printing, PrintingInStep])
 def test_one_that_prints_itself_is_shown_by_its_name_but_not_evaluated_aloud(
     kind, no_screen, tmp_path, monkeypatch, capsys

@@ -238,6 +238,7 @@ def test_subclasses_of_spaces_are_what_they_are_derived_from():
     assert environments.check_spaces(in_spaces(THREE, THREE)()) == ((3,), 3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("space, shape", SPACES.values(), ids=SPACES)
 def test_kinds_of_spaces_and_keys_that_are_learned_from(space, shape, tmp_path):
     kind = in_spaces(space, Named(2))

@@ -235,6 +235,7 @@ def test_files_act_as_the_agent_does(kind, weights, tmp_path, capfd, monkeypatch
     assert [float(line) for line in done.stdout.split()] == pytest.approx([*agents, *agents])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
@@ -361,6 +362,7 @@ def test_actions_of_equal_value_are_no_difference(here, capsys):
 # Files that are there
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("file", ["policy.onnx", "policy"])
 def test_a_file_is_replaced_only_if_asked_for(file, said, here, capsys):
     options = ["--weights", PRETRAINED, "--to", file, "--episodes", "1"]

@@ -133,6 +133,7 @@ def test_a_layer_on_each_observation_of_a_window_is_left_to_tensorflow():
     np.testing.assert_allclose(output, model(inputs), 1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("value", [np.inf, np.nan, 1e38])
 def test_numbers_that_are_not_finite_warn_nobody(value):
     q_values = build_agent(dense()).compute_q_values([np.full(4, value, np.float32)])

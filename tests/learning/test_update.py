@@ -238,7 +238,7 @@ def assert_close(actual, expected, tolerance=1e-5):
         np.testing.assert_allclose(one, other, tolerance, tolerance)
 
 
-QUICK = ("soft, huber", "hard, period 3, double, huber", "frozen on purpose", "window", "several updates")
+QUICK = ("hard, period 3, double, huber", "window", "several updates")
 
 
 @pytest.mark.xla

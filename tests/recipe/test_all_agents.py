@@ -137,6 +137,7 @@ def test_rewards_are_reported_as_the_environment_gives_them(name, trained):
     assert min(rewards) < -20  # a tenth of it would be above
 
 
+@pytest.mark.long
 def test_a_playoff_changes_no_training_and_keeps_what_plays_as_well(name, env_name, trained, here, monkeypatch):
     monkeypatch.setattr("kerasrl.training.playoff.NB_EPISODES", 3)
     assert run_command("train", options_of(name, playoff=2, **folders(here))) == 0
@@ -400,6 +401,7 @@ class Arm(gym.Env):
         return {"angle": np.zeros(2, np.float32), "mode": 0}, float(action.sum()), len(self.taken) % 5 == 0, False, {}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("unrehearsed")
 @pytest.mark.parametrize("agent", [agent for agent in NAMES if AGENTS[agent].actions == "continuous"])
 def test_actions_have_the_shape_and_the_bounds_that_the_environment_wants(agent, here):
@@ -416,6 +418,7 @@ def test_actions_have_the_shape_and_the_bounds_that_the_environment_wants(agent,
     assert ((outputs > [-1, 2]) & (outputs < [1, 6])).all()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("unrehearsed")
 @pytest.mark.parametrize("agent", [agent for agent in NAMES if AGENTS[agent].actions == "continuous"])
 def test_actions_without_bounds_are_taken_as_they_are(agent, here):

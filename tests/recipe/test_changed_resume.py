@@ -63,6 +63,7 @@ def test_a_resume_may_explore_otherwise():
     assert agent.policy.get_current_value() == pytest.approx(np.exp(-0.8), rel=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "before", "after", "expected"),
     [
@@ -91,6 +92,7 @@ def test_every_agent_may(name, before, after, expected):
     assert expected(train(settings(name, **{**before, **after}, **MORE)).agent)
 
 
+@pytest.mark.long
 def test_a_resume_in_python_may_go_back_to_a_default(refused):
     train(settings(learning_rate=1e-4, gamma=0.5))
     assert float(train(settings(**MORE, learning_rate=1e-3)).agent.optimizer.learning_rate) == pytest.approx(1e-3)
@@ -100,6 +102,7 @@ def test_a_resume_in_python_may_go_back_to_a_default(refused):
     assert again == settings(gamma=0.5) and "given" not in vars(again)
 
 
+@pytest.mark.long
 def test_evaluations_may_be_less_frequent_and_longer():
     train(settings(eval_interval=10, eval_episodes=1))
     trained = train(settings(**{**MORE, "nb_steps": 90}, eval_interval=30, eval_episodes=2))
@@ -111,6 +114,7 @@ def test_evaluations_may_be_less_frequent_and_longer():
     assert trained.last[1] == 90
 
 
+@pytest.mark.long
 def test_the_best_weights_are_not_forgotten_while_there_are_no_evaluations():
     train(settings(eval_interval=10, eval_episodes=1))
     kept = TrainingState("checkpoints/dqn_CartPole-v0_state").load()["callbacks"][0]
@@ -213,6 +217,7 @@ class StopAt40(rl.callbacks.Callback):
             self.model.stop_training = self.model.did_abort = True  # as a signal does
 
 
+@pytest.mark.long
 def test_fewer_steps_are_possible_as_long_as_they_have_not_been_taken(refused):
     learning = {"nb_steps_warmup": 10, "batch_size": 4}
     train(settings(**learning, checkpoint_dir="whole", log_dir="whole", nb_steps=60))

@@ -506,6 +506,7 @@ def test_weights_of_another_environment(name, said, capsys):
     assert str(DATA / name) in said(capsys.readouterr().err)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "arguments", [["train.py"], ["test.py", "--weights", DATA / "keras_rl_0.4.2_hdf5.h5f"]], ids=lambda a: a[0]
 )

@@ -99,7 +99,10 @@ def spoil_loss(agent, value):
     agent.excess_step = agent.step
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1.1e15, -2e15])
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, -2e15, *[pytest.param(value, marks=pytest.mark.long) for value in (math.inf, -math.inf, 1.1e15)]],
+)
 @pytest.mark.parametrize("spoil", [spoil_weights, spoil_q_values, spoil_loss])
 def test_what_is_not_kept(tmp_path, spoil, value):
     learner, env = agent(), environments.make("CartPole-v0")
@@ -137,6 +140,7 @@ def test_a_training_does_not_begin_with_weights_that_are_not_finite(tmp_path):
     assert not Path(tmp_path / "state").exists()
 
 
+@pytest.mark.long
 def test_a_resume_has_the_learning_rate_that_it_is_given(run, tmp_path):
     assert run("--nb-steps", "60")[0] == 0
     rates = []

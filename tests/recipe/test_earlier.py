@@ -107,6 +107,7 @@ def test_names_that_runs_do_not_give_stay_where_they_are(first, run):
     assert all(file.exists() for file in own)
 
 
+@pytest.mark.long
 def test_the_earlier_run_is_tested_drawn_and_resumed_where_it_is(first, run, capsys):
     assert run(*SHORT, "--seed", "2")[0] == 0
     before = {path: content for path, content in contents(Path()).items() if "earlier" not in path}
@@ -270,6 +271,7 @@ def test_an_unfinished_run_refuses_a_new_one_and_is_moved_if_asked(run):
     assert run("--resume", "--checkpoint-dir", "checkpoints/earlier/1")[0] == 0
 
 
+@pytest.mark.long
 def test_another_checkpoint_dir_moves_the_logs_that_it_shares_and_a_resume_moves_them_back(run):
     unfinished("--seed", "1")
     first, logs = id_of(), contents(Path("logs"))
@@ -420,6 +422,7 @@ def test_a_memory_file_that_the_state_does_not_know_is_not_written_to(run, tmp_p
     assert victim.read_bytes() == b"precious"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["logs/dqn_CartPole-v0_tensorboard", "logs/earlier", "checkpoints/earlier/7"])
 @pytest.mark.parametrize("resume", [[], ["--resume", "--nb-steps", "70"]], ids=["new", "resumed"])
 def test_a_folder_that_is_a_link_is_not_written_into(first, run, tmp_path, name, resume):
@@ -461,6 +464,7 @@ def interrupt():
     raise KeyboardInterrupt
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at", [1, 30, 55], ids=["first", "training", "last evaluation"])
 def test_an_environments_keyboard_interrupt_is_a_failure(run, said, monkeypatch, at):
     raising(monkeypatch, interrupt, at)

@@ -166,6 +166,7 @@ def test_libraries_and_functions_take_theirs():
 # Through the commands
 
 
+@pytest.mark.long
 def test_they_are_kept_in_files_and_used_again_only_if_they_are_given_again_or_trusted(capsys, said, refused):
     assert run("--env-arg", "length=3", "--env-arg", "pay=2", "--env-arg", "names=[1, true]") == 0
     assert set(map(str, Walk.made)) == {"(3, 2, [1, True])"}
@@ -244,6 +245,7 @@ def test_evaluations_take_place_in_another_environment_whose_threshold_counts(ca
     del gym.envs.registration.registry["Other-v0"]
 
 
+@pytest.mark.long
 def test_other_arguments_alone_are_those_of_the_same_environment_and_films_are_taken_there():
     there = {"env": "Walk-v0", "env_arg": {"pay": 2.0, "length": 3}, "eval_env_arg": {"length": 6}, "record_every": 20}
     trained = train(Config(**FEW, **there))

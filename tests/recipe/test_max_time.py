@@ -79,6 +79,7 @@ def test_one_episode_is_played_at_least_and_nothing_is_said_where_nothing_is_wan
     assert len(json.loads(Path("logs/dqn_Clock-v0_log.json").read_text())["nb_steps"]) == 1
 
 
+@pytest.mark.long
 def test_in_python_it_is_counted_from_the_call(capsys, said):
     Clock.nb_steps = 500
     trained = train(Config(env="Clock-v0", max_time=20 * 60.0, **FEW))

@@ -138,6 +138,7 @@ SLIPS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("slip", SLIPS)
 def test_a_wrong_answer_is_blamed_on_the_environments_method(own, run, said, tmp_path, slip):
     status, errors = run(*own(*SLIPS[slip]))
@@ -337,6 +338,7 @@ def test_the_newest_version_is_the_largest_number_also_in_gymnasium_and_in_modul
 # What is refused
 
 
+@pytest.mark.long
 def test_a_training_state_or_its_memory_is_no_weights_file(own, run, said, tmp_path, capsys):
     assert run(*own(), "--state-interval", "8") == (0, "")
     for pattern in ("*_state", "*_state.memory-*"):

@@ -99,6 +99,7 @@ def test_objects_take_the_place_of_what_the_settings_name(tmp_path):
     assert 'objects = "env, model, processor, callbacks"' in (tmp_path / "logs/dqn_Tilted_config.toml").read_text()
 
 
+@pytest.mark.long
 def test_a_given_model_begins_as_it_was_given(tmp_path):
     # Without an update nothing but the rehearsal could change it.
     objects = given()
@@ -175,6 +176,7 @@ def test_a_function_makes_what_cannot_be_copied(tmp_path, refused):
     assert len(trained.play(1)) == 1
 
 
+@pytest.mark.long
 def test_a_function_builds_the_model(refused):
     trained = train(Config(**SHORT), model=build_model)
     assert [layer.units for layer in trained.agent.model.layers if hasattr(layer, "units")] == [16, 16, 16, 2]

@@ -125,6 +125,7 @@ def kill():
     raise Killed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["killed", "signal", pytest.param("time", marks=pytest.mark.long)])
 def test_ended_in_a_playoff_and_resumed_is_as_never_ended(monkeypatch, capsys, said, how):
     whole = undisturbed(playoff=2)
@@ -145,6 +146,7 @@ def test_ended_in_a_playoff_and_resumed_is_as_never_ended(monkeypatch, capsys, s
     assert Lucky.nb_played == 100  # of the first of the weights, the figure is kept
 
 
+@pytest.mark.long
 def test_a_longer_run_is_as_one_that_was_that_long():
     whole = undisturbed(nb_steps=6)
     assert len(trained(nb_steps=4).playoff) == 2

@@ -276,6 +276,7 @@ def test_a_run_of_one_episode_leaves_the_lines_of_the_others(tmp_path, draw):
     assert [len(line.get_xdata()) for line in lines(reward, plotting.COLOURS[0])] == [1] + [300] * 11
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("nb_kinds", [7, pytest.param(9, marks=pytest.mark.long)])
 def test_from_seven_kinds_on_each_has_a_panel(tmp_path, draw, nb_kinds):
     logs = [
@@ -463,6 +464,7 @@ def test_picture_is_beside_the_first_log_and_its_path_is_printed(tmp_path, capsy
     assert {path.name for path in tmp_path.iterdir()} == {*names, picture}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("suffix", "begin"), [(".png", b"\x89PNG"), (".SVG", b"<?xml"), (".pdf", b"%PDF")])
 def test_formats(tmp_path, suffix, begin):
     assert plot([KERAS_RL], tmp_path / f"curve{suffix}").read_bytes().startswith(begin)
@@ -524,6 +526,7 @@ def test_a_persons_style_changes_nothing_and_is_left_alone(tmp_path):
         assert matplotlib.rcParams["axes.facecolor"] == "black"
 
 
+@pytest.mark.long
 def test_help_does_not_wait_for_matplotlib_and_nothing_else_is_printed(tmp_path):
     script = (
         "import sys\nfrom kerasrl.cli.door import run\n"

@@ -174,6 +174,7 @@ def test_a_terminal_that_closes_lets_a_training_save(tmp_path):
     assert (tmp_path / "checkpoints/dqn_CartPole-v0_weights.h5f").exists()
 
 
+@pytest.mark.long
 def test_a_training_in_a_thread_leaves_signals_alone(tmp_path):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     config = Config(nb_steps=50, verbose=0, checkpoint_dir=str(tmp_path), log_dir=str(tmp_path))
@@ -450,6 +451,7 @@ def test_a_new_run_leaves_nothing_of_the_one_that_it_replaces(run, tmp_path):
         assert found == {f"dqn_CartPole-v0_{name}" for name in names}
 
 
+@pytest.mark.long
 def test_second_run_in_a_folder_is_refused(run, tmp_path):
     for folder in ("checkpoints", "logs"):
         with files.exclusive(tmp_path / folder):
@@ -522,6 +524,7 @@ def test_failing_callback_is_named(run, said, monkeypatch):
     assert (status, "Unlucky" in said(error, r"(?<=line )\d+")) == (1, True)
 
 
+@pytest.mark.long
 def test_bad_numbers_stop_the_training_and_are_explained(run, tmp_path):
     status, error = run(*environment_with(lambda: setattr(Failing, "scale", 1e30)))
     Failing.scale = 1.0

@@ -67,6 +67,7 @@ def test_a_memory_that_needs_more_than_half_is_noted_and_one_that_needs_more_tha
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == files
 
 
+@pytest.mark.long
 def test_in_a_shell_the_option_is_named(has, capsys, said):
     has(50_000 * 78 - 1)
     with pytest.raises(SystemExit) as stop:

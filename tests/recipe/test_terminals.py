@@ -43,6 +43,7 @@ def test_a_python_without_the_libraries_is_told_so(script, said, tmp_path):
     assert (status, out, "msgspec" in said(errors)) == (1, "", True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("library", ["numpy", "filelock"])
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_library_that_is_missed_late_is_told_so_too(script, library, said, tmp_path):

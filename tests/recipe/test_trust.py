@@ -108,6 +108,7 @@ def test_what_older_files_name_is_this_projects(stranger, refused):
     assert not Path("sprung").exists()
 
 
+@pytest.mark.long
 def test_a_folder_of_tune_may_not_bring_code(stranger):
     settings = Config(nb_steps=60, eval_interval=0, verbose=0)
     job = Job("seed 0", settings, (0,), Path("runs"), True, ("tune",))
@@ -201,6 +202,7 @@ def test_a_resumed_run_may_not_bring_code(tmp_path, monkeypatch, capsys):
             assert run_command("train", ["--resume", "--nb-steps", "80", *how]) == status
 
 
+@pytest.mark.long
 def test_the_command_to_type_names_what_the_file_will(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("own_processor.py").write_text("import rl.core\nclass Own(rl.core.Processor): pass\n")

@@ -43,6 +43,7 @@ def assert_equal(some, others):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", AGENTS)
 def test_every_agents_networks_and_targets_begin_with_them_and_its_optimizers_afresh(name):
     first = train(settings(name))
@@ -124,6 +125,7 @@ class Counting(rl.core.Processor):
         return observation
 
 
+@pytest.mark.long
 def test_what_a_processor_held_comes_back_or_is_left_out_if_asked(refused):
     processor = Counting()
     first = train(settings(), processor=processor)

@@ -216,6 +216,7 @@ def test_what_cannot_be_kept_exactly_is_refused_at_the_start(tmp_path, name, ref
     agent.fit(environments.make("CartPole-v0"), 20, verbose=0)  # without a state there is nothing to refuse
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("later", [Phase.RUN, [Point(1, 2)], Point(1, 2)])
 def test_an_object_that_a_resume_could_not_put_back_is_refused_when_it_appears(tmp_path, later, refused):
     with refused("Holding.thing"):
@@ -371,6 +372,7 @@ class Watching(rl.callbacks.Callback):
         self.thing = self.thing or Unknown()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("thing", [Unknown(), None])
 def test_what_a_callback_holds_and_cannot_be_kept_is_noted_once_and_ends_no_training(tmp_path, noted, thing):
     with noted("Watching.thing", "Unknown"):  # also if it appears later
@@ -414,6 +416,7 @@ class Actions(rl.callbacks.Callback):
         self.actions.append(int(action))
 
 
+@pytest.mark.long
 def test_a_seed_seeds_pythons_random_too(tmp_path):
     runs = []
     for before in (1, 2):
@@ -439,6 +442,7 @@ def test_the_first_weights_have_a_seed_of_their_own():
     assert not np.array_equal(results[0].model.get_weights()[0], results[2].model.get_weights()[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("policy", [EpsGreedyQPolicy, pytest.param(Drawing, marks=pytest.mark.long)])
 def test_a_resume_continues_pythons_random_and_the_random_starts(tmp_path, policy):
     results = []
@@ -553,6 +557,7 @@ def test_a_resume_may_show_more_or_less(tmp_path, verbose):
     assert_same_weights(agent, fit(tmp_path / "whole", 150))
 
 
+@pytest.mark.long
 def test_the_lines_of_a_resumed_run_count_all_its_steps(tmp_path, capsys):
     for nb_steps in (100, 115):
         agent, state = build_agent(), TrainingState(tmp_path / "state", 50)

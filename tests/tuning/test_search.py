@@ -178,6 +178,7 @@ def test_the_study_is_optunas_own_and_holds_no_pickle(ray, tmp_path, capsys, err
     assert "study.db cannot be used: " in error(*arguments)
 
 
+@pytest.mark.long
 def test_what_a_kill_kept_from_being_cleared_is_cleared_by_the_next(tmp_path):
     (tmp_path / "space.toml").write_text("gamma = [0.9, 0.99]")
     config = Config()
