@@ -1,12 +1,15 @@
 """Atari games as the published tables play them, against the Arcade Learning Environment frame by frame."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
 
-from kerasrl import environments
+from kerasrl import environments, play
+from kerasrl.cli.door import run as run_command
 from kerasrl.environments import atari
+from kerasrl.storage import weights
 
 FIRE = 1
 
@@ -97,3 +100,30 @@ def test_each_game_that_had_a_name_in_gym_has_one_of_these():
 def test_arguments_that_no_game_can_have_are_refused(argument, value, refused):
     with refused(argument, value):
         environments.make("Atari/Pong-v4", **{argument: value})
+
+
+SHORT = "--preset pong --seed 3 --nb-max-episode-steps 60 --nb-steps-warmup 60 --memory-limit 150 --eps-nb-steps 100 "
+SHORT += "--target-model-update 40 --eval-interval 150 --eval-episodes 1 --state-interval 50 --verbose 0"
+
+
+@pytest.mark.long
+def test_the_preset_learns_from_the_screen_goes_on_exactly_and_plays(tmp_path, capsys):
+    """A memory that runs over, hard target updates, evaluations and a stop within 300 steps."""
+
+    def run(folder, *words):
+        folders = ["--checkpoint-dir", str(tmp_path / folder), "--log-dir", str(tmp_path / folder)]
+        assert run_command("train", [*words, *folders]) == 0
+        return tmp_path / folder / "dqn_Atari-Pong-v4_weights.h5f", tmp_path / folder / "dqn_Atari-Pong-v4_log.json"
+
+    whole = run("whole", *SHORT.split(), "--nb-steps", "300")
+    run("parts", *SHORT.split(), "--nb-steps", "180")
+    parts = run("parts", "--resume", "--nb-steps", "300", "--verbose", "0")
+    for one, other in zip(weights.read(whole[0]).layers, weights.read(parts[0]).layers, strict=True):
+        for array, same in zip(one.values(), other.values(), strict=True):
+            np.testing.assert_array_equal(array, same)
+    logs = [json.loads(log.read_text()) for _, log in (whole, parts)]
+    assert logs[0]["episode_reward"] == logs[1]["episode_reward"] and logs[0]["loss"][1:] == logs[1]["loss"][1:]
+    assert np.isfinite(logs[0]["loss"][2:]).all() and max(logs[0]["loss"][2:]) > 0
+    assert sum(reward is not None for reward in logs[0]["evaluation_reward"]) == 2
+    (reward,) = play(whole[0], 1, seed=1)  # a whole game, which so few steps do not win
+    assert -21 <= reward < 0 and capsys.readouterr().err == ""
