@@ -390,6 +390,7 @@ def test_every_agent_learns_resumes_plays_and_is_exported(name, tmp_path, capsys
     assert float(re.search(r"within (\S+)", capsys.readouterr().out)[1]) < 1e-4
 
 
+@pytest.mark.long
 def test_an_exported_network_normalises_observations_itself(trained, tmp_path):
     trained.export(tmp_path / "policy.keras", episodes=2)
     policy, agent = keras.models.load_model(tmp_path / "policy.keras", compile=False), trained.agent

@@ -77,6 +77,7 @@ POLICIES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", POLICIES)
 def test_policy_acts_while_the_agent_learns(name):
     spy, log = Spy(POLICIES[name]()), Log()

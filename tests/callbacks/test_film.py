@@ -226,6 +226,7 @@ def test_a_film_may_be_made_again(gif):
         assert len(read(gif)[0]) == nb_pictures
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("shape", "size"),
     [((10, 10, 3), (480, 480)), ((210, 160, 3), (420, 320)), ((400, 600, 3), (400, 600)), ((720, 1280, 3), (360, 640)),

@@ -158,6 +158,7 @@ COUNTING = {
 }
 
 
+@pytest.mark.long
 @each(COUNTING)
 def test_what_wrappers_have_gathered_is_there_in_evaluations_and_playing(config, how, recwarn):
     trained = train(config(env="CountingTest-v0", nb_steps=10), **COUNTING[how]())

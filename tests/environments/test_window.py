@@ -152,6 +152,7 @@ def test_without_a_window_its_title_is_left_alone(shown):
     assert pygame.display.get_caption()[0] == "mine"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("visualize", [True, False])
 def test_playing_ends_with_the_finished_episodes(shown, visualize, capsys):
     agent = build_agent()

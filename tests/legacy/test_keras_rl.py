@@ -100,6 +100,7 @@ print([float(abs(w).sum()) for w in dqn.model.get_weights()])
 """
 
 
+@pytest.mark.long
 def test_a_script_with_seeds_gives_the_same_bits_each_time(run, tmp_path):
     first, second = (run(SEEDED)[1] for _ in range(2))
     other = run(SEEDED.replace("seed(2)", "seed(3)"))[1]

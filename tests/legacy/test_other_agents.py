@@ -234,6 +234,7 @@ print(agent.fit(Parts(), nb_steps=20, verbose=0).history["nb_episode_steps"])
 """
 
 
+@pytest.mark.long
 def test_classes_processors_and_several_inputs_of_ddpg_scripts(run):
     status, output, errors = run(OWN, keras="tensorflow.keras")
     # 40 steps, and the last observation of each of 4 episodes.
@@ -293,6 +294,7 @@ except TypeError as error:
 """
 
 
+@pytest.mark.long
 def test_copies_of_ddpgs_constructor_and_backward(run):
     status, output, errors = run(COPIED)
     changed = "[False, False, False, False, True, True, True, True]", str([True] * 8)

@@ -61,6 +61,7 @@ SAME = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", SAME.values(), ids=SAME)
 def test_a_script_with_nothing_old_runs_as_with_python(text, tmp_path):
     lines = text.strip("\n").splitlines()

@@ -169,6 +169,7 @@ def test_callbacks_may_come_and_go():
 # What is told
 
 
+@pytest.mark.long
 def test_it_is_told_and_the_settings_file_gets_a_segment_for_each_change(capsys, said, monkeypatch):
     words = [w for k, v in FEW.items() for w in (f"--{k}", str(v).strip("(,)")) if k not in ("verbose", "nb_steps")]
 

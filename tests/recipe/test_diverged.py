@@ -58,6 +58,7 @@ def is_sound(values):
     return all(np.abs(array).max() <= 1e15 for array in values if array.size)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("optimizer", "reward"),
     [

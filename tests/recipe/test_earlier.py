@@ -475,6 +475,7 @@ def test_an_environments_keyboard_interrupt_is_a_failure(run, said, monkeypatch,
     assert run("--resume")[0] == 0
 
 
+@pytest.mark.long
 def test_an_environments_keyboard_interrupt_is_a_failure_in_the_trial_and_in_a_test(first, run, monkeypatch, capsys):
     monkeypatch.setattr(TrainingRun, "_rehearse", REHEARSE)
     raising(monkeypatch, interrupt, 3)

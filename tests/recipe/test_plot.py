@@ -564,6 +564,7 @@ def test_no_mplbackend_keeps_anything_from_being_learned(tmp_path):
     assert list(tmp_path.glob("logs/*_curve.png"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", ["nonsense", "module://nonsense", "qtagg"])
 def test_no_mplbackend_keeps_a_curve_from_being_drawn(tmp_path, python, backend):
     (tmp_path / "x_log.json").write_text(json.dumps({"episode_reward": [1.0, 2.0], "nb_steps": [10, 20]}))

@@ -103,6 +103,7 @@ def test_what_cannot_be_kept_is_refused(tmp_path):
         fit(tmp_path / "state", 50, policy=Holder())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", [200, 400])
 def test_another_memory_is_refused(tmp_path, limit, refused):
     fit(tmp_path / "state", 120)
