@@ -79,6 +79,7 @@ PUBLISHED = {
     "pendulum": "-152.1",
     "mountaincar-continuous": "93.5 (300,000 steps)",
     "lunarlander-continuous": "230.2",
+    "pong": "20.6 ± 0.6 (10,000,000 steps)",
 }
 
 

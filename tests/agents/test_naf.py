@@ -334,7 +334,7 @@ def test_attributes_that_are_set_later_count(shared):
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["mu_model", "combined_model", "target_V_model"])
 def test_what_is_written_into_a_model_counts(name, shared):
-    surely = [np.zeros((2, 2)), np.array([50.0, -50.0])]
+    surely = [np.zeros((2, 2)), np.array([5.0, -5.0])]
 
     def write(agent):
         model = getattr(agent, name)
