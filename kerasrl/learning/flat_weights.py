@@ -65,7 +65,7 @@ def after(value: tf.Tensor, weights: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     800 microseconds with 64, 64 nodes, 500 and 700 with Keras-RL's example), and on a busy machine half of it.
     """
     nothing = tf.minimum(tf.abs(tf.reshape(value, [-1])[0]), 0.0)  # 0, which XLA does not know
-    return [weight - nothing if weight.shape.rank > 1 else weight for weight in weights]
+    return [weight - tf.cast(nothing, weight.dtype) if weight.shape.rank > 1 else weight for weight in weights]
 
 
 def copying(

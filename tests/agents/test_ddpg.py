@@ -298,6 +298,8 @@ def test_a_training_step_is_one_call(monkeypatch):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems do not count how often a thread waits")
 def test_a_training_step_does_not_wait_for_another_thread():
     """As it does if too many operations of an actor and a critic of four layers could start at once."""
+    import resource
+
     action, both = keras.Input((2,)), keras.Input((1, 2))
     hidden, actor_hidden = layers.Concatenate()([action, layers.Flatten()(both)]), layers.Flatten()(both)
     for _ in range(3):
@@ -306,8 +308,6 @@ def test_a_training_step_does_not_wait_for_another_thread():
         keras.Model([action, both], layers.Dense(1)(hidden)),
         keras.Model(both, layers.Dense(2)(actor_hidden)),
     )
-    import resource
-
     agent = DDPGAgent(2, actor, critic, action, SequentialMemory(200), **WARM)
     agent.compile("sgd", jit_compile=True)
     train(agent, 50)
@@ -485,6 +485,25 @@ def test_the_action_may_join_after_the_first_layer():
     before = agent.get_weights()
     assert np.isfinite(train(agent, 12).metrics[-1]).all()
     assert not any(map(np.array_equal, before, agent.get_weights()))
+
+
+@pytest.mark.parametrize(
+    "types", [("float64", "float32"), ("float32", "float64"), ("mixed_bfloat16", "float32")], ids=str
+)
+def test_actor_and_critic_may_compute_in_types_of_their_own(types):
+    losses, values = [], None
+    for actor_type, critic_type in (("float32", "float32"), types):
+        action, state = keras.Input((2,)), keras.Input((1, 2))
+        actor = keras.Model(state, layers.Dense(2, dtype=actor_type)(layers.Flatten()(state)))
+        both = layers.Concatenate()([action, layers.Flatten()(state)])
+        critic = keras.Model([action, state], layers.Dense(1, dtype=critic_type)(both))
+        values = values or [network.get_weights() for network in (actor, critic)]
+        for network, weights_ in zip((actor, critic), values, strict=True):
+            network.set_weights(weights_)
+        agent = DDPGAgent(2, actor, critic, action, SequentialMemory(200), **WARM)
+        agent.compile("sgd", jit_compile=False)
+        losses.append([metrics[0] for metrics in train(agent, 14).metrics[9:]])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.1)
 
 
 @pytest.mark.xla

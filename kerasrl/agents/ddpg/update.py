@@ -64,7 +64,7 @@ class Update(BatchUpdate):
         assert isinstance(phase, tuple)
         trains_critic, trains_actor = phase
         actor, critic, inputs = self._actor, self._critic, self._critic_inputs
-        actor_weights, critic_weights = actor.weights(), critic.weights()  # read first, as by a deep Q-network
+        actor_weights, critic_weights = actor.weights(), critic.weights()  # read first, as a deep Q-network's
         known: list[tf.Tensor] = []
         errors = tf.zeros_like(batch.rewards)
         if trains_critic:
