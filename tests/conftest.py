@@ -59,7 +59,7 @@ collected, speakers, passed = (pytest.StashKey() for _ in range(3))
 def pytest_addoption(parser):
     parser.addoption("--regenerate-messages", action="store_true", help="rewrite what the tests that run say")
     parser.addoption(
-        "--quarter", type=int, choices=range(4), help="run a quarter of the tests, which their names choose"
+        "--eighth", type=int, choices=range(8), help="run an eighth of the tests, which their names choose"
     )
 
 
@@ -84,9 +84,9 @@ LONGEST += ["test_own_names.py", "test_command_line.py", "test_whole_scripts.py"
 def pytest_collection_modifyitems(config, items):
     config.stash[collected] = {item.path for item in items}  # before any test is deselected
     config.stash[speakers] = {key_of(item) for item in items if "said" in item.fixturenames}
-    quarter = config.getoption("--quarter")
-    if quarter is not None:
-        items[:] = [item for item in items if zlib.crc32(item.nodeid.partition("[")[0].encode()) % 4 == quarter]
+    eighth = config.getoption("--eighth")
+    if eighth is not None:
+        items[:] = [item for item in items if zlib.crc32(item.nodeid.partition("[")[0].encode()) % 8 == eighth]
     yield
     nb_tests = collections.Counter(item.path for item in items)
 

@@ -254,7 +254,7 @@ def test_options_in_the_text_exist():
     fields = [field.name for kind in kinds for field in dataclasses.fields(kind)]
     known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help", "debug"]}
     others = {"--presets", "--options", "--tables", "--baseline", "--logdir"}  # of benchmarks/, TensorBoard's
-    others |= {"--regenerate-messages", "--quarter", "--backend-store-uri"}  # of the tests, MLflow's
+    others |= {"--regenerate-messages", "--eighth", "--backend-store-uri"}  # of the tests, MLflow's
     others |= set(re.findall(r"--[a-z-]+", run("-m", "kerasrl", "--help", cwd=ROOT).stdout))
     named = {option for span in SPANS for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)}
     assert len(named) > 20

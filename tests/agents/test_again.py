@@ -112,6 +112,7 @@ def test_a_seed_holds_for_one_fit_and_all_later_ones_go_on_reproducibly(how, is_
     assert len({task for tasks, _ in first[0] for task in tasks}) > 4
 
 
+@pytest.mark.long
 def test_a_seed_that_is_set_again_holds_again():
     env, agent = Tasks(), build_agent()
     pairs = [[fit(agent, env, seed=seed) for _ in range(2)] + [fit(agent, env)] for seed in (1, 2)]
@@ -123,6 +124,7 @@ def test_a_seed_that_is_set_again_holds_again():
     assert fit(agent, env)[0] != pairs[0][0][0]  # nor does the 5 wait any longer
 
 
+@pytest.mark.long
 def test_without_seeds_everything_is_new_each_time():
     env, agent = Tasks(), build_agent()
     np.random.seed(None)
@@ -284,6 +286,7 @@ def test_arguments_have_keras_rls_order(pair):
     assert compared >= 1
 
 
+@pytest.mark.long
 def test_arguments_by_position(tmp_path):
     agent, env = build_agent(), Tasks()
     log = FileLogger(str(tmp_path / "log.json"), 1)

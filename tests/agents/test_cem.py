@@ -276,6 +276,7 @@ def assert_same(one, other):
     assert all(map(np.array_equal, one.get_weights(), other.get_weights()))
 
 
+@pytest.mark.long
 def test_one_seed_one_result(trained):
     agent = build_agent(noise_ampl=0.1)
     assert train(agent).actions == trained[1].actions

@@ -277,6 +277,7 @@ def test_it_is_keras_rls_class_with_its_arguments_and_metrics():
     assert [getattr(usual, name) for name in names] == [0.99, 32, 1000, 1000, 1, 1, np.inf, 0.001]
 
 
+@pytest.mark.long
 def test_a_training_step_is_one_call(monkeypatch):
     nb_calls, call = [0], CompiledCalls.__call__
     monkeypatch.setattr(
@@ -316,6 +317,7 @@ def test_a_training_step_does_not_wait_for_another_thread():
     assert resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - before < 100
 
 
+@pytest.mark.long
 def test_noise_is_drawn_in_training_alone_and_what_was_chosen_is_stored():
     agent = build_agent(random_process=OrnsteinUhlenbeckProcess(theta=0.15, sigma=0.3, size=2), **COLD)
     steps = train(agent, 12)
@@ -480,6 +482,7 @@ def test_several_inputs_and_the_action_between_them(by_name):
     assert steps.metrics[-1][1] == pytest.approx(sample.frames[1 if by_name else 0][:, 1].mean(), rel=1e-5)
 
 
+@pytest.mark.long
 def test_the_action_may_join_after_the_first_layer():
     agent = build_agent(late=True)
     before = agent.get_weights()
@@ -487,6 +490,7 @@ def test_the_action_may_join_after_the_first_layer():
     assert not any(map(np.array_equal, before, agent.get_weights()))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "types", [("float64", "float32"), ("float32", "float64"), ("mixed_bfloat16", "float32")], ids=str
 )
@@ -678,6 +682,7 @@ def test_a_pair_that_was_not_written_together_is_refused(tmp_path, refused):
         find(PlayConfig(str(tmp_path / "w.h5f")), OwnParts(), "play")
 
 
+@pytest.mark.long
 def test_weights_that_were_kept_can_be_written_later(tmp_path):
     agent, other = build_agent(), build_agent()
     kept = agent.get_weights()
@@ -713,6 +718,7 @@ def checkpoint(children):
     return node
 
 
+@pytest.mark.long
 def test_a_pair_of_keras_rl2s_checkpoints_is_read_whichever_name_is_given(tmp_path):
     agent, other = build_agent(), build_agent()
     change_weights(agent)
@@ -742,6 +748,7 @@ def test_what_is_missing_of_a_pair_is_named(tmp_path, part, other):
             agent.load_weights(tmp_path / name)
 
 
+@pytest.mark.long
 def test_weights_that_do_not_fit_or_are_missing_are_refused(tmp_path, refused):
     agent, other = build_agent(late=True), build_agent()
     agent.save_weights(tmp_path / "w.h5f")

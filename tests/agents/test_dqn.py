@@ -494,6 +494,7 @@ class ChangedEnv(LineEnv):
         return observation, reward * 3, terminated, truncated, {"processed": 1}
 
 
+@pytest.mark.long
 def test_processor_hooks():
     model = build_model(2)
     other = copy_of(model)
@@ -505,6 +506,7 @@ def test_processor_hooks():
     assert agent.metrics_names == ["loss", "mean_q", "two"]
 
 
+@pytest.mark.long
 def test_processor_may_end_an_episode():
     class Ending(rl.core.Processor):
         def process_step(self, observation, reward, done, info):
@@ -669,6 +671,7 @@ class At(rl.callbacks.Callback):
             self.action(self.model)
 
 
+@pytest.mark.long
 def test_model_is_true_at_each_look():
     """A run that is looked at in mid-episode shows what a run that ends there has learned."""
     model, seen = build_model(2), {}
@@ -750,6 +753,7 @@ def test_weights_set_in_a_callback_take_effect(nb_steps):
         assert target == pytest.approx(1 + 0.99 * 7.0)
 
 
+@pytest.mark.long
 def test_hard_update_on_demand():
     agent = build_agent(nb_steps_warmup=5, batch_size=8, target_model_update=0)
     agent.compile(keras.optimizers.SGD(0.1), jit_compile=False)
@@ -892,6 +896,7 @@ def test_model_of_a_compiled_agent_is_not_replaced():
         agent.model = build_model(2)
 
 
+@pytest.mark.long
 def test_a_memory_that_is_put_in_its_place_is_the_one_it_learns_from():
     env = environments.make("CartPole-v0")
     agent = DQNAgent(build_model(), nb_actions=2, memory=SequentialMemory(100), nb_steps_warmup=10, batch_size=4)

@@ -281,6 +281,7 @@ def test_model_interval_checkpoint(tmp_path):
     np.testing.assert_array_equal(agent.model.get_weights()[0], final[0])
 
 
+@pytest.mark.long
 def test_train_episode_logger(capsys):
     learning_agent().fit(ScriptedEnv(), 12, verbose=2)
     lines = capsys.readouterr().out.splitlines()
@@ -295,6 +296,7 @@ def test_train_episode_logger(capsys):
     assert lines[-1].startswith("done, took")
 
 
+@pytest.mark.long
 def test_train_interval_logger(capsys):
     logger = rl.callbacks.TrainIntervalLogger(interval=10)
     learning_agent().fit(ScriptedEnv(), 30, callbacks=[logger], verbose=0)
@@ -525,6 +527,7 @@ def test_actions_within_bounds_are_remembered_as_they_were_chosen():
     assert agent.act(np.zeros(2, np.float32)).tolist() == [[1.0]]
 
 
+@pytest.mark.long
 def test_environment_is_seeded_for_each_episode():
     class Seeded(ScriptedEnv):
         def reset(self, *, seed=None, options=None):

@@ -214,6 +214,7 @@ CHAINS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["dqn", *(pytest.param(name, marks=pytest.mark.long) for name in list(CHAINS)[1:])])
 def test_what_is_illegal_may_look_better_and_changes_no_value(name):
     options = {"memory": SequentialMemory(limit=200, seed=3)} | CHAINS[name]

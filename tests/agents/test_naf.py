@@ -86,6 +86,7 @@ def test_the_layer_is_the_advantage(nb_actions, mode):
     assert layer.compute_output_shape([array.shape for array in inputs]) == actual.shape == (5, 1)
 
 
+@pytest.mark.long
 def test_the_layer_is_keras_rls_and_part_of_any_model(tmp_path):
     inputs = [keras.Input((size,)) for size in (3, 2, 2)]
     layer = NAFLayer(2)
@@ -268,6 +269,7 @@ def shared():
     return build_agent(optimizer=keras.optimizers.SGD(1e-4), random_process=GaussianWhiteNoiseProcess(size=2))
 
 
+@pytest.mark.long
 def test_a_training_step_is_one_call(monkeypatch, shared):
     nb_calls, call = [0], CompiledCalls.__call__
     monkeypatch.setattr(
@@ -280,6 +282,7 @@ def test_a_training_step_is_one_call(monkeypatch, shared):
     assert nb_calls[0] <= 15 + 3 + 3 + 1  # a step, an episode's beginning and its end
 
 
+@pytest.mark.long
 def test_noise_is_drawn_in_training_alone(shared):
     train(shared, 5)
     state = np.random.get_state()[2]
@@ -534,6 +537,7 @@ def test_noise_of_another_size_is_refused(refused, shared):
 # Weights
 
 
+@pytest.mark.long
 def test_weights_are_one_file_in_keras_rls_order(tmp_path, shared):
     shared.save_weights(tmp_path / "naf_Env_weights.h5f", overwrite=True)
     saved = weights.read(tmp_path / "naf_Env_weights.h5f")
@@ -586,6 +590,7 @@ def test_a_checkpoint_of_keras_rl2_is_read(tmp_path):
         assert all(map(np.array_equal, model.get_weights(), same.get_weights()))
 
 
+@pytest.mark.long
 def test_a_copy_of_keras_rls_constructor_may_take_its_place():
     class Mine(NAFAgent):
         def __init__(self, V_model, L_model, mu_model, *args, **kwargs):

@@ -181,6 +181,7 @@ def test_an_update_and_the_next_action_see_the_statistics_of_the_moment(is_packe
         np.testing.assert_allclose(own, wanted, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.long
 def test_large_numbers_of_64_bits_are_normalised_as_they_were_given():
     class Late(Drifting):
         def show(self):
@@ -211,6 +212,7 @@ def test_sarsa_values_both_states_by_the_statistics_of_the_moment():
     assert min(abs(target - reward - 0.5 * value) for reward in (0, 1) for value in values) < 1e-5
 
 
+@pytest.mark.long
 def test_a_dictionarys_parts_have_their_own_statistics_and_one_hot_ones_have_none():
     env, one_hot = Dicts(), OneHotProcessor(Dicts.observation_space)
     example = one_hot.process_observation(env.observation_space.sample())
@@ -229,6 +231,7 @@ def test_a_dictionarys_parts_have_their_own_statistics_and_one_hot_ones_have_non
     np.testing.assert_allclose(c[0, 0], reference(shown[:, 2:], shown[5, 2:]), rtol=2e-5)
 
 
+@pytest.mark.long
 def test_another_processor_comes_first():
     class Halving(rl.core.Processor):
         def process_observation(self, observation):
@@ -359,6 +362,7 @@ def test_an_evaluation_writes_best_weights_with_their_statistics_again(tmp_path)
     assert other.normalizer.count == 9 + 2
 
 
+@pytest.mark.long
 def test_a_killed_training_goes_on_exactly(tmp_path):
     def fit(name, nb_steps=90, resume=False, callbacks=()):
         keras.utils.set_random_seed(3)
@@ -408,6 +412,7 @@ def test_other_formats_can_normalise_too(trained, tmp_path, file, capsys):
     assert "the agent's action in all" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_weights_and_agents_of_the_two_kinds_are_not_mixed(trained, tmp_path, refused, noted):
     other = DQNAgent(build_cartpole_agent().model, nb_actions=2, memory=SequentialMemory(9))
     other.compile("sgd")

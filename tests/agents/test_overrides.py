@@ -237,11 +237,13 @@ def test_a_class_that_overrides_everything_is_asked_in_the_same_order(part, refe
     assert [call for call in calls if call[0] not in READ] == [call for call in expected if call[0] not in READ]
 
 
+@pytest.mark.long
 def test_everything_at_once_is_asked_in_the_same_order(reference):
     calls = calls_of(build_ours, OURS, PARTS)
     assert [call for call in calls if call[0] not in READ] == [call for call in reference if call[0] not in READ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("names", [["get_recent_state"], ["append"], ["sample"]])
 def test_a_memory_of_single_observations_is_asked_in_the_same_order(names):
     def calls(build, memory):

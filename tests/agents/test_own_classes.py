@@ -92,6 +92,7 @@ def train(agent, nb_steps=60, changes=None, seed=5):
 # What a step does
 
 
+@pytest.mark.long
 def test_keras_rls_own_forward_and_backward_learn_the_same():
     ours, literal = (build_agent(kind, metrics=["mae"], delta_clip=1.0) for kind in (DQNAgent, Literal))
     expected, actual = train(ours), train(literal)
@@ -128,6 +129,7 @@ class Short(Env):
         return *values, False, info
 
 
+@pytest.mark.long
 def test_settings_that_are_changed_count_from_the_next_step():
     """Beside Keras-RL's own code, which reads them at each step."""
 
@@ -152,6 +154,7 @@ def test_settings_that_are_changed_count_from_the_next_step():
         np.testing.assert_allclose(one, other, 1e-3, 1e-5)
 
 
+@pytest.mark.long
 def test_a_memory_interval_that_is_changed_counts_from_the_next_step():
     agent = build_agent()
     train(agent, 40, {10: {"memory_interval": 1000}})
@@ -178,6 +181,7 @@ def test_a_setting_that_cannot_be_is_refused_when_it_is_changed(name, value):
         train(build_agent(), 20, {12: {name: value}})
 
 
+@pytest.mark.long
 def test_test_policy_and_training_count_from_the_next_step():
     agent = build_agent(policy=rl.policy.GreedyQPolicy())
 
@@ -204,6 +208,7 @@ def test_own_targets_are_learned_from():
     assert after == pytest.approx([2.0, before[1]], abs=1e-2) and later == pytest.approx(after, abs=1e-2)
 
 
+@pytest.mark.long
 def test_the_learning_rate_can_be_read_and_set_by_either_name():
     agent = build_agent(optimizer=keras.optimizers.Adam(0.01))
     optimizer = agent.trainable_model.optimizer
@@ -221,6 +226,7 @@ def test_the_learning_rate_can_be_read_and_set_by_either_name():
         agent.trainable_model.summary()
 
 
+@pytest.mark.long
 def test_a_load_calls_the_hard_update_that_somebody_has_overridden(tmp_path):
     calls = []
 
@@ -240,6 +246,7 @@ def test_a_load_calls_the_hard_update_that_somebody_has_overridden(tmp_path):
 # Constructors and `compile`
 
 
+@pytest.mark.long
 def test_a_subclass_may_call_the_constructor_after_dqnagents():
     class Own(DQNAgent):
         def __init__(self, model, *args, **kwargs):
@@ -378,6 +385,7 @@ def test_an_own_append_with_keras_rls_arguments_keeps_the_value_of_time_limits()
     assert told.count(True) == 3
 
 
+@pytest.mark.long
 def test_a_memory_made_of_keras_rls_bare_one():
     class Own(rl.memory.Memory):
         """Its steps in one list, without nb_entries."""
@@ -445,6 +453,7 @@ class Seen(rl.policy.Policy):
         return 0
 
 
+@pytest.mark.long
 def test_a_multi_input_processor_and_its_handle_dict():
     class Own(rl.processors.MultiInputProcessor):
         def handle_dict(self, state_batch):
@@ -474,6 +483,7 @@ def test_a_multi_input_processor_and_its_handle_dict():
     assert calls.count((4, 1)) == 4 and calls.count((1, 1)) >= 10
 
 
+@pytest.mark.long
 def test_a_callback_may_be_given_a_method_when_the_training_begins():
     class Late(rl.callbacks.Callback):
         def on_train_begin(self, logs):
@@ -541,6 +551,7 @@ def test_a_state_of_ones_own_is_resumed(tmp_path):
     assert all(map(np.array_equal, agent.get_weights(), whole.get_weights()))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kinds", [(Counting, SequentialMemory), (DQNAgent, Longing)])
 def test_a_state_without_get_state_is_told(kinds, tmp_path, noted):
     kind, memory = kinds

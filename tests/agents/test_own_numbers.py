@@ -205,6 +205,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.long
 def test_metrics_have_the_names_and_meanings_of_keras_1_and_2():
     seen = []
 
@@ -251,7 +252,7 @@ def test_a_memory_too_small_to_learn_from_is_refused_when_it_should_learn(refuse
 
 
 @pytest.mark.parametrize("window_length", [1, 3])
-@pytest.mark.parametrize("interval", [2, 3, 7])
+@pytest.mark.parametrize("interval", [3, *(pytest.param(steps, marks=pytest.mark.long) for steps in (2, 7))])
 @pytest.mark.parametrize("kind", [SequentialMemory, rl.memory.SequentialMemory])
 def test_of_each_episode_the_end_is_stored_and_no_state_reaches_beyond_it(kind, interval, window_length):
     memory = kind(1000, window_length=window_length)

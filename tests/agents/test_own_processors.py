@@ -223,6 +223,7 @@ def test_whitened_numbers_of_any_type_have_mean_0_and_deviation_1(dtype):
     np.testing.assert_allclose(whitened, (exact[-1] - mean) / deviation, rtol=1e-9)
 
 
+@pytest.mark.long
 def test_an_agent_learns_from_whitened_bytes():
     seen = []
 

@@ -76,6 +76,7 @@ def test_what_is_written_to_the_scripts_own_model_counts_from_the_next_step(how,
     np.testing.assert_allclose(agent.model.get_weights()[1], ONE[1], atol=1)
 
 
+@pytest.mark.long
 def test_it_counts_also_if_somebody_asks_the_agent_before_it_acts():
     model = build_model()
     model.set_weights(ZERO)
@@ -113,6 +114,7 @@ def test_wherever_it_is_written(hook):
     assert actions.taken == [0] * 20 + [1] * 20
 
 
+@pytest.mark.long
 def test_what_is_learned_in_other_layers_stays():
     def trained(after):
         keras.utils.set_random_seed(1)
@@ -129,6 +131,7 @@ def test_what_is_learned_in_other_layers_stays():
     assert written[-1].tolist() == [7.0, 8.0]
 
 
+@pytest.mark.long
 def test_a_target_network_that_is_held_counts_too():
     agent = build_agent(build_model())
     target = agent.target_model
@@ -143,6 +146,7 @@ def test_a_target_network_that_is_held_counts_too():
     np.testing.assert_allclose(agent.target_model.get_weights()[1], ONE[1], rtol=0.2)
 
 
+@pytest.mark.long
 def test_large_networks_do_not_act_on_what_was_valued_before():
     model = build_model(layers.Dense(20_000))  # too large for a vector
     actions = Actions({12: lambda: model.layers[-1].bias.assign([-1e6, 1e6])})

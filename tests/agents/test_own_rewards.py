@@ -92,6 +92,7 @@ def test_logs_have_the_environments_own_rewards_after_keras_rls(tmp_path):
     assert tested == {"episode_reward": [1.75], "nb_steps": [4], "environment_reward": [12.75]}
 
 
+@pytest.mark.long
 def test_a_repeated_actions_rewards_are_summed_and_start_steps_do_not_count():
     seen, _ = fitted(Clipping(), 2, action_repetition=3)
     assert seen.steps == [(1.5, 12.5), (0.25, 0.25)]
@@ -158,6 +159,7 @@ def test_best_weights_of_an_earlier_version_are_not_compared_with(tmp_path):
         assert evaluation.best == best
 
 
+@pytest.mark.long
 def test_lines_show_both(capsys):
     build_agent(Clipping()).fit(Paying(), 8, verbose=1, log_interval=8)
     assert "mean reward of the last 2 episodes 12.8 (after the processor 1.8), " in capsys.readouterr().out

@@ -104,6 +104,7 @@ def test_keras_rls_own_policies_choose_as_their_methods_do(name):
     assert plain.get_config() == spy.policy.get_config()  # with the rate of exploration as it became
 
 
+@pytest.mark.long
 def test_policy_sees_the_q_values_of_the_network_as_it_is():
     class Checking(GreedyQPolicy):
         def select_action(self, q_values):
@@ -148,6 +149,7 @@ def test_value_test_counts_where_the_policy_tests_too():
     assert policy.inner_policy.eps == 0.05
 
 
+@pytest.mark.long
 def test_gumbel_counts_actions_and_begins_anew_with_each_training():
     policy = POLICIES["boltzmann gumbel"]()
     agent = build_agent(policy)
@@ -184,6 +186,7 @@ def test_exponential_values(step):
     assert policy.get_current_value() == 0.05
 
 
+@pytest.mark.long
 def test_exponential_annealing_is_logged():
     log = Log()
     policy = ExponentialAnnealedPolicy(EpsGreedyQPolicy(), "eps", 1.0, 0.1, 0.05, 0.05)

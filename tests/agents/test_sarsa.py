@@ -435,6 +435,7 @@ def test_weights_that_somebody_writes_count_at_once():
     assert targets == [1.5] * 4 + [1 + 0.5 * 4, 1 + 0.5 * 8, 2 + 0.5 * 8, 2 + 0.5 * 8]
 
 
+@pytest.mark.long
 def test_settings_that_are_changed_count_from_the_next_step():
     def setting(**values):
         return lambda agent: [setattr(agent, name, value) for name, value in values.items()]
@@ -489,6 +490,7 @@ def test_weights_files_are_the_models(tmp_path):
 # Observations and processors
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [pytest.param("tuple", marks=pytest.mark.long), "processor"])
 def test_several_inputs_learn_what_one_learns(kind):
     class Two(Chain):

@@ -200,6 +200,7 @@ def test_a_greedy_policy_that_never_ends_an_episode_is_cut_off(tmp_path, monkeyp
     assert limited.evaluate(300) == 7
 
 
+@pytest.mark.long
 def test_the_training_is_as_without_evaluations(tmp_path):
     callback = Evaluation(environments.make("CartPole-v0"), tmp_path / "best.h5f", interval=100, nb_episodes=2, seed=1)
     with_evaluations, without = fitted([callback]), fitted([])

@@ -130,6 +130,7 @@ def test_every_step_from_the_start_to_the_end_is_shown(gif):
     assert durations == [0.04] * 4 + [1.0]
 
 
+@pytest.mark.long
 def test_an_mp4_shows_the_same(tmp_path):
     pytest.importorskip("av")
     env = PictureEnv([3])
@@ -150,6 +151,7 @@ def test_a_gif_keeps_the_environments_speed_with_pictures_that_browsers_show_in_
     assert min(durations) >= 0.02
 
 
+@pytest.mark.long
 def test_each_repetition_of_an_action_and_each_start_step_is_shown(gif, monkeypatch):
     env = PictureEnv([6])
     monkeypatch.setattr(np.random, "randint", lambda most: most)
@@ -173,6 +175,7 @@ def texts(monkeypatch):
     return said
 
 
+@pytest.mark.long
 def test_the_strip_says_episode_step_and_reward(path, texts):
     env = PictureEnv([2, 1])
     env.reward = np.float32(-0.4)
@@ -253,6 +256,7 @@ def test_pictures_of_numbers_are_understood(gif, dtype):
     assert np.allclose([picture[0, 0, 0] for picture in read(gif)[0]], [10, 20, 30, 30], atol=1)
 
 
+@pytest.mark.long
 def test_many_colours_stay_close(gif):
     env = PictureEnv([2])
     drawn = np.stack(np.meshgrid(*[np.linspace(0, 255, 480)] * 2), -1).astype(np.uint8)
@@ -304,6 +308,7 @@ def test_a_run_that_fails_leaves_the_earlier_film(path, error):
     assert alone(path)
 
 
+@pytest.mark.long
 def test_a_full_disk_is_named_and_leaves_nothing(path):
     env, random = PictureEnv([90]), np.random.default_rng(0)
     env.render = lambda: 30 * random.integers(0, 9, (250, 250), np.uint8)
@@ -349,6 +354,7 @@ def test_environments_that_do_not_draw_are_refused(gif, refused):
             Film(gif, env)
 
 
+@pytest.mark.long
 def test_what_cannot_be_filmed_is_found_without_tensorflow():
     check = "from kerasrl.environments import video; import sys; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0

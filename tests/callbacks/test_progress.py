@@ -119,6 +119,7 @@ def terminal(monkeypatch):
 # Plain lines
 
 
+@pytest.mark.long
 def test_a_line_each_interval_and_one_for_the_rest(capsys):
     build_agent().fit(Env(), 28, verbose=1, log_interval=10)
     first, second, last = capsys.readouterr().out.splitlines()
@@ -131,6 +132,7 @@ def test_a_line_each_interval_and_one_for_the_rest(capsys):
     assert re.fullmatch(r"step 28 of 28, episodes 5, mean .* 5.0, epsilon 0.10, .*, 5 steps/s, took 0:00:06", last)
 
 
+@pytest.mark.long
 def test_the_last_interval_has_one_line_with_its_last_episode(capsys):
     build_agent().fit(Env(10), 10, verbose=1, log_interval=10)
     (line,) = capsys.readouterr().out.splitlines()
@@ -155,6 +157,7 @@ def test_without_an_epsilon(capsys):
     assert "epsilon" not in line and re.search(r"3.5, loss \d", line)
 
 
+@pytest.mark.long
 def test_the_loss_is_the_mean_of_the_steps_that_were_trained_on(capsys):
     class Losses(rl.callbacks.Callback):
         def on_step_end(self, step, logs):
@@ -165,6 +168,7 @@ def test_the_loss_is_the_mean_of_the_steps_that_were_trained_on(capsys):
     assert f"loss {np.nanmean(losses[-1000:]):.3g}, " in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_the_loss_is_the_latest_where_no_recent_step_was_trained_on(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("kerasrl.callbacks.progress._RECENT_STEPS", 3)
     losses = []
@@ -182,6 +186,7 @@ def test_the_loss_is_the_latest_where_no_recent_step_was_trained_on(monkeypatch,
     assert loss in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_an_agent_without_metrics_has_a_line_too(capsys):
     class Silent(DQNAgent):
         metrics_names = ()
@@ -201,6 +206,7 @@ def test_the_best_evaluation(capsys):
     assert [match and match[1] for match in found] == [None, "0.0", "5.0", "5.0", "5.0"]
 
 
+@pytest.mark.long
 def test_a_resumed_run_goes_on_counting(tmp_path, capsys):
     agent = build_agent()
     agent.fit(Env(10), 10, verbose=0, state=TrainingState(tmp_path / "state", interval=1))
@@ -232,6 +238,7 @@ def test_speed_and_time_left_are_those_of_the_steps_since_the_resume(clock, caps
     assert lines[2].endswith("316 steps/s, took 0:00:04")
 
 
+@pytest.mark.long
 def test_nothing_is_said_where_nothing_is_left_to_do(tmp_path, capsys):
     state = TrainingState(tmp_path / "state", interval=1)
     build_agent().fit(Env(10), 10, verbose=0, state=state)
@@ -285,6 +292,7 @@ def test_the_line_fits_the_terminal(terminal, clock, columns, expected):
     assert re.fullmatch(expected, last.rstrip())
 
 
+@pytest.mark.long
 def test_speed_and_time_left_wait_for_a_second_of_learning(terminal, clock):
     class Slow(Env):
         """Takes half a second for the first update, as if it were compiled."""
@@ -302,6 +310,7 @@ def test_speed_and_time_left_wait_for_a_second_of_learning(terminal, clock):
     assert "/s  took 00:02" in last
 
 
+@pytest.mark.long
 def test_a_terminal_of_unknown_size_is_taken_for_80_columns(terminal):
     screen = terminal(0)
     build_agent().fit(Env(), 28, verbose=1)
@@ -317,6 +326,7 @@ def test_the_line_is_redrawn_at_most_ten_times_a_second(terminal, clock):
     assert [text.split("/")[0] for text in row] == [str(step) for step in [*range(4, 402, 4), 402]]
 
 
+@pytest.mark.long
 def test_a_notebook_has_the_line_too(monkeypatch):
     stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
     monkeypatch.setattr(sys, "stdout", stream)
@@ -325,6 +335,7 @@ def test_a_notebook_has_the_line_too(monkeypatch):
     assert len(row) == 29 and last.startswith("100%|##########| 28/28  5 ep  reward 5.0  eps 0.1  loss ")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_what_comes_after_an_interrupted_line_is_on_its_own(terminal, error):
     screen = terminal()
@@ -339,6 +350,7 @@ def test_what_comes_after_an_interrupted_line_is_on_its_own(terminal, error):
     assert after == ["error: division by zero" if error is ZeroDivisionError else "stopped"]
 
 
+@pytest.mark.long
 def test_a_callback_may_print_meanwhile(terminal):
     screen = terminal()
     build_agent().fit(Env(), 28, callbacks=[Evaluate(says="hello")], verbose=1)
@@ -347,6 +359,7 @@ def test_a_callback_may_print_meanwhile(terminal):
     assert rows[-1][-1].startswith("28/28  5 ep  reward 5.0  best 5")
 
 
+@pytest.mark.long
 def test_nothing_is_left_of_a_line_without_a_step(terminal, tmp_path):
     state = TrainingState(tmp_path / "state", interval=1)
     build_agent().fit(Env(10), 10, verbose=0, state=state)
@@ -356,6 +369,7 @@ def test_nothing_is_left_of_a_line_without_a_step(terminal, tmp_path):
     assert [text.strip() for text in row][-2:] == ["", ""]
 
 
+@pytest.mark.long
 def test_a_resumed_line_goes_on_counting(terminal, tmp_path):
     build_agent().fit(Env(10), 10, verbose=0, state=TrainingState(tmp_path / "state", interval=1))
     screen = terminal(120)
@@ -366,6 +380,7 @@ def test_a_resumed_line_goes_on_counting(terminal, tmp_path):
     assert row[-1].startswith("100%|██████████| 30/30  2 ep  reward 10.0")
 
 
+@pytest.mark.long
 def test_no_thread_is_left(terminal):
     screen = terminal()
     build_agent().fit(Env(), 28, verbose=1)

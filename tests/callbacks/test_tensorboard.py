@@ -50,6 +50,7 @@ def fit(callbacks, nb_steps=400, **options):
     return agent, history.history
 
 
+@pytest.mark.long
 def test_each_episode_is_written(tmp_path, monkeypatch):
     clock = types.SimpleNamespace(perf_counter=itertools.count(step=0.5).__next__)
     monkeypatch.setattr("kerasrl.callbacks.tensorboard.time", clock)
@@ -108,6 +109,7 @@ def test_a_new_training_moves_earlier_curves_but_nothing_else(tmp_path):
     assert [step for step, _ in read(tmp_path)["episode/reward"]] == steps
 
 
+@pytest.mark.long
 def test_what_was_written_survives_a_failure(tmp_path):
     class Fail(rl.callbacks.Callback):
         def on_episode_begin(self, episode, logs):
@@ -118,6 +120,7 @@ def test_what_was_written_survives_a_failure(tmp_path):
     assert len(read(tmp_path)["episode/reward"]) == 3
 
 
+@pytest.mark.long
 def test_nothing_is_printed(tmp_path, capfd):
     fit([TensorBoardLogger(str(tmp_path), {"seed": 3})], nb_steps=50)
     assert capfd.readouterr() == ("", "")

@@ -62,6 +62,7 @@ class StopWhenSolved(rl.callbacks.Callback):
             self.model.stop_training = True  # `model` is the agent
 
 
+@pytest.mark.long
 def test_the_readmes_callback_stops_the_training_when_the_mean_is_reached():
     _, history = fit(StopWhenSolved(7.5, 2), nb_steps=1_000, env=Env(list(range(1, 100))))
     assert history["episode_reward"] == list(range(1, 9))
@@ -137,6 +138,7 @@ class Prepared(FileLogger):
         super().on_train_begin(logs)
 
 
+@pytest.mark.long
 def test_folders_that_a_callback_makes_itself_are_not_missed(tmp_path):
     by_step = ModelIntervalCheckpoint(str(tmp_path / "{step}/file"), 8)
     (tmp_path / "8").mkdir()
@@ -153,6 +155,7 @@ def test_a_log_of_a_test_has_what_a_test_has(tmp_path):
     assert list(written) == [*expected, "episode", "duration"]
 
 
+@pytest.mark.long
 def test_a_log_goes_on_in_a_test_and_in_another_training(tmp_path):
     agent, log = build_agent(nb_steps_warmup=1), FileLogger(str(tmp_path / "log.json"))
     agent.fit(Env(), 8, callbacks=[log], verbose=0)
@@ -164,6 +167,7 @@ def test_a_log_goes_on_in_a_test_and_in_another_training(tmp_path):
     assert [loss is None for loss in written["loss"]] == [False, False, True, False]
 
 
+@pytest.mark.long
 def test_curves_for_tensorboard_are_a_trainings(tmp_path, refused):
     curves = TensorBoardLogger(str(tmp_path))
     agent, _ = fit(curves)
@@ -203,12 +207,14 @@ def test_early_stopping():
     assert history["episode_reward"] == LENGTHS[:5]
 
 
+@pytest.mark.long
 def test_csv_logger(tmp_path):
     _, history = fit(keras.callbacks.CSVLogger(tmp_path / "log.csv"))
     rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
     assert [float(row["episode_reward"]) for row in rows] == history["episode_reward"]
 
 
+@pytest.mark.long
 def test_model_checkpoint(tmp_path):
     name = str(tmp_path / "{episode_reward}.weights.h5")
     callback = keras.callbacks.ModelCheckpoint(
@@ -221,6 +227,7 @@ def test_model_checkpoint(tmp_path):
     assert not np.array_equal(agent.model.get_weights()[0], final[0])
 
 
+@pytest.mark.long
 def test_model_checkpoint_every_so_many_steps(tmp_path):
     name = str(tmp_path / "{batch}.weights.h5")
     agent, _ = fit(keras.callbacks.ModelCheckpoint(name, save_weights_only=True, save_freq=20), env=Env([100]))
@@ -234,6 +241,7 @@ def test_model_checkpoint_every_so_many_steps(tmp_path):
 keras_warns = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 
 
+@pytest.mark.long
 @keras_warns
 def test_learning_rate_scheduler(tmp_path):
     log = FileLogger(str(tmp_path / "log.json"))
@@ -245,6 +253,7 @@ def test_learning_rate_scheduler(tmp_path):
     assert float(agent.optimizer.learning_rate.numpy()) == pytest.approx(0.01 / 2**9)
 
 
+@pytest.mark.long
 @keras_warns
 def test_reduce_lr_on_plateau():
     callback = keras.callbacks.ReduceLROnPlateau(
@@ -254,6 +263,7 @@ def test_reduce_lr_on_plateau():
     assert float(agent.optimizer.learning_rate.numpy()) == pytest.approx(0.01 / 4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("clipnorm", [None, 1e9])  # all weights in a vector, a variable for each
 def test_a_learning_rate_that_a_callback_sets_takes_effect(clipnorm):
     class Freeze(rl.callbacks.Callback):

@@ -48,6 +48,7 @@ def test_a_step_is_four_frames_of_one_action_and_the_brighter_of_the_last_two_sc
     assert env.unwrapped.ale.getFloat("repeat_action_probability") == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "fires"), [("Atari/Pong-v4", True), ("Atari/Freeway-v4", False)])
 def test_an_episode_begins_with_idle_frames_and_fire_where_the_game_has_it(name, fires):
     env = environments.make(name, max_idle_frames=2)
@@ -57,6 +58,7 @@ def test_an_episode_begins_with_idle_frames_and_fire_where_the_game_has_it(name,
     assert env.reset()[1]["episode_frame_number"] == 4 * fires
 
 
+@pytest.mark.long
 def test_the_same_seed_begins_the_same_episode_and_a_copy_is_made_with_the_same_arguments():
     env = environments.make("Atari/Breakout-v4", frameskip=3, repeat_action_probability=0.25)
     other = copy.deepcopy(env)
@@ -68,6 +70,7 @@ def test_the_same_seed_begins_the_same_episode_and_a_copy_is_made_with_the_same_
     assert other.step(0)[4]["episode_frame_number"] == before + 3
 
 
+@pytest.mark.long
 def test_a_life_lost_does_not_end_an_episode_but_the_game_and_the_time_limit_do():
     env = environments.make("Atari/Breakout-v4", max_episode_steps=500)
     env.reset(seed=0)

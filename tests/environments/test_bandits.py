@@ -56,7 +56,7 @@ def agent_with(memory, **options):
         ),
         pytest.param(SequentialMemory(200, seed=0), {"n_step": 3, "gradient_steps": 2}, marks=pytest.mark.long),
         (PrioritizedMemory(200, seed=0), {"n_step": 3}),
-        (rl.memory.SequentialMemory(200, window_length=3), {}),
+        pytest.param(rl.memory.SequentialMemory(200, window_length=3), {}, marks=pytest.mark.long),
     ],
     ids=lambda part: f"{type(part).__module__.split('.')[0]}-{type(part).__name__}" if hasattr(part, "sample") else "",
 )
@@ -69,6 +69,7 @@ def test_a_bandits_values_are_learned_exactly(memory, options):
         np.testing.assert_allclose(agent.compute_q_values(state), expected, atol=0.1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("memory", [SequentialMemory(50), rl.memory.SequentialMemory(50, window_length=1)])
 def test_nothing_is_learned_while_nothing_can_be_drawn(memory):
     agent = agent_with(memory)

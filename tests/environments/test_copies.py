@@ -188,6 +188,7 @@ def test_an_environment_that_cannot_be_copied_is_told_at_the_start(config, tmp_p
         train(config(), env=lambda: locked)
 
 
+@pytest.mark.long
 def test_one_that_may_exist_only_once(config, tmp_path, refused, said, capsys):
     with refused("second", "eval_interval=0"):
         train(config(), env=Single)

@@ -184,6 +184,7 @@ class LeavingCallback(rl.callbacks.Callback):
 gym.register("LeavingTest-v0", Leaving)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [["--env", "LeavingTest-v0"], ["--callback", f"{__name__}:LeavingCallback"]])
 def test_a_training_that_somebodys_code_ends_says_so(how, tmp_path, monkeypatch, capsys, said):
     monkeypatch.chdir(tmp_path)

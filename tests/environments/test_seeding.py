@@ -79,6 +79,7 @@ def test_any_way_of_drawing_whatever_it_was_made_with(shown):
     env.close()
 
 
+@pytest.mark.long
 def test_a_window_for_an_atari_game_that_was_made_without_one(shown):
     env = EnvironmentAdapter(environments.make("Pong-v4"), visualize=True)
     env.reset(seed=0)
@@ -112,12 +113,12 @@ def test_an_environment_whose_render_takes_no_mode_is_drawn_each_step():
 @pytest.mark.parametrize(
     ("name", "frameskip", "repeat", "shape"),
     [
-        ("BreakoutDeterministic-v4", 4, 0.0, (210, 160, 3)),
-        ("BreakoutDeterministic-v0", 4, 0.25, (210, 160, 3)),
+        pytest.param("BreakoutDeterministic-v4", 4, 0.0, (210, 160, 3), marks=pytest.mark.long),
+        pytest.param("BreakoutDeterministic-v0", 4, 0.25, (210, 160, 3), marks=pytest.mark.long),
         ("SpaceInvadersDeterministic-v4", 3, 0.0, (210, 160, 3)),
         ("Breakout-v0", (2, 5), 0.25, (210, 160, 3)),
-        ("BreakoutNoFrameskip-v4", 1, 0.0, (210, 160, 3)),
-        ("Breakout-ram-v0", (2, 5), 0.25, (128,)),
+        pytest.param("BreakoutNoFrameskip-v4", 1, 0.0, (210, 160, 3), marks=pytest.mark.long),
+        pytest.param("Breakout-ram-v0", (2, 5), 0.25, (128,), marks=pytest.mark.long),
         ("Breakout-ramDeterministic-v4", 4, 0.0, (128,)),
     ],
 )

@@ -133,6 +133,7 @@ class Titles(rl.callbacks.Callback):
         self.titles.append(pygame.display.get_caption()[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["fit", "test"])
 def test_the_title_says_episode_and_reward(shown, what):
     agent, env, titles = build_agent(), environments.make("CartPole-v0"), Titles()

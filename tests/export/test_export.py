@@ -389,6 +389,7 @@ def test_where_nothing_can_be_written_nothing_is_read(to, said, here, capsys):
     assert (here / "full" / "letters.txt").exists()
 
 
+@pytest.mark.long
 def test_an_empty_folder_is_filled(here):
     (here / "1").mkdir()
     assert export(PRETRAINED, "1", episodes=1) == Path("1")
@@ -419,6 +420,7 @@ def test_nothing_that_libraries_say_is_shown(file, here, python):
     )
 
 
+@pytest.mark.long
 def test_a_missing_package_is_told_in_a_line(said, here, capsys, monkeypatch):
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else name)
     assert "tf2onnx" in said(refused("--weights", PRETRAINED, "--to", "policy.onnx", capsys=capsys))

@@ -86,6 +86,7 @@ def test_the_same_bits_with_and_without_numpy(name, monkeypatch):
     assert rewards[0] == rewards[1]
 
 
+@pytest.mark.long
 def test_numpy_is_used_where_it_agrees(monkeypatch, uses):
     agreed, original = [], DenseNetwork.agrees
     monkeypatch.setattr(DenseNetwork, "agrees", lambda *args: agreed.append(original(*args)) or agreed[-1])

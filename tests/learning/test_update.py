@@ -249,6 +249,7 @@ def test_updates_equal_numpy(case):
     assert_fit_equals_numpy(case, adam="soft" in case or "several" in case, looks=False)
 
 
+@pytest.mark.long
 @pytest.mark.xla
 @pytest.mark.parametrize(
     "case", ["soft", *(pytest.param(case, marks=pytest.mark.long) for case in ("hard, period 3", "window"))]
@@ -402,6 +403,7 @@ def test_layers_give_what_they_give_in_eager_keras(name):
     assert moved == [not (name == "frozen layer" and i < 2) for i in range(len(moved))]
 
 
+@pytest.mark.long
 def test_constraint_is_kept():
     model = build_model(1, layers.Dense(4, kernel_constraint="non_neg"))
     agent = DQNAgent(model=model, nb_actions=NB_ACTIONS, memory=build_memory(), nb_steps_warmup=5, batch_size=8)

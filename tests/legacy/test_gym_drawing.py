@@ -53,6 +53,7 @@ def test_render_in_all_spellings_without_a_screen(run_old):
     assert "line 5: render() -> draws, although gym.make was not given a render_mode" in ran.errors
 
 
+@pytest.mark.long
 def test_render_in_all_spellings_with_a_screen(run_old):
     ran = run_old(PICTURES + RENDER.replace("is_slippery=False", "") + "print(flips)", SDL_VIDEODRIVER="dummy")
     assert ran.status == 0
@@ -91,6 +92,7 @@ play(gym.wrappers.Monitor(gym.wrappers.TimeLimit(Broken(), 4), "broken", uid="u"
 """
 
 
+@pytest.mark.long
 def test_monitors_write_films_of_the_episodes_that_gym_chose(run_old, tmp_path):
     ran = run_old(MONITOR)
     assert (ran.status, ran.output) == (0, [f"{[4] * 10} {[4.0] * 10} 40"]), ran.errors
@@ -165,6 +167,7 @@ for name in {names}:
 """
 
 
+@pytest.mark.long
 def test_atari_games_have_the_dynamics_of_their_old_names(run_old):
     names = ["BreakoutDeterministic-v4", "Breakout-v0", "PongNoFrameskip-v4", "Pong-ram-v0", "ALE/Pong-v5"]
     ran = run_old(ATARI.format(names=names))
@@ -180,6 +183,7 @@ def test_atari_games_have_the_dynamics_of_their_old_names(run_old):
     assert ran.output[2::3] == [f"NOOP {lives} uint8" for lives in (5, 5, 0, 0, 0)]
 
 
+@pytest.mark.long
 def test_gymnasium_finds_what_it_found(run_old):
     ran = run_old(
         """

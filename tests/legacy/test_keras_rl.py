@@ -221,6 +221,7 @@ print(float(dqn.trainable_model.optimizer.learning_rate), len(dqn.test(Two(), 2,
 """
 
 
+@pytest.mark.long
 def test_a_class_that_calls_the_constructor_after_dqnagents(run):
     status, output, errors = run(SKIPPED)
     assert (status, output[0], output[-1]) == (0, "2 True", "0.5 2"), errors
@@ -353,6 +354,7 @@ print(load_model("best.keras").count_params() == dqn.model.count_params())
 """
 
 
+@pytest.mark.long
 def test_keras_callbacks_that_want_a_model_get_the_agents(run, tmp_path):
     status, output, errors = run(CALLBACKS)
     assert (status, output) == (0, ["True"])
@@ -374,6 +376,7 @@ print(len(set(dqn.model.weights)), [i for i in xrange(2)])
 """
 
 
+@pytest.mark.long
 def test_missing_folders_and_names_of_python_2(run, tmp_path):
     status, output, errors = run(FOLDERS)
     assert (status, output) == (0, ["4 [0, 1]"])

@@ -266,6 +266,7 @@ def test_imports_are_where_the_names_are_today(migrate):
 SMALL = "from keras.optimizers import Adam\nAdam(lr=1)  # ü\n"
 
 
+@pytest.mark.long
 def test_a_diff_is_printed_and_no_file_is_touched(run_old, tmp_path):
     status, output, errors = run_old(SMALL, "--migrate")
     assert (status, errors) == (0, [])
@@ -286,7 +287,9 @@ def test_nothing_to_change_is_said(run_old, tmp_path):
     assert not (tmp_path / "script.py.orig").exists()
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1", "utf-8"])
+@pytest.mark.parametrize(
+    "encoding", ["latin-1", *(pytest.param(name, marks=pytest.mark.long) for name in ("utf-8-sig", "utf-8"))]
+)
 def test_bytes_that_do_not_change_stay(encoding, run_old, tmp_path):
     file = tmp_path / "other.py"
     text = f"# -*- coding: {encoding} -*-\r\n{SMALL}".replace("\n", "\r\n").replace("\r\r", "\r")
@@ -333,6 +336,7 @@ def test_a_loop_above_other_imports_finds_kerasrl(run_old, tmp_path):
     )
 
 
+@pytest.mark.long
 def test_a_package_that_has_to_be_installed_is_named_and_migrated(run_old, tmp_path):
     package = tmp_path / "games" / "dots"
     package.mkdir(parents=True)
@@ -356,6 +360,7 @@ def test_an_older_environment_needs_no_observation_space(run_plainly, tmp_path):
     assert run_plainly(tmp_path, "bare.py") == (0, ["(1, {})"], [])
 
 
+@pytest.mark.long
 def test_the_engine_comes_first_also_where_only_a_module_uses_the_agent(run_old, tmp_path):
     (tmp_path / "agent.py").write_text("from rl.agents import DQNAgent\n")
     assert run_old("# A game.\nimport gym\nimport agent\n", "--migrate", "--write").status == 0
@@ -367,12 +372,12 @@ def test_the_engine_comes_first_also_where_only_a_module_uses_the_agent(run_old,
 @pytest.mark.parametrize(
     "text",
     [
-        "import numpy as np\nprint np.zeros(2)\n",
+        pytest.param("import numpy as np\nprint np.zeros(2)\n", marks=pytest.mark.long),
         "def play(e):\n    o, r, d, i = e.step(0)\n",
-        "import gym\ngym.make('Copy-v0')\n",
+        pytest.param("import gym\ngym.make('Copy-v0')\n", marks=pytest.mark.long),
         "from keras.layers import Merge\nMerge([1, 2])\n",
-        "from keras.optimizers import SGD\nSGD(1e-3, clipnorm=1, clipvalue=1)\n",
-        "import tensorflow as tf\ntf.placeholder(1)\n",
+        pytest.param("from keras.optimizers import SGD\nSGD(1e-3, clipnorm=1, clipvalue=1)\n", marks=pytest.mark.long),
+        pytest.param("import tensorflow as tf\ntf.placeholder(1)\n", marks=pytest.mark.long),
     ],
 )
 def test_what_the_source_does_not_tell_is_left_with_a_line(text, said, run_old, tmp_path):
@@ -380,6 +385,7 @@ def test_what_the_source_does_not_tell_is_left_with_a_line(text, said, run_old, 
     assert (tmp_path / "script.py").read_text() == text
 
 
+@pytest.mark.long
 def test_without_libcst_one_line_says_what_to_install(said):
     code = (
         "import sys; sys.modules['libcst'] = None\n"

@@ -352,6 +352,7 @@ print([float(abs(w).sum()) for agent in (sarsa, other, cem, mine) for w in agent
 """
 
 
+@pytest.mark.long
 def test_sarsa_and_cem_scripts(run, tmp_path):
     status, output, errors = run(SARSA_AND_CEM, before=WALK)
     assert (status, output[:-1]) == (
@@ -405,6 +406,7 @@ print([float(abs(w).sum()) for model in (value, mu, L_model) for w in model.get_
 """
 
 
+@pytest.mark.long
 def test_a_naf_script(run):
     status, output, errors = run(NAF)
     assert (status, output[:-1]) == (0, ["True", "True", "2 ['loss', 'mae', 'mean_q']"]), errors

@@ -108,6 +108,7 @@ def test_how_much_is_told(option, told, tmp_path):
     assert (status, errors.splitlines()[:1]) == (0, told)
 
 
+@pytest.mark.long
 def test_libraries_do_not_see_old_names(tmp_path):
     (tmp_path / "script.py").write_text("import numpy as np, library\nprint(np.float_, library.found)\n")
     library = tmp_path / "site-packages"

@@ -313,6 +313,7 @@ def build_three(state_size, num_actions, config):
 FUNCTIONS = {"ddpg": "build_pair", "naf": "build_three"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("agent", [pytest.param(n, marks=[pytest.mark.long] * (n != "ddpg")) for n in NAMES])
 def test_a_network_of_ones_own_is_trained_and_played(agent, here):
     name, env_name = agent, AGENTS[agent].settings.env

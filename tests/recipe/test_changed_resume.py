@@ -52,6 +52,7 @@ def segments():
 # What may change
 
 
+@pytest.mark.long
 def test_a_resume_may_explore_otherwise():
     before = {"eps_max": 1.0, "eps_min": 0.0, "eps_nb_steps": 100}
     train(settings(**before))
@@ -267,6 +268,7 @@ def test_a_setting_that_there_is_not_is_told_with_what_was_meant(kind, name, ref
         kind(**{name: 1})
 
 
+@pytest.mark.long
 def test_several_runs_to_resume_are_told_with_what_to_type(capsys, said, refused):
     for env in ("Acrobot-v1", "CartPole-v1"):
         train(settings(env=env, nb_steps=10))

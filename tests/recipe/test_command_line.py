@@ -215,6 +215,7 @@ def test_every_line_to_paste_is_put_together_by_one_function():
     assert [name for name, text in sources.items() if "shlex" in text] == ["phrases.py"]
 
 
+@pytest.mark.long
 def test_paths_are_quoted_where_they_are_to_be_pasted(tmp_path, monkeypatch, capsys, unrehearsed):
     monkeypatch.chdir(tmp_path)
     few = ["--nb-steps", "20", "--hidden-layers", "4", "--eval-interval", "0", "--verbose", "2"]
@@ -243,6 +244,7 @@ def test_verbose_0_prints_nothing(short, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.long
 def test_a_seed_is_drawn_and_printed_and_kept(short, tmp_path, capsys):
     path = tmp_path / "weights/dqn_CartPole-v0_weights.h5f"
     seeds, contents = [], []
@@ -255,6 +257,7 @@ def test_a_seed_is_drawn_and_printed_and_kept(short, tmp_path, capsys):
     assert contents[0] != contents[1]
 
 
+@pytest.mark.long
 def test_the_weights_carry_every_setting(short, tmp_path):
     run_command("train", [*short, "--hidden-layers", "8", "--window-length", "2", "--seed", "3"])
     metadata = weights.read(tmp_path / "weights/dqn_CartPole-v0_weights.h5f").metadata
@@ -281,6 +284,7 @@ def test_braces_in_a_folders_name_are_no_placeholders(short, tmp_path):
     assert sorted(path.name for path in folder.glob("*.h5f")) == names
 
 
+@pytest.mark.long
 def test_visualize_shows_each_step_of_the_training(short, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     frames, flip = [], pygame.display.flip
@@ -365,12 +369,14 @@ def test_the_summary_is_of_the_episodes(trained, capsys):
     assert len(rewards) == 7
 
 
+@pytest.mark.long
 def test_a_seed_repeats_the_episodes(capsys):
     weights_file = DATA / "keras_rl_0.4.2_hdf5.h5f"
     first, again, other = (play(capsys, "--weights", weights_file, "--seed", seed) for seed in (1, 1, 2))
     assert first == again != other
 
 
+@pytest.mark.long
 def test_another_environment_of_the_same_shape(capsys):
     weights_file = DATA / "keras_rl2_tf24_checkpoint.h5f"
     lines = play(capsys, "--weights", weights_file, "--env", "CartPole-v1", "--seed", 0, "--episodes", 2)
@@ -521,6 +527,7 @@ def test_no_screen_is_found_before_tensorflow_is_imported(arguments, said, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_output_that_nobody_reads_is_no_error(tmp_path):
     for script, argument in (("train.py", "--help"), ("-m kerasrl new", "own")):
         with start(script, argument, folder=tmp_path) as process:

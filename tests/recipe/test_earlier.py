@@ -78,6 +78,7 @@ def moved(path, number=1):
     return f"{folder}/earlier/{number}/{name}"
 
 
+@pytest.mark.long
 def test_every_file_carries_its_runs_id(first):
     assert len(first) == 13
     assert re.fullmatch("[0-9a-f]{12}", id_of())
@@ -86,7 +87,11 @@ def test_every_file_carries_its_runs_id(first):
     assert weights.read("checkpoints/dqn_CartPole-v0_best.h5f").metadata["run"] == id_of()
 
 
-@pytest.mark.parametrize("settings", [[], ["--seed", "1"], ["--overwrite"]], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [[], *(pytest.param(option, marks=pytest.mark.long) for option in (["--seed", "1"], ["--overwrite"]))],
+    ids=str,
+)
 def test_what_a_new_run_replaces_is_kept_as_a_whole(first, run, settings):
     before = id_of()
     status, lines = run(*SHORT, *settings)
@@ -289,6 +294,7 @@ def test_another_checkpoint_dir_moves_the_logs_that_it_shares_and_a_resume_moves
     assert log["nb_steps"][0] < 40 and log["run"] == [first] * len(log["episode"])
 
 
+@pytest.mark.long
 def test_a_state_does_not_choose_where_to_write(run):
     """A colleague's run is resumed beside one's own."""
     theirs = ["--checkpoint-dir", "colleague/checkpoints", "--log-dir", "colleague/logs"]
@@ -329,6 +335,7 @@ def clear(capsys, *words):
     return status, out + errors
 
 
+@pytest.mark.long
 def test_only_clear_deletes_and_asks_first(first, run, said, capsys, monkeypatch):
     status, out = clear(capsys)
     assert (status, said(out).count("\n")) == (0, 1)
@@ -387,6 +394,7 @@ def test_a_run_whose_folders_were_removed_does_not_write_into_those_of_the_next(
 # Links
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("link", [os.symlink, pytest.param(os.link, marks=pytest.mark.long)], ids=["soft", "hard"])
 @pytest.mark.parametrize("resume", [False, pytest.param(True, marks=pytest.mark.long)], ids=["new", "resumed"])
 def test_nothing_is_written_through_a_link(first, run, tmp_path, link, resume):
@@ -487,6 +495,7 @@ def test_an_environments_keyboard_interrupt_is_a_failure_in_the_trial_and_in_a_t
     assert stop.value.code == 1 and "environment failed" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_ctrl_c_is_none(first, run, monkeypatch, capsys):
     raising(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGINT), 30)
     assert run(*SHORT)[0] == 130

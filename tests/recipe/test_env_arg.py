@@ -203,6 +203,7 @@ def test_they_are_kept_in_files_and_used_again_only_if_they_are_given_again_or_t
     del gym.envs.registration.registry["Other-v0"]
 
 
+@pytest.mark.long
 def test_a_training_plays_in_what_it_was_trained_in_whatever_names_it():
     Path("walks.py").write_text(f"import gym, {__name__} as own\ngym.register('Mine-v0', own.Walk)\n")
     trained = train(Config(**FEW, env="walks:Mine-v0", env_arg={"length": 3}))
@@ -229,6 +230,7 @@ def test_a_preset_or_file_has_them_as_a_table(tmp_path):
 # Environments to evaluate in
 
 
+@pytest.mark.long
 def test_evaluations_take_place_in_another_environment_whose_threshold_counts(capsys):
     gym.register("Other-v0", Walk, reward_threshold=4.0)
     assert run("--eval-env", "Other-v0", "--eval-env-arg", "length=4", "--stop-when-solved", "--verbose", "1") == 0
@@ -269,6 +271,7 @@ def test_it_needs_evaluations(setting, refused):
         Config(**setting, eval_interval=0)
 
 
+@pytest.mark.long
 def test_a_failure_there_comes_before_any_file_is_touched(tmp_path, monkeypatch):
     monkeypatch.setattr(TrainingRun, "_rehearse", REHEARSE)
 

@@ -26,6 +26,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.long
 def test_what_is_learned_is_played_and_filmed_and_told_in_python(capsys, tmp_path):
     trained = train(Config(**SHORT))
     lines = capsys.readouterr().out.splitlines()

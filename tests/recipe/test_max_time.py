@@ -53,6 +53,7 @@ def result(checkpoints="checkpoints", logs="logs"):
     return [array for file in saved for layer in file.layers for array in layer.values()], log
 
 
+@pytest.mark.long
 def test_a_run_ends_with_the_episode_in_which_its_time_is_up_and_goes_on_as_if_it_had_not(capsys, said):
     assert run("--checkpoint-dir", "whole", "--log-dir", "whole") == 0
     Clock.nb_steps = 0

@@ -82,6 +82,7 @@ def run(capsys):
 # --debug
 
 
+@pytest.mark.long
 def test_debug_shows_the_whole_traceback_which_the_line_without_it_mentions(own, run, said, tmp_path):
     command = own("        self.nb_steps += 1\n", "        self.nb_steps += self.speed\n")
     status, errors = run(*command)
@@ -146,6 +147,7 @@ def test_a_wrong_answer_is_blamed_on_the_environments_method(own, run, said, tmp
     assert not list(tmp_path.glob("logs/*_config.toml"))
 
 
+@pytest.mark.long
 def test_what_gyms_wrappers_cannot_take_is_blamed_on_the_environment_too(own, run, said):
     status, errors = run(*own(RETURNED, "pass", max_episode_steps=5))
     assert status == 1 and "the environment failed" in said(errors)
@@ -159,6 +161,7 @@ def test_a_reward_may_be_any_single_number(own, run, tmp_path, reward):
     assert log["episode_reward"] == [8.0, 8.0, 8.0]
 
 
+@pytest.mark.long
 def test_an_info_that_older_gyms_environments_lack_is_blamed_on_them(own, run, said):
     (old,) = [line for line in ENVIRONMENT.splitlines() if "seed=None" in line]
     command = own(old, "    def reset(self):", name="Older-v0")
@@ -291,6 +294,7 @@ def test_an_environment_that_never_ends_is_noted_in_training_and_evaluation(own,
     assert run(*arguments, "--eval-episodes", "1", "--nb-max-episode-steps", "10_000", "--overwrite") == (0, "")
 
 
+@pytest.mark.long
 def test_an_episode_that_a_test_does_not_end_is_noted(noted, monkeypatch):
     monkeypatch.setattr("kerasrl.agents.loop._LONG_EPISODE", 1_000)
 

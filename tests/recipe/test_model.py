@@ -317,6 +317,7 @@ def test_a_missing_library_is_named_with_the_line_that_installs_it(name, module,
         environments.make(name)
 
 
+@pytest.mark.long
 def test_a_robot_of_mujoco_py_has_a_newer_version(refused):
     with refused("HalfCheetah-v5"):
         environments.make("HalfCheetah-v2")

@@ -85,6 +85,7 @@ def arrays(path):
     return [array for layer in weights.read(path).layers for array in layer.values()]
 
 
+@pytest.mark.long
 def test_objects_take_the_place_of_what_the_settings_name(tmp_path):
     objects = given()
     before = objects["model"].get_weights()

@@ -101,6 +101,7 @@ def test_the_winner_is_not_the_luckiest_and_the_training_is_as_without(capsys, s
     said("\n".join(told))
 
 
+@pytest.mark.long
 def test_its_episodes_are_fresh_and_the_same_for_all():
     found = trained(playoff=2)
     assert choice(found.files.best) == 1  # the third of the weights, which would have won, are not among the two best

@@ -161,6 +161,7 @@ def test_bare_nan_and_missing_keys(tmp_path, draw):
     np.testing.assert_array_equal(lines(loss)[0].get_xydata(), [[8, 2], [12, 2.5]])
 
 
+@pytest.mark.long
 def test_seeds_are_one_group_with_mean_and_interval(tmp_path, draw):
     logs = [write_log(tmp_path / str(seed), seed=seed, scale=1.0 + seed) for seed in range(3)]
     figure = draw(*logs)
@@ -313,6 +314,7 @@ def test_the_readmes_curve_is_of_todays_defaults():
     assert {name: drawn.get(name, since[name]) for name in settings} == since
 
 
+@pytest.mark.long
 def test_the_band_of_evaluations_is_computed_where_they_were_and_joined_by_lines(tmp_path, draw):
     scales, offsets = [1.0, 3.0, 2.0], [4, 1, 7]
     for seed, (scale, offset) in enumerate(zip(scales, offsets, strict=True)):
@@ -406,6 +408,7 @@ def test_logs_with_the_same_label_are_one_kind_whatever_their_settings(tmp_path,
     assert plot(logs[:1], labels=["new"]) == logs[0].with_name("dqn_E1-v0_curve.png")
 
 
+@pytest.mark.long
 def test_a_folder_gets_its_picture_itself(tmp_path):
     folder = folder_of_runs(tmp_path / "runs", seeds=1)
     write_log(tmp_path / "runs/earlier/1")  # replaced by a later run
@@ -439,6 +442,7 @@ def test_labels_and_folders_that_do_not_fit_are_told_on_one_line(tmp_path, said,
     assert list(tmp_path.rglob("*.png")) == []
 
 
+@pytest.mark.long
 def test_the_interval_is_the_bootstraps_and_needs_three_runs():
     assert interval_of_mean([0.0, 2.0]) is interval_of_mean([3.0]) is None
     scores = [200.0, 150.0, 180.0, 170.0, 199.0, 120.0, 188.0, 177.0]

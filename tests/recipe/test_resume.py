@@ -241,6 +241,7 @@ def test_what_cannot_be_resumed_is_refused_and_kept(run, tmp_path):
     assert run("--resume") == (0, "")
 
 
+@pytest.mark.long
 def test_a_resume_that_fails_on_its_memory_leaves_every_file_as_it_was(run, tmp_path):
     assert run("--nb-steps", "60", "--seed", "1", "--eval-interval", "0") == (0, "")
     (memory,) = (tmp_path / "checkpoints").glob("*.memory-*")
@@ -514,6 +515,7 @@ def test_failing_environment_is_named_and_nothing_is_lost(run, said, tmp_path):
     assert run(*environment_with(lambda: None), "--resume") == (0, "")
 
 
+@pytest.mark.long
 def test_failing_callback_is_named(run, said, monkeypatch):
     class Unlucky(rl.callbacks.Callback):
         def on_step_end(self, step, logs):

@@ -52,6 +52,7 @@ def has(tmp_path, monkeypatch):
     return lambda nb_bytes: monkeypatch.setattr(room, "of_machine", lambda: nb_bytes)
 
 
+@pytest.mark.long
 def test_a_memory_that_needs_more_than_half_is_noted_and_one_that_needs_more_than_all_refused(
     has, noted, refused, tmp_path
 ):

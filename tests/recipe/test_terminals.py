@@ -59,6 +59,7 @@ def test_a_library_that_is_missed_late_is_told_so_too(script, library, said, tmp
     assert (status, library in said(errors)) == (1, True)
 
 
+@pytest.mark.long
 def test_a_library_that_is_missed_while_drawing_is_told_so_too(said, tmp_path):
     log = tmp_path / "log.json"
     log.write_text('{"episode_reward": [1.0, 2.0], "nb_steps": [1, 3]}')

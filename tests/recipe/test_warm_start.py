@@ -76,6 +76,7 @@ def test_the_same_file_gives_the_same_bits_and_a_resume_does_without_it(tmp_path
     assert read_toml(Path("two/dqn_CartPole-v0_config.toml"))["run"]["started_from"]
 
 
+@pytest.mark.long
 def test_a_file_of_settings_and_weights_say_where_they_come_from(capsys, said):
     first = train(settings())
     file = str(first.weights)
@@ -91,6 +92,7 @@ def test_a_file_of_settings_and_weights_say_where_they_come_from(capsys, said):
     assert first.weights == Path("checkpoints/earlier/1/dqn_CartPole-v0_weights.h5f")
 
 
+@pytest.mark.long
 def test_layers_that_do_not_fit_are_refused_by_name_or_left_out_if_asked(capsys, said, refused):
     first = train(settings())
     other = {"env": "Acrobot-v1", "seed": 2, "start_from": first.weights}
@@ -138,6 +140,7 @@ def test_what_a_processor_held_comes_back_or_is_left_out_if_asked(refused):
     assert_equal(agent.get_weights(), second.agent.get_weights())
 
 
+@pytest.mark.long
 def test_the_option_that_weights_of_normalised_observations_need_is_named_in_a_shell(capsys, said):
     first = train(settings(normalize_observations=True))
     command = f"--start-from {first.weights} --nb-steps 20 --eval-interval 0 --hidden-layers 4 3".split()
@@ -155,6 +158,7 @@ def test_weights_of_every_keras_rl_will_do(name, capsys, said):
     said(next(line for line in capsys.readouterr().out.splitlines() if line.startswith("start from")))
 
 
+@pytest.mark.long
 def test_what_they_name_is_not_run():
     Path("trap.py").write_text("import pathlib\npathlib.Path('sprung').touch()\n")
     model = build_model(4, 2, (4, 3))

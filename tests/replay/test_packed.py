@@ -136,7 +136,7 @@ class Walk:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"gradient_steps": 3, "train_interval": 2, "enable_double_dqn": True}],
+    [pytest.param({}, marks=pytest.mark.long), {"gradient_steps": 3, "train_interval": 2, "enable_double_dqn": True}],
     ids=["one update", "several"],
 )
 def test_the_same_is_learned_from_rows_and_from_arrays(options):

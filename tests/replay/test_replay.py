@@ -329,6 +329,7 @@ class Corridor:
         return np.eye(11)[self.place], float(self.place == 10), self.place == 10, self.nb_steps == self.limit, {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "n_step", [pytest.param(1, marks=pytest.mark.long), 3, pytest.param(20, marks=pytest.mark.long)]
 )
@@ -356,7 +357,7 @@ class AlwaysOne:
         return np.ones(1), 1.0, False, self.nb_steps == 5, {}
 
 
-@pytest.mark.parametrize("n_step", [2, 4, 7])
+@pytest.mark.parametrize("n_step", [4, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 7))])
 def test_a_time_limit_keeps_the_value_of_its_last_state(n_step):
     model = keras.Sequential([keras.Input((1, 1)), layers.Flatten(), layers.Dense(1, use_bias=False)])
     agent = DQNAgent(
@@ -368,6 +369,7 @@ def test_a_time_limit_keeps_the_value_of_its_last_state(n_step):
     assert agent.compute_q_values([np.ones(1)])[0] == pytest.approx(10.0, abs=1e-3)
 
 
+@pytest.mark.long
 def test_a_second_fit_takes_the_end_of_the_first_for_a_time_limit():
     memory = SequentialMemory(limit=30)
     agent = DQNAgent(model=build_model(1, False), nb_actions=NB_ACTIONS, memory=memory, n_step=3, nb_steps_warmup=99)
@@ -403,7 +405,7 @@ def test_what_returns_cannot_be_made_of_is_refused(options, refused):
 # Prioritised replay
 
 
-@pytest.mark.parametrize("n_step", [1, 3])
+@pytest.mark.parametrize("n_step", [pytest.param(1, marks=pytest.mark.long), 3])
 @pytest.mark.parametrize("case", ALL)
 def test_prioritised_replay_equals_numpy(case, n_step):
     memory = PrioritizedMemory(

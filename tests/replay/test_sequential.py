@@ -275,6 +275,7 @@ def test_frames_are_stored_once_in_their_own_size():
     assert frame.nbytes * limit <= size < 1.1 * frame.nbytes * limit
 
 
+@pytest.mark.long
 def test_the_first_type_does_not_decide_how_exact_later_observations_are():
     kinds = [np.bool_, np.uint8, np.int16, np.float16, np.float32, np.float64]
     for values in itertools.permutations([True, 200, -7, 0.5, 70_000, 0.1, 2**40, np.nan], 3):

@@ -223,6 +223,7 @@ def test_an_object_that_a_resume_could_not_put_back_is_refused_when_it_appears(t
         fit(tmp_path / "state", 200, agent=build_agent(Holding(None, later)))
 
 
+@pytest.mark.long
 def test_objects_of_other_classes_are_not_filled(tmp_path, refused):
     fit(tmp_path / "state", 60, agent=build_agent(Holding(1)))
     with refused("Holding", "Rich"):
@@ -457,6 +458,7 @@ def test_a_resume_continues_pythons_random_and_the_random_starts(tmp_path, polic
     assert results[0][1] == results[1][1]
 
 
+@pytest.mark.long
 def test_a_test_with_a_seed_plays_the_same_again():
     runs = []
     for before in (1, 2):
@@ -474,6 +476,7 @@ def test_a_test_with_a_seed_plays_the_same_again():
     assert numbers[0] == numbers[1]
 
 
+@pytest.mark.long
 def test_without_its_memory_a_resumed_run_warms_up_anew(tmp_path):
     fit(tmp_path / "state", 120, save_memory=False, agent=build_agent(nb_steps_warmup=40))
     agent, seen = build_agent(nb_steps_warmup=40), Actions()
@@ -485,6 +488,7 @@ def test_without_its_memory_a_resumed_run_warms_up_anew(tmp_path):
     assert np.isnan(losses[:41]).all() and np.isfinite(losses[41:]).all()
 
 
+@pytest.mark.long
 def test_a_segment_of_the_memory_that_is_partly_forgotten_is_shortened(tmp_path):
     results = []
     for lengths in ([360], [300, 360]):
@@ -537,6 +541,7 @@ def test_the_mean_reward_goes_on_after_a_resume(tmp_path, capsys):
     assert "of the last" in whole
 
 
+@pytest.mark.long
 def test_states_are_written_at_their_interval_and_before_the_last_episode(tmp_path):
     class Noting(TrainingState):
         def save(self, agent, *arguments):
@@ -565,6 +570,7 @@ def test_the_lines_of_a_resumed_run_count_all_its_steps(tmp_path, capsys):
     assert re.findall(r"(\d+)/115: episode", capsys.readouterr().out) == ["105", "110", "115"]
 
 
+@pytest.mark.long
 def test_a_training_that_a_callback_ended_is_over_after_a_kill(tmp_path):
     """Killed between the last state and what comes after `fit`."""
     for i in range(2):

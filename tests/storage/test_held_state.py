@@ -85,6 +85,7 @@ def test_keras_rls_statistics_come_back(tmp_path):
     np.testing.assert_array_equal(saved.compute_q_values([batch[0, 0]]), agent.compute_q_values([batch[0, 0]]))
 
 
+@pytest.mark.long
 def test_both_files_of_a_pair_have_it_and_older_values_have_theirs(tmp_path):
     def build(processor):
         state, action = keras.Input((1, 2)), keras.Input((1,))

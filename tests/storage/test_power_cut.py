@@ -170,6 +170,7 @@ def test_each_beginning_of_what_is_written_can_be_resumed(recorded, tmp_path):
     assert len(steps) > 5 and len(seen) > 12
 
 
+@pytest.mark.long
 def test_a_name_is_flushed_before_anything_that_relies_on_it(recorded):
     disk, _ = recorded
     for i, (kind, *_) in enumerate(disk.events):

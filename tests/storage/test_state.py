@@ -79,6 +79,7 @@ def test_processors_and_policies_go_on_exactly(tmp_path, processor, policy):
         np.testing.assert_array_equal(actual, wanted)
 
 
+@pytest.mark.long
 def test_callbacks_of_one_class_are_told_apart(tmp_path):
     counts = [Count(), Count()]
     fit(tmp_path / "state", 120, callbacks=counts)
@@ -111,6 +112,7 @@ def test_another_memory_is_refused(tmp_path, limit, refused):
         fit(tmp_path / "state", 200, resume=True, limit=limit)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("nodes", [3, 5])
 def test_another_network_is_refused(tmp_path, nodes, refused):
     fit(tmp_path / "state", 120)
@@ -172,6 +174,7 @@ def test_after_a_signal_an_episode_has_a_second_to_end_if_that_saves_it(
         assert state.saved_step == (16 if length == 8 else 0)
 
 
+@pytest.mark.long
 def test_checkpoints_are_counted_over_a_resume(tmp_path):
     for nb_steps in (30, 50):
         agent = DQNAgent(model=build_model(4, 2, (4,)), nb_actions=2, memory=SequentialMemory(50), nb_steps_warmup=1000)

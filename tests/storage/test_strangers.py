@@ -109,6 +109,7 @@ def test_links_out_of_the_file_are_refused(tmp_path, fill, said, read):
     assert "refused: " in said(read(hdf5(tmp_path / "w.h5f", fill)))
 
 
+@pytest.mark.long
 def test_one_layer_named_3000_times_is_not_read_3000_times(tmp_path, said, read):
     with h5py.File(tmp_path / "w.h5f", "w") as file:
         file.attrs["layer_names"] = [b"dense"] * 3_000

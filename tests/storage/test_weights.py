@@ -64,6 +64,7 @@ def test_what_is_written_is_read(tmp_path):
     assert read.origin == "this project"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("metadata", [None, {"history": list(range(50_000))}])
 def test_any_metadata_is_kept(tmp_path, metadata):
     weights.write(tmp_path / "w.h5f", build_model(4, 2), metadata)
@@ -76,6 +77,7 @@ def test_the_same_weights_make_the_same_file(saved, tmp_path):
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
+@pytest.mark.long
 def test_keras_reads_what_is_written(tmp_path):
     model, other = normalised_model(), normalised_model()
     weights.write(tmp_path / "w.h5f", model, {"env": "CartPole-v0"})
@@ -84,6 +86,7 @@ def test_keras_reads_what_is_written(tmp_path):
     assert_same_weights(model, other)
 
 
+@pytest.mark.long
 def test_a_file_replaces_the_old_one_after_it_is_on_the_disk(saved, monkeypatch):
     _, path = saved
     calls, fsync, replace = [], os.fsync, os.replace
@@ -207,6 +210,7 @@ def test_checkpoints_whose_names_do_not_tell_are_refused(tmp_path):
         weights.assign(build_model(4, 2, hidden_layers=()), weights.read(tmp_path / "x.h5f"))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # in Keras's own saving
 def test_a_whole_model_that_keras_saved_is_read(tmp_path):
     model, other = normalised_model(), normalised_model()

@@ -196,6 +196,7 @@ def test_what_a_kill_kept_from_being_cleared_is_cleared_by_the_next(tmp_path):
     assert [[file.exists() for file in own] for own in files] == [[False, False, True]] * 3 + [[True] * 3]
 
 
+@pytest.mark.long
 def test_the_last_line_trains_with_all_that_the_settings_name(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("kerasrl.tools.tune.search.draw_pictures", lambda *_: [])
     (tmp_path / "space.toml").write_text("gamma = [0.9]\nnetwork = ['model:build']")
@@ -249,6 +250,7 @@ def figures(monkeypatch):
     return written
 
 
+@pytest.mark.long
 @pytest.mark.curve
 def test_the_pictures_of_a_search_show_its_trials_and_which_setting_matters(tmp_path, figures):
     values = [float(20 * (k % 4) + k) for k in range(20)]
@@ -316,7 +318,13 @@ def with_computed_columns(study):
         database.execute("ALTER TABLE trials ADD COLUMN much GENERATED ALWAYS AS (zeroblob(1000000000))")
 
 
-@pytest.mark.parametrize("damage", [with_view, with_pages_that_are_several, with_computed_columns])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        with_view,
+        *(pytest.param(how, marks=pytest.mark.long) for how in (with_pages_that_are_several, with_computed_columns)),
+    ],
+)
 def test_a_study_with_rows_without_end_is_refused(tmp_path, damage, refused):
     Search(Config(), {}, tmp_path, 1, [])
     Search(Config(), {}, tmp_path, 1, [])  # goes on
