@@ -255,8 +255,8 @@ def test_options_in_the_text_exist():
     known = {f"--{name.replace('_', '-')}" for name in [*fields, "preset", "config", "help", "debug"]}
     others = {"--presets", "--options", "--tables", "--baseline", "--logdir"}  # of benchmarks/, TensorBoard's
     others |= {"--regenerate-messages", "--eighth", "--backend-store-uri"}  # of the tests, MLflow's
-    others |= set(re.findall(r"--[a-z-]+", run("-m", "kerasrl", "--help", cwd=ROOT).stdout))
-    named = {option for span in SPANS for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)}
+    others |= set(re.findall(r"--[a-z0-9-]+", run("-m", "kerasrl", "--help", cwd=ROOT).stdout))
+    named = {option for span in SPANS for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", span)}
     assert len(named) > 20
     assert {option.replace("--no-", "--") for option in named} <= known | others
 

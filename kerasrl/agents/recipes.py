@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import Input
 from keras.layers import Activation, Concatenate, Dense, Flatten, LayerNormalization, Rescaling
+from keras.regularizers import L2
 from rl.random import GaussianWhiteNoiseProcess, OrnsteinUhlenbeckProcess
 
 from kerasrl.replay import PrioritizedMemory, SequentialMemory
@@ -46,16 +47,20 @@ def half_range_and_centre(bounds: tuple[np.ndarray, np.ndarray]) -> tuple[np.nda
     return ((high - low) / 2, (high + low) / 2) if np.isfinite(high - low).all() else None
 
 
-def action_output(x: Any, num_actions: int, bounds: tuple[np.ndarray, np.ndarray]) -> Any:
+def action_output(x: Any, num_actions: int, bounds: tuple[np.ndarray, np.ndarray], action_l2: float = 0.0) -> Any:
     """Return actions [B, num_actions] between their bounds: tanh, times half the range, plus the centre.
 
-    Where there are no bounds, the output is linear.
+    Where there are no bounds, the output is linear. `action_l2` times the sum of a state's squares, before they are
+    scaled, is added to the loss in training.
     """
     known = half_range_and_centre(bounds)
+    activation = None if known is None else "tanh"
+    penalty = L2(action_l2) if action_l2 else None
+    actions = Dense(num_actions, activation=activation, activity_regularizer=penalty)(x)
     if known is None:
-        return Dense(num_actions)(x)
+        return actions
     half_range, centre = known
-    return Rescaling(half_range.tolist(), centre.tolist())(Dense(num_actions, activation="tanh")(x))
+    return Rescaling(half_range.tolist(), centre.tolist())(actions)
 
 
 def build_optimizer(config: Any, learning_rate: float, nb_steps_warmup: int) -> Any:

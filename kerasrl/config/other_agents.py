@@ -97,6 +97,12 @@ class ActorCriticSettings:
     critic_hidden_layers: Annotated[Nodes, "Nodes of each hidden layer of the critic."] = (64, 64)
     activation: Activation = "relu"
     layer_normalization: LayerNormalization = False
+    action_l2: Annotated[
+        NotNegative,
+        Finite,
+        "Weight of the actions' squares in the actor's loss (Andrychowicz et al. 2017), bounds being -1 and 1: what "
+        "hardly matters stays near the middle.",
+    ] = 0.0
     network: Annotated[
         ModuleName,
         "module:function that builds actor, critic and the critic's action input instead, from state_size, "

@@ -150,7 +150,7 @@ def test_help_shows_the_settings_of_an_agent_together(name, capsys):
     out = " ".join(capsys.readouterr().out.split())
     kind = AGENTS[name].settings
     assert f"Train Keras-RL's {name.upper()} agent" in out
-    options = re.findall(r"(?<=\s)--([a-z-]+)(?=[, ])", out)
+    options = re.findall(r"(?<=\s)--([a-z0-9-]+)(?=[, ])", out)
     for field in dataclasses.fields(kind):
         if field.name != "agent":
             assert field.name.replace("_", "-") in options

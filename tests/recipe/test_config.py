@@ -167,7 +167,7 @@ def test_a_preset_holds_differences_and_says_why(preset):
     assert re.search(r"[Tt]uned", comment)
     assert "esult" in comment or "not run to its end" in comment
     settings = tomllib.loads(text)
-    assert len(settings) < 20
+    assert len(settings) <= 20
     assert "seed" not in settings
     assert "env" in settings
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rl.callbacks import Callback
 
-from kerasrl import Config, environments, train
+from kerasrl import Config, DDPGConfig, environments, train
+from kerasrl.agents.ddpg.recipe import build as build_ddpg
 from kerasrl.cli.door import run as run_command
 from kerasrl.environments.processors import AtariProcessor, OneHotProcessor, SmallAtariProcessor
 from kerasrl.training.networks import build_atari_network, build_small_atari_network, own_network
@@ -197,6 +198,24 @@ def test_a_normalised_layer_has_mean_0_and_variance_1_before_its_activation():
     normalised = (sums - sums.mean(1, keepdims=True)) / np.sqrt(sums.var(1, keepdims=True) + 1e-3)
     hidden = np.where(normalised > 0, normalised, np.expm1(normalised))
     np.testing.assert_allclose(network.predict_on_batch(states), hidden @ last + bias, rtol=1e-3, atol=1e-4)
+
+
+def test_action_l2_weighs_the_actions_squares_and_keeps_them_near_the_middle():
+    env = environments.make("Pendulum-v1")  # actions from -2 to 2
+    states = np.random.default_rng(0).normal(0, 1, (8, 1, 3)).astype(np.float32)
+
+    def actor_with(action_l2):
+        small = {"hidden_layers": (8,), "critic_hidden_layers": (8,), "jit_compile": False}
+        early = {"nb_steps_warmup_actor": 8, "nb_steps_warmup_critic": 8, "actor_learning_rate": 0.02}
+        settings = DDPGConfig(action_l2=action_l2, **small, **early)
+        agent = build_ddpg(Run.of(settings, env, OwnParts()))
+        agent.fit(env, 120, verbose=0)
+        return agent.actor
+
+    actor = actor_with(100.0)
+    actions = np.array(actor(states))
+    assert float(sum(actor.losses)) == pytest.approx(100.0 * np.mean((actions / 2) ** 2), rel=1e-4)
+    assert np.abs(actions).mean() < 0.1 < np.abs(actor_with(0.0)(states)).mean()
 
 
 # Games

@@ -55,7 +55,7 @@ def build_networks(state_size: Any, num_actions: int, bounds: Any, config: DDPGC
     """Return the actor, from states to actions within their bounds, the critic, and its input for actions."""
     inputs, x = recipes.state_inputs(state_size, config.window_length)
     x = recipes.hidden(x, config.hidden_layers, config)
-    actor = Model(inputs, recipes.action_output(x, num_actions, bounds))
+    actor = Model(inputs, recipes.action_output(x, num_actions, bounds, config.action_l2))
 
     action_input = Input((num_actions,), name="action_input")
     inputs, x = recipes.state_inputs(state_size, config.window_length)
