@@ -168,7 +168,6 @@ def test_the_loss_is_the_mean_of_the_steps_that_were_trained_on(capsys):
     assert f"loss {np.nanmean(losses[-1000:]):.3g}, " in capsys.readouterr().out
 
 
-@pytest.mark.long
 def test_the_loss_is_the_latest_where_no_recent_step_was_trained_on(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("kerasrl.callbacks.progress._RECENT_STEPS", 3)
     losses = []
